@@ -1,0 +1,25 @@
+"""Every error that a user can meet: one sentence saying what happened and what to do about it."""
+
+
+class SmileError(Exception):
+    """Base of all errors of this project; `str(error)` is fit to be shown to a user."""
+
+
+class SettingsError(SmileError):
+    """An option or environment variable has a value that can't be used."""
+
+
+class CameraError(SmileError):
+    """A picture source can't be opened or read."""
+
+
+class DetectorError(SmileError):
+    """A face detector can't be loaded."""
+
+
+class ModelError(SmileError):
+    """The network file is missing, damaged, or not a smile network."""
+
+
+class DatasetError(SmileError):
+    """Training images are missing or unusable."""

@@ -1,0 +1,224 @@
+"""Find faces in one picture: three detectors behind one interface.
+
+    >>> detector = create_detector("face_recognition")
+    >>> detector.detect(bgr, min_face=60)
+    [Box(top=118, right=386, bottom=304, left=201)]
+
+Every detector takes uint8 BGR `(h, w, 3)` or grey `(h, w)` and returns boxes in face_recognition's css order
+`(top, right, bottom, left)`, in pixels of the given picture, largest first. Boxes may reach a little past the edge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from errors import DetectorError
+
+DETECTORS = ("face_recognition", "haar", "yunet")
+
+
+class Box(NamedTuple):
+    """A face's place in pixels, in face_recognition's css order."""
+
+    top: int
+    right: int
+    bottom: int
+    left: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> int:
+        return max(0, self.width) * max(0, self.height)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """`(x, y)` in pixels."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def shifted(self, dx: int, dy: int) -> Box:
+        return Box(self.top + dy, self.right + dx, self.bottom + dy, self.left + dx)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        inner = Box(
+            max(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+            max(self.left, other.left),
+        )
+        if inner.width <= 0 or inner.height <= 0:
+            return 0.0
+        return inner.area / (self.area + other.area - inner.area)
+
+
+class FaceDetector(Protocol):
+    """What the rest of the project knows of a detector."""
+
+    name: str
+
+    def load(self) -> None:
+        """Load the model now rather than at the first picture. Raises DetectorError."""
+
+    def detect(self, image: np.ndarray, *, min_face: float = 40) -> list[Box]:
+        """Boxes of all faces at least about `min_face` pixels high. Raises DetectorError if the model can't be loaded."""
+
+
+class _LazyDetector:
+    """Loads its model once, at first use, whichever thread comes first; one picture at a time."""
+
+    name = ""
+    _smallest = 80.0  # height in pixels of the smallest face the raw detector finds, at scale 1
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._model: Any = None
+
+    def load(self) -> None:
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+
+    def detect(self, image: np.ndarray, *, min_face: float = 40) -> list[Box]:
+        self.load()
+        height, width = image.shape[:2]
+        if min(height, width) < 8:
+            return []
+        # Scaling the picture so that `min_face` becomes the raw detector's smallest face keeps cost and reach apart from
+        # resolution; more than double adds blur, not faces.
+        scale = float(np.clip(self._smallest / max(min_face, 1), 0.02, 4))
+        size = (max(8, round(width * scale)), max(8, round(height * scale)))
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        scaled = image if size == (width, height) else cv2.resize(image, size, interpolation=interpolation)
+        with self._lock:
+            found = self._find(scaled)
+        sx, sy = width / size[0], height / size[1]
+        boxes = [
+            Box(round(top * sy), round(right * sx), round(bottom * sy), round(left * sx))
+            for top, right, bottom, left in found
+        ]
+        return sorted(boxes, key=lambda box: -box.area)
+
+    def _load(self) -> Any:
+        raise NotImplementedError
+
+    def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
+        raise NotImplementedError
+
+
+class FaceRecognitionDetector(_LazyDetector):
+    """dlib's HOG detector through face_recognition: sharp on frontal faces, rarely fooled."""
+
+    name = "face_recognition"
+    _smallest = 80.0
+
+    def _load(self) -> Callable[..., Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # face_recognition_models' use of pkg_resources
+            # face_recognition ends the process with quit() when its model package is missing.
+            with contextlib.redirect_stdout(None):
+                try:
+                    import face_recognition
+                except (ImportError, SystemExit) as error:
+                    raise DetectorError(
+                        "The face_recognition package is not usable "
+                        f"({error}); run `pip install -r requirements/app.txt`, or start with --detector haar."
+                    ) from error
+        return face_recognition.face_locations
+
+    def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
+        # HOG reads brightness only, so grey in gives the same faces for less work.
+        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        return self._model(np.ascontiguousarray(gray), number_of_times_to_upsample=0)
+
+
+class HaarDetector(_LazyDetector):
+    """OpenCV's Haar cascade: quick, finds small faces, more false alarms."""
+
+    name = "haar"
+    _smallest = 40.0
+
+    def _load(self) -> cv2.CascadeClassifier:
+        path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+        cascade = cv2.CascadeClassifier(str(path)) if path.is_file() else None
+        if cascade is None or cascade.empty():
+            raise DetectorError(
+                "OpenCV's Haar cascade is missing; run `pip install -r requirements/app.txt` for OpenCV 4."
+            )
+        return cascade
+
+    def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
+        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        found = self._model.detectMultiScale(gray, scaleFactor=1.15, minNeighbors=6, minSize=(36, 36))
+        # A Haar box is wider and higher on the face than a face_recognition box of the same face; the network was trained
+        # on the latter. Measured on faces that both find (benchmarks/box_geometry.py): scale 0.86, 6 % down.
+        return [_rescaled(x, y, w, h, scale=0.86, down=0.06) for x, y, w, h in found]
+
+
+class YuNetDetector(_LazyDetector):
+    """OpenCV's YuNet network: finds more faces, tilted ones too; its file must be given."""
+
+    name = "yunet"
+    _smallest = 20.0
+
+    def __init__(self, model: Path | None) -> None:
+        super().__init__()
+        self._path = model
+
+    def _load(self) -> Any:
+        if self._path is None:
+            raise DetectorError(
+                "The yunet detector needs its model file; give it with --detector-model FILE "
+                "(face_detection_yunet from OpenCV's model zoo)."
+            )
+        if not self._path.is_file():
+            raise DetectorError(f"There is no detector model at {self._path}; check --detector-model.")
+        try:
+            return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), score_threshold=0.6)
+        except cv2.error as error:
+            raise DetectorError(
+                f"{self._path} is not a YuNet model that OpenCV can read; download it again."
+            ) from error
+
+    def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
+        bgr = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        self._model.setInputSize((bgr.shape[1], bgr.shape[0]))
+        _, faces = self._model.detect(bgr)
+        # YuNet boxes are tall (hairline to chin); made square and set lower they match face_recognition's.
+        return [_squared(*face[:4]) for face in (faces if faces is not None else [])]
+
+
+def _rescaled(x: float, y: float, w: float, h: float, *, scale: float, down: float) -> tuple[float, float, float, float]:
+    cx, cy = x + w / 2, y + h * (0.5 + down)
+    return cy - h * scale / 2, cx + w * scale / 2, cy + h * scale / 2, cx - w * scale / 2
+
+
+def _squared(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
+    side = 1.0 * (w + h) / 2
+    cx, cy = x + w / 2, y + h * 0.55
+    return cy - side / 2, cx + side / 2, cy + side / 2, cx - side / 2
+
+
+def create_detector(name: str, model: Path | None = None) -> FaceDetector:
+    """The detector called `name`, not yet loaded. Raises DetectorError for an unknown name."""
+    if name == "face_recognition":
+        return FaceRecognitionDetector()
+    if name == "haar":
+        return HaarDetector()
+    if name == "yunet":
+        return YuNetDetector(model)
+    raise DetectorError(f"There is no detector called {name!r}; choose one of: {', '.join(DETECTORS)}.")
