@@ -1,0 +1,211 @@
+"""Follow faces from frame to frame: the same id, a steady box and a steady probability.
+
+A detector is too slow to search every frame. So a thread of its own searches whole frames now and then for new faces, and
+each face already known is found again by the same detector in a small region round its last place.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from errors import SmileError
+from face_detection import Box, FaceDetector
+from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
+
+_SEARCH_EVERY_S = 0.25  # with no face in view
+_SEARCH_EVERY_WITH_FACES_S = 1.0
+_FORGET_AFTER_S = 0.6  # a tilt or a hand hides a face from the detector for a moment
+_REGION = 1.7  # side of the searched region in box sides
+_FOLLOWED_PER_FRAME = 4  # more faces take turns
+_SMILE_SMOOTHING_S = 0.08
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face. `smile`: P(smile), lightly smoothed over time; `raw_smile`: this frame's own."""
+
+    id: int
+    box: Box
+    smile: float
+    raw_smile: float
+
+    @property
+    def label(self) -> str:
+        return "smile" if self.smile >= SMILE_THRESHOLD else "no_smile"
+
+
+@dataclass
+class _Known:
+    face: Face
+    seen_at: float
+    tried_at: float
+
+
+def smallest_face(height: int) -> float:
+    """Height in pixels of the smallest face to look for in a picture `height` pixels high."""
+    return max(40.0, height / 12)
+
+
+def find_faces(image: np.ndarray, detector: FaceDetector, recognizer: SmileRecognizer) -> list[Face]:
+    """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    boxes = detector.detect(image, min_face=smallest_face(gray.shape[0]))
+    smiles = recognizer.predict_smile(gray, boxes)
+    return [Face(i + 1, box, float(p), float(p)) for i, (box, p) in enumerate(zip(boxes, smiles, strict=True))]
+
+
+class FaceTracker:
+    """Faces over time. `update` is called from one thread; the search for new faces runs in another until `close()`."""
+
+    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer) -> None:
+        self._detector = detector
+        self._recognizer = recognizer
+        self._known: list[_Known] = []
+        self._next_id = 1
+        self._changed = threading.Condition()
+        self._to_search: np.ndarray | None = None
+        self._searching = False
+        self._searched_at = float("-inf")
+        self._found: list[Box] | None = None
+        self._problem: SmileError | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self.searches = 0
+        self.timings_ms = {"follow": 0.0, "smile": 0.0}
+
+    def update(self, image: np.ndarray, now: float) -> list[Face]:
+        """Faces in the next frame, uint8 BGR `(h, w, 3)`, at `now` monotonic seconds; largest first.
+
+        Raises the SmileError that the searching thread met, if it met one.
+        """
+        if self._problem is not None:
+            problem, self._problem = self._problem, None
+            raise problem
+        started = time.perf_counter()
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        self._follow(gray, now)
+        self._take_found(now)
+        self._ask_for_search(image, now)
+        followed = time.perf_counter()
+        self._read_smiles(gray, now)
+        self.timings_ms = {
+            "follow": (followed - started) * 1e3,
+            "smile": (time.perf_counter() - followed) * 1e3,
+        }
+        return sorted((known.face for known in self._known), key=lambda face: -face.box.area)
+
+    def forget(self) -> None:
+        """Drop all faces: what comes next is another scene."""
+        self._known.clear()
+        with self._changed:
+            self._found = None
+            self._searched_at = float("-inf")
+
+    def close(self) -> None:
+        """Ends the searching thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(2.0)
+
+    # --- known faces ---
+
+    def _follow(self, gray: np.ndarray, now: float) -> None:
+        for known in sorted(self._known, key=lambda known: known.tried_at)[:_FOLLOWED_PER_FRAME]:
+            known.tried_at = now
+            box = self._find_again(gray, known.face.box)
+            if box is not None:
+                known.face = replace(known.face, box=_steadied(known.face.box, box))
+                known.seen_at = now
+        self._known = [known for known in self._known if now - known.seen_at < _FORGET_AFTER_S]
+        # Two ids that have come to follow one face: the older one stays.
+        for younger in sorted(self._known, key=lambda known: -known.face.id):
+            if any(o.face.id < younger.face.id and o.face.box.iou(younger.face.box) > 0.5 for o in self._known):
+                self._known.remove(younger)
+
+    def _find_again(self, gray: np.ndarray, box: Box) -> Box | None:
+        x, y = box.center
+        half = _REGION * box.height / 2
+        top, left = max(0, int(y - half)), max(0, int(x - half))
+        region = gray[top : int(y + half), left : int(x + half)]
+        if min(region.shape) < 16:
+            return None
+        found = self._detector.detect(region, min_face=0.72 * box.height)
+        candidates = [candidate.shifted(left, top) for candidate in found]
+        return max(candidates, key=lambda candidate: candidate.iou(box), default=None)
+
+    def _read_smiles(self, gray: np.ndarray, now: float) -> None:
+        smiles = self._recognizer.predict_smile(gray, [known.face.box for known in self._known])
+        for known, raw in zip(self._known, smiles.tolist(), strict=True):
+            old = known.face.smile
+            keep = 0.0 if math.isnan(old) else math.exp(-self._elapsed(now) / _SMILE_SMOOTHING_S)
+            known.face = replace(known.face, smile=keep * old + (1 - keep) * raw if keep else raw, raw_smile=raw)
+
+    _last_time = float("-inf")
+
+    def _elapsed(self, now: float) -> float:
+        if now != self._last_time:
+            self._interval, self._last_time = now - self._last_time, now
+        return self._interval
+
+    _interval = float("inf")
+
+    # --- new faces ---
+
+    def _take_found(self, now: float) -> None:
+        with self._changed:
+            found, self._found = self._found, None
+        for box in found or []:
+            if any(known.face.box.iou(box) > 0.2 or _holds(known.face.box, box) for known in self._known):
+                continue
+            self._known.append(_Known(Face(self._next_id, box, math.nan, math.nan), seen_at=now, tried_at=now))
+            self._next_id += 1
+
+    def _ask_for_search(self, image: np.ndarray, now: float) -> None:
+        pause = _SEARCH_EVERY_WITH_FACES_S if self._known else _SEARCH_EVERY_S
+        with self._changed:
+            if self._closed or self._searching or now - self._searched_at < pause:
+                return
+            self._to_search, self._searching, self._searched_at = image, True, now
+            self._changed.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._search, name="face-search", daemon=True)
+            self._thread.start()
+
+    def _search(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._to_search is not None, 60)
+                if self._closed:
+                    return
+                image, self._to_search = self._to_search, None
+            if image is None:
+                continue
+            boxes: list[Box] | None = None
+            try:
+                boxes = self._detector.detect(image, min_face=smallest_face(image.shape[0]))
+            except SmileError as error:
+                self._problem = error
+            finally:
+                with self._changed:
+                    self._found, self._searching = boxes, False
+                    self.searches += 1
+
+
+def _steadied(old: Box, new: Box) -> Box:
+    """Half-way to the new place when it is near, all the way when the face really moved."""
+    moved = max(abs(a - b) for a, b in zip(old, new, strict=True)) / max(1, old.height)
+    weight = min(1.0, 0.35 + 8 * moved)
+    return Box(*(round(a + weight * (b - a)) for a, b in zip(old, new, strict=True)))
+
+
+def _holds(box: Box, other: Box) -> bool:
+    x, y = other.center
+    return box.left <= x <= box.right and box.top <= y <= box.bottom

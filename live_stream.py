@@ -1,0 +1,140 @@
+"""The newest encoded picture, handed to any number of viewers, each at the pace it can take.
+
+A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. Nothing here
+knows what is in the picture.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from errors import SmileError
+
+MJPEG_MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
+# A browser shows a part when the next one begins, so each part's head is sent ahead of its picture: the end of one picture
+# is then the beginning of the next part, and it is shown at once.
+_PART_HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+_REPEAT_S = 1.0  # a generator that yields nothing never learns that its viewer left
+
+
+class ViewersFull(SmileError):
+    """The viewer limit is reached."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ..."""
+
+    jpeg: bytes
+    event: str
+    number: int
+
+
+class LiveStream:
+    """Where the analysis puts its newest picture and where viewers wait for it."""
+
+    def __init__(self, *, viewer_limit: int = 50) -> None:
+        self.viewer_limit = viewer_limit
+        self._changed = threading.Condition()
+        self._newest: Published | None = None
+        self._published_at = float("-inf")
+        self._count = 0
+        self._viewers = {"picture": 0, "event": 0, "still": 0}
+        self._closed = False
+
+    @property
+    def viewers(self) -> int:
+        """People watching now: open picture streams."""
+        return self._viewers["picture"]
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody at all waits for pictures or events."""
+        return any(self._viewers.values())
+
+    def publish(self, jpeg: bytes, event: str) -> None:
+        """Replaces the newest picture and wakes everybody who waits."""
+        with self._changed:
+            self._count += 1
+            self._newest = Published(jpeg, event, self._count)
+            self._published_at = time.monotonic()
+            self._changed.notify_all()
+
+    def wait_until_watched(self, timeout: float) -> bool:
+        """Sleeps until somebody watches, the stream is closed, or `timeout` seconds are over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self.watched, timeout)
+            return self.watched and not self._closed
+
+    def close(self) -> None:
+        """Ends every viewer's stream at once."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def wait_newer(self, after: int, timeout: float) -> Published | None:
+        """The newest picture if its number is above `after`, waiting up to `timeout` seconds; else None."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (self._newest and self._newest.number > after), timeout)
+            newest = self._newest
+            return newest if newest is not None and newest.number > after and not self._closed else None
+
+    def snapshot(self, timeout: float, *, max_age: float = 0.5) -> Published | None:
+        """One picture not older than `max_age` seconds, waking the camera for it if needed; None after `timeout`."""
+        with self._viewing("still"):
+            with self._changed:
+                fresh = time.monotonic() - self._published_at <= max_age
+                after = self._count - 1 if fresh else self._count
+            return self.wait_newer(after, timeout)
+
+    def mjpeg(self) -> Iterator[bytes]:
+        """A viewer's stream, in parts of `MJPEG_MIMETYPE`. Raises ViewersFull at once, not at the first part."""
+        return self._stream("picture", _PART_HEAD, lambda new: new.jpeg + b"\r\n" + _PART_HEAD, 0.0)
+
+    def events(self, *, interval: float = 0.1) -> Iterator[bytes]:
+        """Server-sent events, at most one every `interval` seconds. Raises ViewersFull at once."""
+        return self._stream("event", b"retry: 2000\n\n", lambda new: f"data: {new.event}\n\n".encode(), interval)
+
+    def _stream(self, kind: str, head: bytes, encode: Callable[[Published], bytes], interval: float) -> Iterator[bytes]:
+        stream = self._generate(kind, head, encode, interval)
+        next(stream)  # runs to the first yield: the place is taken, or refused, now; close() gives it back
+        return stream
+
+    def _generate(
+        self, kind: str, head: bytes, encode: Callable[[Published], bytes], interval: float
+    ) -> Iterator[bytes]:
+        with self._viewing(kind):
+            yield b""
+            yield head
+            number = 0
+            last: Published | None = None
+            while not self._closed:
+                new = self.wait_newer(number, _REPEAT_S)
+                last = new or last
+                if last is None or self._closed:
+                    yield b"" if kind == "picture" else b": waiting\n\n"
+                    continue
+                number = last.number
+                yield encode(last)
+                if interval:
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._closed, interval)
+
+    @contextmanager
+    def _viewing(self, kind: str) -> Iterator[None]:
+        with self._changed:
+            if self._viewers[kind] >= self.viewer_limit:
+                raise ViewersFull(
+                    f"All {self.viewer_limit} places are taken. Close another tab, or try again in a moment."
+                )
+            self._viewers[kind] += 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._viewers[kind] -= 1

@@ -1,0 +1,103 @@
+"""Serve the app with waitress: one process, one listening socket, an end within two seconds."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+
+import waitress.server
+
+from app import close_app, create_app
+from errors import SettingsError
+from picture_source import check_source
+from settings import Settings
+
+_HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place is taken
+_UNSENT_BYTES = 16_384
+_GONE_AFTER_MS = 20_000
+
+
+def serve(settings: Settings) -> int:
+    """Serves until Ctrl-C or SIGTERM. Raises SettingsError when the source or the address can't be used."""
+    check_source(settings.source)
+    listener = _listen(settings.host, settings.port)
+    app = create_app(settings)
+    server = waitress.server.create_server(
+        app,
+        sockets=[listener],
+        # A page holds two: its pictures and its events.
+        threads=2 * settings.viewer_limit + _HEADROOM_THREADS,
+        connection_limit=4 * settings.viewer_limit + 100,
+        # A viewer that takes nothing holds its own thread, not a growing buffer.
+        outbuf_high_watermark=1,
+        channel_timeout=60,
+        ident="",
+    )
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+    def stop(*_) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    watch = app.extensions["smile_watch"]
+    warming = threading.Thread(target=watch.warm_up, name="warm-up", daemon=True)
+    warming.start()
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Smile at http://{host}:{listener.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
+    if settings.host not in ("127.0.0.1", "localhost", "::1"):
+        print("Everybody who can reach this computer can now see its camera on this page.", flush=True)
+    try:
+        _run(server, on_stop=lambda: close_app(app))
+    finally:
+        listener.close()
+        warming.join(1.0)
+    return 0
+
+
+def _run(server, *, on_stop) -> None:
+    """waitress's own run(), but streams are ended before it waits for the threads that serve them."""
+    try:
+        server.asyncore.loop(timeout=1, map=server._map)
+    except (SystemExit, KeyboardInterrupt):
+        pass
+    finally:
+        # A second Ctrl-C must not break the tidying up with a traceback.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        on_stop()
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()  # wakes a thread that waits for a viewer to take more
+        server.task_dispatcher.shutdown(timeout=1)
+        server.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if hasattr(signal, "SIGHUP"):  # not on Windows, where it would let two programs share the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Connections inherit it: the kernel takes little more than it can send, so a slow viewer lags a second, not twenty.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # A viewer that takes nothing at all for so long is gone, and its place is free again.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GONE_AFTER_MS)
+    try:
+        listener.bind((host, port))
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        if isinstance(error, socket.gaierror) or error.errno in _NO_SUCH_ADDRESS:
+            raise SettingsError(f"This computer has no address {host}; try --host 127.0.0.1.") from error
+        if isinstance(error, PermissionError):
+            raise SettingsError(f"Port {port} needs administrator rights; choose one above 1023 with --port.") from error
+        raise SettingsError(
+            f"Port {port} is already in use by another program; choose another with --port {port + 1 if port < 65535 else 5001}."
+        ) from error
+    return listener
+
+
+_NO_SUCH_ADDRESS = (99, 49, 10049)  # EADDRNOTAVAIL on Linux, macOS and Windows

@@ -1,0 +1,92 @@
+"""Start-up options: command line first, then `SMILE_*` environment variables, then the defaults below."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set when the app starts. `SMILE_PORT=8080` is the same as `--port 8080`."""
+
+    source: str = "auto"
+    host: str = "127.0.0.1"
+    port: int = 5000
+    detector: str = "face_recognition"
+    detector_model: Path | None = None
+    model: Path = Path(__file__).parent / "models" / "smile.tflite"
+    loop: bool = True
+    viewer_limit: int = 50
+    max_width: int = 1280
+    jpeg_quality: int = 80
+    joke_url: str = "https://icanhazdadjoke.com/"
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.port <= 65535, f"--port must be a number from 1 to 65535, not {self.port}.")
+        _check(1 <= self.viewer_limit <= 500, f"--viewer-limit must be from 1 to 500, not {self.viewer_limit}.")
+        _check(64 <= self.max_width <= 7680, f"--max-width must be from 64 to 7680 pixels, not {self.max_width}.")
+        _check(1 <= self.jpeg_quality <= 100, f"--jpeg-quality must be from 1 to 100, not {self.jpeg_quality}.")
+        _check(bool(self.source), "--source is empty; give a device number, a file, a URL, auto or none.")
+
+
+def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the command line and the environment.
+
+    Raises SettingsError for a value that can't be used; an unknown option ends the process with code 2, as argparse does.
+    """
+    parser = _parser()
+    given = vars(parser.parse_args(argv))
+    values: dict[str, object] = {}
+    for field in fields(Settings):
+        variable = f"SMILE_{field.name.upper()}"
+        if given[field.name] is not None:
+            values[field.name] = given[field.name]
+        elif environ.get(variable):
+            values[field.name] = _convert(field.name, environ[variable], variable)
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Dad Jokes for Smiles: open the page, smile at the camera, get dad jokes.",
+        epilog="Each option is also an environment variable: SMILE_SOURCE, SMILE_PORT and so on.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--source", help="camera number, video or picture file, rtsp/http URL, none, or auto (default: auto)")
+    add("--host", help="address to listen on (default: 127.0.0.1, this computer only)")
+    add("--port", type=int, help="port to listen on (default: 5000)")
+    add("--detector", help="face_recognition, haar or yunet (default: face_recognition)")
+    add("--detector-model", type=Path, metavar="FILE", help="network file for the yunet detector")
+    add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
+    add("--loop", action=argparse.BooleanOptionalAction, help="play a video file again and again (default: yes)")
+    add("--viewer-limit", type=int, metavar="N", help="people who can watch at once (default: 50)")
+    add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down (default: 1280)")
+    add("--jpeg-quality", type=int, metavar="1-100", help="of the stream (default: 80)")
+    add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
+    return parser
+
+
+def _convert(name: str, text: str, variable: str) -> object:
+    kind = type(getattr(Settings(), name))
+    if name in ("detector_model", "model"):
+        return Path(text)
+    if kind is bool:
+        _check(text.lower() in ("0", "1", "no", "yes", "false", "true"), f"{variable} must be yes or no, not {text!r}.")
+        return text.lower() in ("1", "yes", "true")
+    if kind is int:
+        _check(text.isdigit(), f"{variable} must be a whole number, not {text!r}.")
+        return int(text)
+    return text
+
+
+def _check(right: bool, message: str) -> None:
+    if not right:
+        raise SettingsError(message)

@@ -1,0 +1,41 @@
+"""Fold scaler, network and calibration into the one LiteRT file that the app loads.
+
+The MinMaxScaler is affine, so it becomes a multiplication and an addition in front of the network; the temperature becomes a
+division before the sigmoid. The app then needs neither scikit-learn nor a pickle.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.preprocessing import MinMaxScaler
+
+from smile_recognition import CROP_SIZE
+
+
+def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path) -> None:
+    """Writes `path`: grey levels float32 `(1, 64, 64, 1)` in 0 to 255 -> calibrated P(smile) `(1, 1)`.
+
+    Weights are stored as float16, which halves the file; a test holds the outputs to the Keras network's.
+    """
+    import tensorflow as tf
+
+    shape = (1, CROP_SIZE, CROP_SIZE, 1)
+    factor = tf.constant(scaler.scale_.reshape(shape).astype(np.float32))
+    offset = tf.constant(scaler.min_.reshape(shape).astype(np.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="gray")])
+    def smile(gray):
+        return tf.sigmoid(model(gray * factor + offset, training=False) / temperature)
+
+    owner = tf.Module()  # keeps the network's weights alive in a form that the converter can follow
+    owner.weights = [weight.value for weight in model.weights]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([smile.get_concrete_function()], owner)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    data = converter.convert()
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

@@ -1,0 +1,206 @@
+"""Train the smile network and export it for the app.
+
+    python -m training.dataset ../shared/data/{genki,smiles,getty_faces,rafdb,celeba64,fer}.zip
+    python -m training.train                       # all sets, about half an hour on two cores
+    python -m training.train --sources genki smiles mine --epochs 5 --out runs/mine
+
+Writes into --out: `my_model.keras`, `scaler.save` (joblib), `smile.tflite` (what the app loads), `training.json` (how it was
+made). The same command continues after a kill from the last finished epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.preprocessing import MinMaxScaler
+
+from errors import DatasetError, SmileError
+from training.dataset import Faces
+
+BATCH = 128
+
+
+def fit_scaler(faces: Faces) -> MinMaxScaler:
+    """A MinMaxScaler over the pixels, fitted on the training crops alone; `transform` takes `(n, 4096)` grey levels."""
+    flat = faces.gray.reshape(len(faces.gray), -1)
+    # Its minimum and maximum need every picture, but not as float64 all at once.
+    return MinMaxScaler().fit(np.stack([flat.min(axis=0), flat.max(axis=0)]).astype(np.float64))
+
+
+def scale(scaler: MinMaxScaler, gray: np.ndarray) -> np.ndarray:
+    """uint8 `(n, 64, 64)` -> float32 `(n, 64, 64, 1)`, as the network reads it."""
+    flat = gray.reshape(len(gray), -1).astype(np.float32)
+    scaled = flat * scaler.scale_.astype(np.float32) + scaler.min_.astype(np.float32)
+    return scaled.reshape(*gray.shape, 1)
+
+
+def sample_weights(faces: Faces) -> np.ndarray:
+    """float32 `(n,)`, mean 1: both labels count alike within a set, and a set counts by the root of its size.
+
+    A small set near the use (webcam-like photos) would otherwise drown in a large one.
+    """
+    weights = np.zeros(len(faces.smile), np.float32)
+    for source in np.unique(faces.source):
+        for label in (0, 1):
+            chosen = (faces.source == source) & (faces.smile == label)
+            total = (faces.source == source).sum()
+            weights[chosen] = np.sqrt(total) / max(1, chosen.sum())
+    return weights / weights.mean()
+
+
+def fit_temperature(logits: np.ndarray, smile: np.ndarray) -> float:
+    """The number that logits are divided by to make their sigmoid a probability (Guo et al. 2017), fitted on `val`."""
+    candidates = np.exp(np.linspace(np.log(0.25), np.log(4), 400))
+    signs = np.where(smile > 0, 1.0, -1.0)
+    losses = [np.logaddexp(0, -signs * logits / t).mean() for t in candidates]
+    return float(candidates[int(np.argmin(losses))])
+
+
+def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
+    """Trains on `faces`' training part, chooses by its validation part, and writes all files into `out`."""
+    for split in ("train", "val"):
+        part = faces.part(split)
+        if len(np.unique(part.smile)) < 2:
+            raise DatasetError(f"The {split} part needs both smiling and not smiling faces; add pictures of each.")
+    import keras
+    import tensorflow as tf
+
+    from training.augmentation import augment
+    from training.export import export_network
+    from training.network import build_network
+
+    keras.utils.set_random_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    training, validation = faces.part("train"), faces.part("val")
+    scaler = fit_scaler(training)
+    joblib.dump(scaler, out / "scaler.save")
+
+    class Batches(keras.utils.PyDataset):
+        """Shuffled, augmented batches; epoch and seed alone decide what is in them, so that a resumed run equals a whole."""
+
+        def __init__(self) -> None:
+            super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
+            self.weights = sample_weights(training)
+            self.epoch = -1
+            self.start(0)
+
+        def start(self, epoch: int) -> None:
+            self.epoch = epoch
+            self.order = np.random.default_rng([seed, epoch]).permutation(len(training.smile))
+
+        def __len__(self) -> int:
+            return len(training.smile) // BATCH or 1
+
+        def __getitem__(self, index: int):
+            rng = np.random.default_rng([seed, self.epoch, index])
+            rows = self.order[index * BATCH : (index + 1) * BATCH]
+            gray = np.stack([augment(training.gray[row], rng) for row in rows])
+            return scale(scaler, gray), training.smile[rows, None].astype(np.float32), self.weights[rows]
+
+    batches = Batches()
+    steps = epochs * len(batches)
+    model = build_network()
+    model.compile(
+        keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=2e-3, warmup_steps=min(500, steps // 10)),
+            weight_decay=1e-3,
+        ),
+        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.05),
+    )
+    x_val, y_val = scale(scaler, validation.gray), validation.smile
+    # One number to choose by: the mean over the sets of the validation accuracy, so that no set buys another's loss.
+    history: list[dict] = []
+    best = -1.0
+    checkpoint, progress = out / "checkpoint", out / "progress.json"
+    state = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    if progress.is_file() and tf.train.latest_checkpoint(checkpoint):
+        saved = json.loads(progress.read_text())
+        if saved["epochs"] == epochs and saved["seed"] == seed:
+            history, best = saved["history"], saved["best"]
+            model.optimizer.build(model.trainable_variables)
+            state.restore(tf.train.latest_checkpoint(checkpoint)).expect_partial()
+            print(f"continuing after epoch {len(history)}", flush=True)
+    for epoch in range(len(history), epochs):
+        batches.start(epoch)
+        loss = model.fit(batches, epochs=1, verbose=0, shuffle=False).history["loss"][0]
+        logits = model.predict(x_val, batch_size=256, verbose=0)[:, 0]
+        right = (logits > 0) == (y_val > 0)
+        accuracy = {str(name): float(right[validation.source == name].mean()) for name in np.unique(validation.source)}
+        score = float(np.mean(list(accuracy.values())))
+        history.append({"epoch": epoch + 1, "loss": loss, "val": score, **accuracy})
+        print(" ".join(f"{key} {value:.4g}" for key, value in history[-1].items()), flush=True)
+        if score >= best:
+            best = score
+            model.save(out / "my_model.keras")
+        state.write(str(checkpoint / f"epoch-{epoch + 1}"))
+        tf.train.update_checkpoint_state(str(checkpoint), str(checkpoint / f"epoch-{epoch + 1}"))
+        _forget_older(checkpoint, epoch)
+        _write_whole(progress, {"epochs": epochs, "seed": seed, "best": best, "history": history})
+
+    model = keras.models.load_model(out / "my_model.keras")
+    temperature = fit_temperature(model.predict(x_val, batch_size=256, verbose=0)[:, 0], y_val)
+    export_network(model, scaler, temperature, out / "smile.tflite")
+    counts = {str(name): int((training.source == name).sum()) for name in np.unique(training.source)}
+    _write_whole(
+        out / "training.json",
+        {
+            "trained_on": counts,
+            "seed": seed,
+            "epochs": epochs,
+            "weights": model.count_params(),
+            "temperature": temperature,
+            "history": history,
+        },
+    )
+
+
+def _forget_older(checkpoint: Path, epoch: int) -> None:
+    for file in checkpoint.glob(f"epoch-{epoch - 1}.*"):
+        file.unlink()
+
+
+def _write_whole(path: Path, content: dict) -> None:
+    """A kill leaves the old file or the new one, never half of one."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train the smile network.")
+    parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
+    parser.add_argument("--sources", nargs="+", help="train on these sets of the dataset only")
+    parser.add_argument("--out", type=Path, default=Path("runs/smile"))
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        faces = Faces.load(options.data)
+        if options.sources:
+            unknown = sorted(set(options.sources) - set(faces.source.tolist()))
+            if unknown:
+                raise DatasetError(f"{options.data} has no set called {', '.join(unknown)}; build the dataset with it.")
+            chosen = np.isin(faces.source, options.sources)
+            faces = Faces(*(getattr(faces, field)[chosen] for field in Faces.__dataclass_fields__))
+        if options.epochs < 1:
+            raise DatasetError("--epochs must be 1 or more.")
+        train(faces, options.out, epochs=options.epochs, seed=options.seed)
+    except SmileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"The network could not be written to {options.out}: {error}.", file=sys.stderr)
+        return 2
+    print(f"Wrote {options.out}/smile.tflite; judge it with `python -m training.evaluate --model {options.out}`.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
