@@ -5,6 +5,7 @@ Colours differ in brightness as well as hue, and every label says in words what 
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -21,7 +22,8 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 def label_text(face: Face) -> str:
     """`Smile 93 %` or `Not smiling 12 %`; the number is always P(smile)."""
-    return f"{'Smile' if face.label == 'smile' else 'Not smiling'} {face.smile * 100:.0f} %"
+    percent = math.floor(face.smile * 100 + 1e-6)  # rounding down, so that 49.6 % does not read "Not smiling 50 %"
+    return f"{'Smile' if face.label == 'smile' else 'Not smiling'} {percent} %"
 
 
 def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Dad Jokes for Smiles: the web app.
 
-    python app.py                          # the page on http://127.0.0.1:5000, with this computer's camera
-    python app.py --source video.mp4       # a file, picture or rtsp/http stream instead
+python app.py                          # the page on http://127.0.0.1:5000, with this computer's camera
+python app.py --source video.mp4       # a file, picture or rtsp/http stream instead
 """
 
 from __future__ import annotations

@@ -152,21 +152,21 @@ class HaarDetector(_LazyDetector):
     name = "haar"
     _smallest = 40.0
 
+    def __init__(self, *, adjust: bool = True) -> None:
+        super().__init__()
+        self._adjust = adjust
+
     def _load(self) -> cv2.CascadeClassifier:
         path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
         cascade = cv2.CascadeClassifier(str(path)) if path.is_file() else None
         if cascade is None or cascade.empty():
-            raise DetectorError(
-                "OpenCV's Haar cascade is missing; run `pip install -r requirements/app.txt` for OpenCV 4."
-            )
+            raise DetectorError("OpenCV's Haar cascade is missing; run `pip install -r requirements/app.txt` for OpenCV 4.")
         return cascade
 
     def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
         gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         found = self._model.detectMultiScale(gray, scaleFactor=1.15, minNeighbors=6, minSize=(36, 36))
-        # A Haar box is wider and higher on the face than a face_recognition box of the same face; the network was trained
-        # on the latter. Measured on faces that both find (benchmarks/box_geometry.py): scale 0.86, 6 % down.
-        return [_rescaled(x, y, w, h, scale=0.86, down=0.06) for x, y, w, h in found]
+        return [_matched(x, y, w, h, _HAAR_GEOMETRY if self._adjust else _AS_IT_IS) for x, y, w, h in found]
 
 
 class YuNetDetector(_LazyDetector):
@@ -175,9 +175,10 @@ class YuNetDetector(_LazyDetector):
     name = "yunet"
     _smallest = 20.0
 
-    def __init__(self, model: Path | None) -> None:
+    def __init__(self, model: Path | None, *, adjust: bool = True) -> None:
         super().__init__()
         self._path = model
+        self._adjust = adjust
 
     def _load(self) -> Any:
         if self._path is None:
@@ -190,27 +191,36 @@ class YuNetDetector(_LazyDetector):
         try:
             return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), score_threshold=0.6)
         except cv2.error as error:
-            raise DetectorError(
-                f"{self._path} is not a YuNet model that OpenCV can read; download it again."
-            ) from error
+            raise DetectorError(f"{self._path} is not a YuNet model that OpenCV can read; download it again.") from error
 
     def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
         bgr = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
         self._model.setInputSize((bgr.shape[1], bgr.shape[0]))
         _, faces = self._model.detect(bgr)
-        # YuNet boxes are tall (hairline to chin); made square and set lower they match face_recognition's.
-        return [_squared(*face[:4]) for face in (faces if faces is not None else [])]
+        geometry = _YUNET_GEOMETRY if self._adjust else _AS_IT_IS
+        return [_matched(x, y, w, h, geometry) for x, y, w, h, *_ in (faces if faces is not None else [])]
 
 
-def _rescaled(x: float, y: float, w: float, h: float, *, scale: float, down: float) -> tuple[float, float, float, float]:
-    cx, cy = x + w / 2, y + h * (0.5 + down)
-    return cy - h * scale / 2, cx + w * scale / 2, cy + h * scale / 2, cx - w * scale / 2
+class _Geometry(NamedTuple):
+    """face_recognition's box in sides of another detector's box of the same face: centre shift and size."""
+
+    right: float
+    down: float
+    width: float
+    height: float
 
 
-def _squared(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
-    side = 1.0 * (w + h) / 2
-    cx, cy = x + w / 2, y + h * 0.55
-    return cy - side / 2, cx + side / 2, cy + side / 2, cx - side / 2
+# The network was trained on face_recognition's boxes, so the other detectors' are moved to match.
+# Medians of `python -m benchmarks.box_geometry`.
+_AS_IT_IS = _Geometry(0, 0, 1, 1)
+_HAAR_GEOMETRY = _Geometry(0.008, 0.056, 0.872, 0.872)
+_YUNET_GEOMETRY = _Geometry(-0.011, 0.042, 1.039, 0.802)
+
+
+def _matched(x: float, y: float, w: float, h: float, geometry: _Geometry) -> tuple[float, float, float, float]:
+    cx, cy = x + w * (0.5 + geometry.right), y + h * (0.5 + geometry.down)
+    half_width, half_height = w * geometry.width / 2, h * geometry.height / 2
+    return cy - half_height, cx + half_width, cy + half_height, cx - half_width
 
 
 def create_detector(name: str, model: Path | None = None) -> FaceDetector:

@@ -50,6 +50,7 @@ class JokeUnavailable(Exception):
 def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
     """Asks the service for one joke, for at most `timeout` seconds in all. Raises JokeUnavailable."""
     import requests  # not at import: 0.1 s of start-up that the page does not need
+    import urllib3
 
     deadline = time.monotonic() + timeout
     try:
@@ -61,11 +62,11 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
         ) as response:
             response.raise_for_status()
             body = b""
-            for chunk in response.iter_content(1024):
+            while chunk := response.raw.read1(1024, decode_content=True):  # as it comes, not once 1024 bytes are there
                 body += chunk
                 if len(body) > _MAX_BYTES or time.monotonic() > deadline:
                     raise JokeUnavailable("the answer was too long or too slow")
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise JokeUnavailable(type(error).__name__) from error
     try:
         answer = json.loads(body)
@@ -86,7 +87,7 @@ def house_jokes() -> tuple[Joke, ...]:
 
 
 class JokeBox:
-    """Jokes at once. `url` empty: house jokes only. The thread starts with the first joke asked for and ends in `close()`."""
+    """Jokes at once. `url` empty: house jokes only. The thread starts with the first joke and ends in `close()`."""
 
     def __init__(self, url: str = JOKE_URL, *, pauses_s: tuple[float, ...] = _PAUSES_S, seed: int | None = None) -> None:
         self._url = url

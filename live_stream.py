@@ -1,7 +1,7 @@
 """The newest encoded picture, handed to any number of viewers, each at the pace it can take.
 
-A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. Nothing here
-knows what is in the picture.
+A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. Nothing
+here knows what is in the picture.
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ class LiveStream:
         next(stream)  # runs to the first yield: the place is taken, or refused, now; close() gives it back
         return stream
 
-    def _generate(
-        self, kind: str, head: bytes, encode: Callable[[Published], bytes], interval: float
-    ) -> Iterator[bytes]:
+    def _generate(self, kind: str, head: bytes, encode: Callable[[Published], bytes], interval: float) -> Iterator[bytes]:
         with self._viewing(kind):
             yield b""
             yield head
@@ -128,9 +126,7 @@ class LiveStream:
     def _viewing(self, kind: str) -> Iterator[None]:
         with self._changed:
             if self._viewers[kind] >= self.viewer_limit:
-                raise ViewersFull(
-                    f"All {self.viewer_limit} places are taken. Close another tab, or try again in a moment."
-                )
+                raise ViewersFull(f"All {self.viewer_limit} places are taken. Close another tab, or try again in a moment.")
             self._viewers[kind] += 1
             self._changed.notify_all()
         try:

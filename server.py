@@ -94,8 +94,9 @@ def _listen(host: str, port: int) -> socket.socket:
             raise SettingsError(f"This computer has no address {host}; try --host 127.0.0.1.") from error
         if isinstance(error, PermissionError):
             raise SettingsError(f"Port {port} needs administrator rights; choose one above 1023 with --port.") from error
+        other = port + 1 if port < 65535 else 5001
         raise SettingsError(
-            f"Port {port} is already in use by another program; choose another with --port {port + 1 if port < 65535 else 5001}."
+            f"Port {port} is already in use by another program; choose another with --port {other}."
         ) from error
     return listener
 

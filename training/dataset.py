@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import json
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -185,10 +186,11 @@ def split_groups(faces: Faces, *, seed: int) -> Faces:
 
 
 def build_dataset(paths: list[Path], out: Path, *, seed: int = 0, cropped: bool = False, workers: int = 2) -> Faces:
-    """Reads every set, groups and splits each, and writes `out.npz` and `out.csv`. Raises DatasetError."""
+    """Reads every set, groups and splits each, and writes `out.npz`, `out.csv` and `out.json`. Raises DatasetError."""
     if not paths:
         raise DatasetError("Name at least one set: a folder or zip with folders smile and no_smile.")
     parts: list[Faces] = []
+    report: dict[str, dict] = {}
     for path in paths:
         source = find_source(path, cropped=cropped)
         faces, left_out = read_set(path, source, workers=workers)
@@ -200,9 +202,11 @@ def build_dataset(paths: list[Path], out: Path, *, seed: int = 0, cropped: bool 
         offset = max((int(part.group.max()) + 1 for part in parts), default=0)
         parts.append(Faces(faces.gray, faces.smile, faces.source, faces.name, faces.group + offset, faces.split))
         sizes = {split: int((faces.split == split).sum()) for split in SPLITS}
-        print(f"{source.name}: {sizes}, {faces.smile.mean():.0%} smile, left out {left_out}, {counts}", flush=True)
+        report[source.name] = {**sizes, "smiling": round(float(faces.smile.mean()), 3), **left_out, **counts}
+        print(f"{source.name}: {report[source.name]}", flush=True)
     whole = Faces(*(np.concatenate([getattr(part, field) for part in parts]) for field in Faces.__dataclass_fields__))
     whole.save(out.with_suffix(".npz"))
+    out.with_suffix(".json").write_text(json.dumps({"seed": seed, "sets": report}, indent=1) + "\n")
     with out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["source", "name", "smile", "group", "split"])
@@ -213,15 +217,13 @@ def build_dataset(paths: list[Path], out: Path, *, seed: int = 0, cropped: bool 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.dataset", description="Build a dataset of face crops.")
     parser.add_argument("sets", nargs="+", type=Path, help="folders or zips with class folders smile and no_smile")
-    parser.add_argument("--out", type=Path, default=Path("datasets/faces"), help="writes OUT.npz and OUT.csv")
+    parser.add_argument("--out", type=Path, default=Path("datasets/faces"), help="writes OUT.npz, OUT.csv, OUT.json")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cropped", action="store_true", help="own pictures are tight face crops already")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(argv)
     try:
-        build_dataset(
-            options.sets, options.out, seed=options.seed, cropped=options.cropped, workers=max(1, options.workers)
-        )
+        build_dataset(options.sets, options.out, seed=options.seed, cropped=options.cropped, workers=max(1, options.workers))
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2

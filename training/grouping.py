@@ -21,8 +21,8 @@ _BLOCK = 2048
 
 def thumbnails(crops: np.ndarray) -> np.ndarray:
     """`crops` uint8 `(n, h, w)` -> unit-length float32 `(n, 256)`, whose dot products are correlations."""
-    small = np.stack([cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA) for crop in crops]) if len(crops) else []
-    flat = np.asarray(small, np.float32).reshape(len(crops), 256)
+    small = [cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA) for crop in crops]
+    flat = np.array(small, np.float32).reshape(len(crops), 256)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 

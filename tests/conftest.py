@@ -1,0 +1,305 @@
+"""What the tests share: real faces, real videos, the real app as a process, and servers on loopback that misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A smiling face: uint8 BGR (512, 512, 3), from scikit-image (NASA, public domain)."""
+    from skimage import data
+
+    return cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+
+
+@pytest.fixture(scope="session")
+def shared_videos() -> Path:
+    if not (SHARED / "video").is_dir():
+        pytest.skip("needs the shared videos beside the project")
+    return SHARED / "video"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the shared face sets beside the project")
+    return SHARED / "data"
+
+
+BARS = 12  # bits of the frame number that can be read off a numbered video
+
+
+def number_picture(image: np.ndarray, number: int) -> None:
+    """Write `number` into the lowest rows of `image` as black and white fields that survive JPEG."""
+    height, width = image.shape[:2]
+    side = width // BARS
+    for bit in range(BARS):
+        image[height - 24 :, bit * side : (bit + 1) * side] = 255 if number >> bit & 1 else 0
+
+
+def read_number(jpeg: bytes) -> int:
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None, "not a JPEG picture"
+    side = image.shape[1] // BARS
+    fields = [image[-12, bit * side + side // 2] > 127 for bit in range(BARS)]
+    return sum(1 << bit for bit, white in enumerate(fields) if white)
+
+
+@pytest.fixture(scope="session")
+def face_video(tmp_path_factory, astronaut) -> Path:
+    """400 numbered frames, 30 a second, 480x360: a face that moves from side to side."""
+    path = tmp_path_factory.mktemp("video") / "face.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (480, 360))
+    for i in range(400):
+        x = round(16 + 16 * np.sin(i / 20))
+        image = astronaut[:360, x : x + 480].copy()
+        number_picture(image, i)
+        writer.write(image)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="session")
+def face_picture(tmp_path_factory, astronaut) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "face.jpg"
+    cv2.imwrite(str(path), astronaut)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """Every test ends with the threads it began with."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("asyncio", "Thread-tf"))]
+        if not left:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"threads left behind: {[thread.name for thread in left]}")
+
+
+@dataclass
+class RunningApp:
+    """The real app in a process of its own."""
+
+    process: subprocess.Popen
+    url: str
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def get(self, path: str, timeout: float = 15) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
+            return response.read()
+
+    def json(self, path: str) -> dict:
+        return json.loads(self.get(path))
+
+    def event(self) -> dict:
+        """One event from /events."""
+        with urllib.request.urlopen(self.url + "/events", timeout=15) as response:
+            for line in response:
+                if line.startswith(b"data: "):
+                    return json.loads(line[6:])
+        raise AssertionError("no event came")
+
+    def events(self, seconds: float) -> list[dict]:
+        found = []
+        deadline = time.monotonic() + seconds
+        with urllib.request.urlopen(self.url + "/events", timeout=15) as response:
+            for line in response:
+                if line.startswith(b"data: "):
+                    found.append(json.loads(line[6:]))
+                if time.monotonic() > deadline:
+                    break
+        return found
+
+    def wait_for(self, condition: Callable[[dict], bool], timeout: float = 30) -> dict:
+        """The first event that meets `condition`."""
+        deadline = time.monotonic() + timeout
+        event: dict = {}
+        with urllib.request.urlopen(self.url + "/events", timeout=timeout) as response:
+            for line in response:
+                if line.startswith(b"data: "):
+                    event = json.loads(line[6:])
+                    if condition(event):
+                        return event
+                if time.monotonic() > deadline:
+                    break
+        raise AssertionError(f"no such event within {timeout} s; the last was {event}; the app said {self.lines}")
+
+    def stop(self) -> float:
+        """SIGTERM; returns the seconds until the process had ended."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        return time.monotonic() - started
+
+
+@pytest.fixture
+def run_app() -> Iterator[Callable[..., RunningApp]]:
+    """Starts `python app.py` on a free port; ends it after the test and holds it to a clean end without traceback."""
+    running: list[tuple[RunningApp, threading.Thread]] = []
+
+    def run(*options: str | Path) -> RunningApp:
+        command = [sys.executable, "app.py", "--port", "0", *map(str, options)]
+        if "--joke-url" not in options:
+            command += ["--joke-url", ""]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+        )
+        lines: list[str] = []
+        addresses: queue.Queue[str] = queue.Queue()
+
+        def listen() -> None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                if match := re.search(r"http://\S+", line):
+                    addresses.put(match[0])
+            process.stdout.close()
+            addresses.put("")
+
+        thread = threading.Thread(target=listen, name="listen")
+        thread.start()
+        app = RunningApp(process, "", lines)
+        running.append((app, thread))
+        app.url = addresses.get(timeout=30)
+        assert app.url, f"the app did not start: {lines}"
+        return app
+
+    yield run
+    for app, thread in running:
+        if app.process.poll() is None:
+            app.process.terminate()
+            try:
+                app.process.wait(10)
+            except subprocess.TimeoutExpired:
+                app.process.kill()
+        thread.join(10)
+        assert not any("Traceback" in line for line in app.lines), "\n".join(app.lines)
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("SMILE_")} | {"PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def http_server(handler: Callable[[http.server.BaseHTTPRequestHandler], None], port: int = 0) -> Iterator[int]:
+    """A server on loopback that answers every GET with `handler`; yields its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_GET(self) -> None:
+            with contextlib.suppress(OSError):  # the other side left
+                handler(self)
+            self.close_connection = True
+
+        def log_message(self, *_) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="test-server")
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@dataclass
+class NetworkCamera:
+    """An HTTP camera (MJPEG) that can die, hang and return. `mode`: `live`, `silent` (hangs), `dead`, `garbage`."""
+
+    image: np.ndarray
+    mode: str = "live"
+    sent: int = 0
+
+    def __call__(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        if self.mode == "dead":
+            request.send_error(503)
+            return
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=camera")
+        request.end_headers()
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            mode = self.mode
+            if mode == "dead":
+                return
+            if mode == "garbage":
+                request.wfile.write(os.urandom(20_000))
+            if mode == "live":
+                image = self.image.copy()
+                number_picture(image, self.sent % 4096)
+                self.sent += 1
+                jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+                head = f"--camera\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                request.wfile.write(head.encode() + jpeg + b"\r\n")
+            time.sleep(1 / 25)
+
+
+@pytest.fixture
+def network_camera(astronaut) -> Iterator[tuple[NetworkCamera, str]]:
+    """An HTTP camera on loopback and its URL."""
+    camera = NetworkCamera(astronaut[:360, :480])
+    with http_server(camera) as port:
+        yield camera, f"http://127.0.0.1:{port}/stream"
+        camera.mode = "dead"
+        time.sleep(0.1)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()

@@ -1,0 +1,74 @@
+import cv2
+import numpy as np
+import pytest
+
+from annotation import annotate, encode_jpeg, label_text, message_picture
+from face_detection import Box
+from face_tracking import Face
+
+
+def face(box: Box, smile: float = 0.93) -> Face:
+    return Face(1, box, smile, smile)
+
+
+def test_labels_say_the_smile_probability_in_words():
+    assert label_text(face(Box(0, 1, 1, 0), 0.93)) == "Smile 93 %"
+    assert label_text(face(Box(0, 1, 1, 0), 0.12)) == "Not smiling 12 %"
+    assert label_text(face(Box(0, 1, 1, 0), 0.5)) == "Smile 50 %"
+    assert label_text(face(Box(0, 1, 1, 0), 0.496)) == "Not smiling 49 %", "a number never contradicts its word"
+
+
+@pytest.mark.parametrize("background", [0, 60, 128, 200, 255])
+@pytest.mark.parametrize("size", [(96, 72), (320, 240), (640, 480), (1920, 1080)])
+@pytest.mark.parametrize("smile", [0.05, 0.95])
+def test_the_label_is_legible_on_any_background_at_any_size(background, size, smile):
+    width, height = size
+    image = np.full((height, width, 3), background, np.uint8)
+    plain = image.copy()
+    annotate(image, [face(Box(height // 4, width * 3 // 4, height * 3 // 4, width // 4), smile)])
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    changed = np.argwhere((image != plain).any(axis=2))
+    assert len(changed), "something was drawn"
+    plate = gray[(np.abs(image.astype(int) - plain).sum(axis=2) > 0)]
+    assert np.percentile(plate, 98) > 150, "a bright plate or box"
+    assert np.percentile(plate, 1) < 60, "dark letters and rim"
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(-50, 100, 60, -40),
+        Box(0, 640, 480, 0),
+        Box(400, 700, 560, 560),
+        Box(-90, 720, 600, -100),
+        Box(200, 205, 205, 200),
+    ],
+)
+def test_the_label_stays_inside_the_picture_wherever_the_face_is(box):
+    image = np.full((480, 640, 3), 128, np.uint8)
+    annotate(image, [face(Box(*box))])
+    ys, _ = np.nonzero((image == (77, 208, 255)).all(axis=2))
+    runs = np.bincount(ys, minlength=480)
+    assert (runs > 60).sum() >= 15, "a whole plate of the label's colour is in view"
+
+
+def test_no_face_leaves_the_picture_as_it_is():
+    image = np.full((48, 64, 3), 7, np.uint8)
+    assert (annotate(image.copy(), []) == image).all()
+
+
+@pytest.mark.parametrize("size", [(160, 120), (640, 360), (1920, 1080)])
+def test_a_message_fits_its_card(size):
+    long = "Camera 0 can't be opened. Connect it, end other programs that use it, or choose another --source. " * 2
+    image = message_picture(long + "Ünïcode", size)
+    assert image.shape == (size[1], size[0], 3)
+    paper = image[0, 0]
+    rim = np.concatenate([image[:2].reshape(-1, 3), image[:, :2].reshape(-1, 3), image[:, -2:].reshape(-1, 3)])
+    assert (rim == paper).all(), "no letter is cut off at the rim"
+    assert (image != paper).any()
+
+
+def test_encoding_gives_a_jpeg_of_the_same_size():
+    decoded = cv2.imdecode(np.frombuffer(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape == (48, 64, 3)

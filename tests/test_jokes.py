@@ -1,0 +1,152 @@
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from generate_joke import Joke, JokeBox, JokeUnavailable, fetch_joke, house_jokes
+from tests.conftest import http_server
+
+
+class JokeService:
+    """icanhazdadjoke, as far as its documentation goes, and its bad days."""
+
+    def __init__(self, mode: str = "good") -> None:
+        self.mode = mode
+        self.count = 0
+        self.headers: dict[str, str] = {}
+        self.end = threading.Event()
+
+    def __call__(self, request) -> None:
+        self.count += 1
+        self.headers = dict(request.headers)
+        if self.mode == "refuses":
+            request.send_error(429)
+            return
+        if self.mode == "hangs":
+            self.end.wait(20)
+            return
+        answers = {
+            "good": json.dumps({"id": f"j{self.count}", "joke": f"Joke  number\n{self.count}", "status": 200}),
+            "html": "<!doctype html><p>Welcome to our captive portal</p>",
+            "list": "[1, 2, 3]",
+            "empty": json.dumps({"id": "x", "joke": "  ", "status": 200}),
+            "number": json.dumps({"id": "x", "joke": 7, "status": 200}),
+            "huge": json.dumps({"id": "x", "joke": "ha" * 100_000, "status": 200}),
+            "trickle": " " * 10_000,
+        }
+        body = answers[self.mode].encode()
+        request.send_response(200)
+        request.send_header("Content-Type", "application/json")
+        request.end_headers()
+        if self.mode == "trickle":
+            for i in range(200):
+                request.wfile.write(body[i : i + 1])
+                request.wfile.flush()
+                if self.end.wait(0.1):
+                    return
+        request.wfile.write(body)
+
+
+@pytest.fixture
+def service():
+    joke_service = JokeService()
+    with http_server(joke_service) as port:
+        joke_service.url = f"http://127.0.0.1:{port}/"
+        yield joke_service
+        joke_service.end.set()
+
+
+def test_a_joke_is_fetched_as_the_service_asks(service):
+    assert fetch_joke(service.url) == Joke("j1", "Joke number 1", "icanhazdadjoke")
+    assert service.headers["Accept"] == "application/json"
+    assert service.headers["User-Agent"].startswith("Dad Jokes for Smiles")
+    assert "https://" in service.headers["User-Agent"]
+
+
+@pytest.mark.parametrize("mode", ["html", "list", "empty", "number", "huge", "refuses"])
+def test_nonsense_is_no_joke(service, mode):
+    service.mode = mode
+    with pytest.raises(JokeUnavailable):
+        fetch_joke(service.url)
+
+
+@pytest.mark.parametrize("mode", ["hangs", "trickle"])
+def test_a_slow_service_is_left_at_the_limit(service, mode):
+    service.mode = mode
+    started = time.monotonic()
+    with pytest.raises(JokeUnavailable):
+        fetch_joke(service.url, timeout=0.5)
+    assert time.monotonic() - started < 5, "the limit is for the whole answer, not for each byte"
+
+
+def test_there_are_at_least_forty_house_jokes_and_no_two_alike():
+    texts = [joke.text for joke in house_jokes()]
+    assert len(set(texts)) == len(texts) >= 40
+    assert all(10 < len(text) < 200 for text in texts)
+
+
+def test_jokes_are_fetched_ahead_and_not_repeated(service):
+    box = JokeBox(service.url)
+    try:
+        assert box.get_joke().source == "house", "the first answer does not wait for the service"
+        deadline = time.monotonic() + 10
+        told = []
+        while len(told) < 4 and time.monotonic() < deadline:
+            joke = box.get_joke()
+            if joke.source == "icanhazdadjoke":
+                told.append(joke.id)
+            time.sleep(0.2)
+        assert len(told) == len(set(told)) == 4
+    finally:
+        box.close()
+
+
+@pytest.mark.parametrize("mode", ["hangs", "html", "refuses"])
+def test_nobody_waits_for_a_bad_service(service, mode):
+    service.mode = mode
+    box = JokeBox(service.url, pauses_s=(0.05,))
+    try:
+        started = time.monotonic()
+        jokes = [box.get_joke() for _ in range(20)]
+        assert time.monotonic() - started < 1
+        assert {joke.source for joke in jokes} == {"house"}
+        assert len({joke.id for joke in jokes}) == 20, "no joke twice in a row of twenty"
+    finally:
+        service.end.set()
+        box.close()
+
+
+def test_the_service_is_used_again_once_it_is_back(service):
+    service.mode = "refuses"
+    box = JokeBox(service.url, pauses_s=(0.05,))
+    try:
+        box.get_joke()
+        while service.count < 2:
+            time.sleep(0.02)
+        service.mode = "good"
+        deadline = time.monotonic() + 10
+        while box.get_joke().source != "icanhazdadjoke":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        box.close()
+
+
+def test_a_service_that_is_not_there_is_asked_less_and_less():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        box = JokeBox(f"http://127.0.0.1:{unused.getsockname()[1]}/", pauses_s=(0.05, 60))
+        try:
+            assert all(box.get_joke().source == "house" for _ in range(100))
+        finally:
+            box.close()
+
+
+def test_without_an_address_nothing_is_asked_and_no_thread_runs():
+    box = JokeBox("")
+    before = threading.active_count()
+    assert box.get_joke().source == "house"
+    assert threading.active_count() == before
+    box.close()

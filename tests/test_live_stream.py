@@ -1,0 +1,135 @@
+import threading
+import time
+
+import pytest
+
+from live_stream import LiveStream, ViewersFull
+
+
+def take(stream, n=1):
+    """The next `n` parts that hold something."""
+    parts = (part for part in stream if part)
+    return [next(parts) for _ in range(n)]
+
+
+def test_a_part_head_goes_ahead_of_its_picture():
+    live = LiveStream()
+    stream = live.mjpeg()
+    assert take(stream) == [b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"]
+    live.publish(b"<jpeg>", "{}")
+    assert take(stream) == [b"<jpeg>\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"]
+    stream.close()
+
+
+def test_a_slow_viewer_gets_the_newest_picture_and_no_queue():
+    live = LiveStream()
+    stream = live.mjpeg()
+    take(stream)
+    for i in range(100):
+        live.publish(f"<{i}>".encode(), "{}")
+    assert take(stream)[0].startswith(b"<99>")
+    stream.close()
+
+
+def test_every_viewer_gets_every_picture_that_it_waits_for():
+    live = LiveStream()
+    got: dict[int, list[bytes]] = {i: [] for i in range(10)}
+    ready = threading.Barrier(11, timeout=10)
+
+    def watch(viewer: int) -> None:
+        stream = live.mjpeg()
+        take(stream)
+        ready.wait()
+        for part in stream:
+            if part:
+                got[viewer].append(part.split(b"\r\n")[0])
+
+    threads = [threading.Thread(target=watch, args=(i,)) for i in range(10)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    for i in range(20):
+        live.publish(str(i).encode(), "{}")
+        time.sleep(0.03)
+    live.close()
+    for thread in threads:
+        thread.join(5)
+    assert all(pictures == [str(i).encode() for i in range(20)] for pictures in got.values())
+
+
+def test_the_last_picture_is_repeated_so_that_a_left_viewer_is_noticed():
+    live = LiveStream()
+    live.publish(b"still", "{}")
+    stream = live.mjpeg()
+    started = time.monotonic()
+    assert all(part.startswith(b"still") for part in take(stream, 3)[1:])
+    assert 0.5 < time.monotonic() - started < 10
+    stream.close()
+
+
+def test_places_are_limited_and_given_back():
+    live = LiveStream(viewer_limit=2)
+    streams = [live.mjpeg(), live.mjpeg()]
+    assert live.viewers == 2
+    with pytest.raises(ViewersFull, match="All 2 places are taken"):
+        live.mjpeg()
+    events = live.events()  # events have places of their own
+    streams[0].close()
+    live.mjpeg().close()
+    for stream in (*streams, events):
+        stream.close()
+    assert live.viewers == 0
+    assert not live.watched
+
+
+def test_events_are_server_sent_and_not_more_often_than_asked():
+    live = LiveStream()
+    stream = live.events(interval=0.2)
+    assert take(stream) == [b"retry: 2000\n\n"]
+    stopping = threading.Event()
+
+    def publish() -> None:
+        for i in range(200):
+            live.publish(b"x", f'{{"i": {i}}}')
+            if stopping.wait(0.01):
+                return
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    started = time.monotonic()
+    events = take(stream, 4)
+    elapsed = time.monotonic() - started
+    stopping.set()
+    thread.join()
+    stream.close()
+    assert all(event.startswith(b'data: {"i": ') and event.endswith(b"}\n\n") for event in events)
+    assert elapsed > 0.5
+
+
+def test_closing_ends_streams_at_once():
+    live = LiveStream()
+    stream = live.mjpeg()
+    ended = threading.Event()
+
+    def watch() -> None:
+        list(stream)
+        ended.set()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    live.close()
+    assert ended.wait(2)
+    thread.join()
+    assert live.snapshot(5) is None
+
+
+def test_a_snapshot_is_fresh():
+    live = LiveStream()
+    assert live.snapshot(0.05) is None
+    live.publish(b"old", "{}")
+    assert live.snapshot(0.05).jpeg == b"old"
+    assert live.snapshot(0.05, max_age=-1) is None, "an old picture does not pass for a new one"
+    timer = threading.Timer(0.1, live.publish, (b"new", "{}"))
+    timer.start()
+    assert live.snapshot(5, max_age=-1).jpeg == b"new"
+    timer.join()
