@@ -10,10 +10,10 @@ Every detector takes uint8 BGR `(h, w, 3)` or grey `(h, w)` and returns boxes in
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -127,17 +127,16 @@ class FaceRecognitionDetector(_LazyDetector):
     _smallest = 80.0
 
     def _load(self) -> Callable[..., Any]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # face_recognition_models' use of pkg_resources
-            # face_recognition ends the process with quit() when its model package is missing.
-            with contextlib.redirect_stdout(None):
-                try:
-                    import face_recognition
-                except (ImportError, SystemExit) as error:
-                    raise DetectorError(
-                        "The face_recognition package is not usable "
-                        f"({error}); run `pip install -r requirements/app.txt`, or start with --detector haar."
-                    ) from error
+        # Without its model package face_recognition prints advice and ends the process, so look for it first.
+        missing = [name for name in ("face_recognition", "face_recognition_models", "dlib") if find_spec(name) is None]
+        if missing:
+            raise DetectorError(
+                f"The package {missing[0]} is missing; run `pip install -r requirements/app.txt`, "
+                "or start with --detector haar."
+            )
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+        import face_recognition
+
         return face_recognition.face_locations
 
     def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:

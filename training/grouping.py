@@ -50,9 +50,9 @@ def person_pairs(descriptors: np.ndarray, threshold: float = PERSON_DISTANCE) ->
 
 def describe_person(crop: np.ndarray) -> np.ndarray:
     """face_recognition's descriptor, float64 `(128,)`, of one tight grey face crop `(h, w)`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        import face_recognition
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+    import face_recognition
+
     size = 150  # what the descriptor network reads
     rgb = cv2.cvtColor(cv2.resize(crop, (size, size), interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB)
     return face_recognition.face_encodings(rgb, known_face_locations=[(0, size, size, 0)], model="small")[0]

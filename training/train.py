@@ -69,7 +69,6 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
         if len(np.unique(part.smile)) < 2:
             raise DatasetError(f"The {split} part needs both smiling and not smiling faces; add pictures of each.")
     import keras
-    import tensorflow as tf
 
     from training.augmentation import augment
     from training.export import export_network
@@ -117,14 +116,12 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
     # One number to choose by: the mean over the sets of the validation accuracy, so that no set buys another's loss.
     history: list[dict] = []
     best = -1.0
-    checkpoint, progress = out / "checkpoint", out / "progress.json"
-    state = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-    if progress.is_file() and tf.train.latest_checkpoint(checkpoint):
+    progress = out / "progress.json"
+    if progress.is_file():
         saved = json.loads(progress.read_text())
-        if saved["epochs"] == epochs and saved["seed"] == seed:
+        if (saved["epochs"], saved["seed"], saved["faces"]) == (epochs, seed, len(training.smile)):
             history, best = saved["history"], saved["best"]
-            model.optimizer.build(model.trainable_variables)
-            state.restore(tf.train.latest_checkpoint(checkpoint)).expect_partial()
+            model = keras.models.load_model(_checkpoint(out, len(history)))
             print(f"continuing after epoch {len(history)}", flush=True)
     for epoch in range(len(history), epochs):
         batches.start(epoch)
@@ -138,10 +135,11 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
         if score >= best:
             best = score
             model.save(out / "my_model.keras")
-        state.write(str(checkpoint / f"epoch-{epoch + 1}"))
-        tf.train.update_checkpoint_state(str(checkpoint), str(checkpoint / f"epoch-{epoch + 1}"))
-        _forget_older(checkpoint, epoch)
-        _write_whole(progress, {"epochs": epochs, "seed": seed, "best": best, "history": history})
+        # The checkpoint first and then the file that names it: a kill at any moment leaves a pair that fits.
+        model.save(_checkpoint(out, epoch + 1))
+        state = {"epochs": epochs, "seed": seed, "faces": len(training.smile), "best": best, "history": history}
+        _write_whole(progress, state)
+        _checkpoint(out, epoch).unlink(missing_ok=True)
 
     model = keras.models.load_model(out / "my_model.keras")
     temperature = fit_temperature(model.predict(x_val, batch_size=256, verbose=0)[:, 0], y_val)
@@ -160,9 +158,8 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
     )
 
 
-def _forget_older(checkpoint: Path, epoch: int) -> None:
-    for file in checkpoint.glob(f"epoch-{epoch - 1}.*"):
-        file.unlink()
+def _checkpoint(out: Path, epoch: int) -> Path:
+    return out / f"checkpoint-{epoch}.keras"
 
 
 def _write_whole(path: Path, content: dict) -> None:

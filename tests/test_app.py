@@ -1,0 +1,157 @@
+"""The app inside this process: routes, headers, and what is started when."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from app import close_app, create_app
+from settings import Settings
+from tests.conftest import ROOT, clean_environment, read_number
+
+
+@pytest.fixture
+def make_client():
+    apps = []
+
+    def make(**options):
+        app = create_app(Settings(**{"source": "none", "joke_url": "", **options}))
+        app.testing = True
+        apps.append(app)
+        return app.test_client()
+
+    yield make
+    for app in apps:
+        close_app(app)
+
+
+def test_making_the_app_starts_nothing():
+    before = set(threading.enumerate())
+    app = create_app(Settings(source="0"))
+    assert set(threading.enumerate()) == before
+    close_app(app)
+
+
+def test_the_page_has_a_joke_at_once_and_loads_nothing_from_elsewhere(make_client):
+    response = make_client().get("/")
+    assert response.status_code == 200
+    page = response.text
+    assert "<blockquote" in page
+    assert "//" not in page.replace("://icanhazdadjoke", ""), "no address of another host in the page"
+    assert "style=" not in page
+    assert "onclick" not in page
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(make_client):
+    client = make_client()
+    for path in ("/", "/healthz", "/api/v1/jokes/random", "/static/app.js", "/nothing"):
+        with client.get(path) as response:
+            headers = response.headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"], path
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_a_name_that_a_stranger_pointed_here_is_not_served(make_client):
+    client = make_client()
+    refused = client.get("/snapshot.jpg", headers={"Host": "evil.example"})
+    assert refused.status_code == 400
+    assert "http://127.0.0.1" in refused.text
+    for host in ("localhost:5000", "127.0.0.1:5000"):
+        assert client.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+def test_random_jokes_differ(make_client):
+    client = make_client()
+    jokes = [client.get("/api/v1/jokes/random").json for _ in range(10)]
+    assert len({joke["id"] for joke in jokes}) == 10
+    assert set(jokes[0]) == {"id", "text", "source"}
+    assert client.get("/api/v1/jokes/random").headers["Cache-Control"] == "no-store"
+
+
+def test_unknown_addresses_and_methods_get_a_sentence(make_client):
+    client = make_client()
+    assert (client.get("/nothing").status_code, client.post("/healthz").status_code) == (404, 405)
+    assert client.get("/nothing").text == "There is nothing at this address; the page is at /.\n"
+
+
+def test_a_snapshot_without_a_camera_says_so_in_the_picture(make_client):
+    response = make_client().get("/snapshot.jpg")
+    assert response.status_code == 200
+    assert response.mimetype == "image/jpeg"
+
+
+def test_a_snapshot_shows_the_newest_frame(make_client, face_video):
+    client = make_client(source=str(face_video))
+    client.get("/snapshot.jpg")
+    deadline = time.monotonic() + 10
+    numbers: set[int] = set()
+    while len(numbers) < 3:
+        assert time.monotonic() < deadline
+        numbers.add(read_number(client.get("/snapshot.jpg").data))
+        time.sleep(0.1)
+    assert max(numbers) < 400
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a network", b"TFL3" * 500])
+def test_without_a_usable_network_the_app_serves_and_says_what_to_do(make_client, tmp_path, face_video, content):
+    model = tmp_path / "broken.tflite"
+    if content is not None:
+        model.write_bytes(content)
+    client = make_client(source=str(face_video), model=model)
+    assert client.get("/snapshot.jpg").status_code == 200
+    health = client.get("/healthz").json
+    assert health["status"] == "degraded"
+    assert "git checkout models" in health["message"]
+    assert client.get("/").status_code == 200
+
+
+def test_a_detector_that_can_not_be_loaded_is_said_in_words(make_client, face_video):
+    client = make_client(source=str(face_video), detector="yunet")
+    deadline = time.monotonic() + 10
+    while "--detector-model" not in client.get("/healthz").json["message"]:
+        assert time.monotonic() < deadline
+        client.get("/snapshot.jpg")
+        time.sleep(0.05)
+
+
+def test_the_app_never_loads_what_only_training_needs(face_video):
+    code = (
+        "import sys, time\n"
+        "from app import create_app, close_app\n"
+        "from settings import Settings\n"
+        f"app = create_app(Settings(source={str(face_video)!r}, joke_url=''))\n"
+        "client = app.test_client()\n"
+        "client.get('/')\n"
+        "deadline = time.monotonic() + 30\n"
+        "watch = app.extensions['smile_watch']\n"
+        "while not (watch._tracker and watch._tracker.searches) and time.monotonic() < deadline:\n"
+        "    client.get('/snapshot.jpg')\n"
+        "assert watch.analysed\n"
+        "close_app(app)\n"
+        "print(sorted(set(sys.modules) & {'tensorflow', 'keras', 'sklearn', 'joblib', 'scipy', 'matplotlib', 'training'}))\n"
+        "print('face_recognition' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, env=clean_environment()
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["[]", "True"]
+
+
+def test_importing_a_module_starts_and_loads_nothing():
+    code = (
+        "import sys, threading, pathlib\n"
+        "names = [path.stem for path in pathlib.Path().glob('*.py')]\n"
+        "for name in names: __import__(name)\n"
+        "assert threading.active_count() == 1\n"
+        "print(sorted(set(sys.modules) & {'face_recognition', 'dlib', 'ai_edge_litert', 'tensorflow', 'sklearn'}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, env=clean_environment()
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -1,0 +1,266 @@
+"""The real process on loopback: many viewers, slow viewers, faults, and its end."""
+
+import http.client
+import itertools
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, contextmanager
+
+import psutil
+import pytest
+
+from tests.conftest import ROOT, RunningApp, clean_environment, read_number
+
+
+@contextmanager
+def viewer(app: RunningApp, *, receive_buffer: int = 0):
+    """An open picture stream: a socket past its response head."""
+    with socket.socket() as connection:
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(15)
+        connection.connect(("127.0.0.1", app.port))
+        connection.sendall(f"GET /video_feed HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\n\r\n".encode())
+        yield connection
+
+
+def watch(connection, seconds: float, bytes_per_second: float = 0) -> list[tuple[float, int]]:
+    """`(time, frame number)` of every whole picture that arrived, reading no faster than asked."""
+    seen, data = [], b""
+    started = time.monotonic()
+    received = 0
+    while (elapsed := time.monotonic() - started) < seconds:
+        if bytes_per_second and received > elapsed * bytes_per_second:
+            time.sleep(0.005)
+            continue
+        chunk = connection.recv(4096 if bytes_per_second else 65536)
+        if not chunk:
+            break
+        received += len(chunk)
+        data += chunk
+        while (end := data.find(b"\r\n--frame", 2)) >= 0:
+            begin = data.find(b"\xff\xd8", 0, end)
+            if begin >= 0:
+                seen.append((time.monotonic(), read_number(data[begin:end])))
+            data = data[end + 2 :]
+    return seen
+
+
+def test_the_video_feed_is_a_multipart_stream_of_pictures(run_app, face_video):
+    app = run_app("--source", face_video)
+    with viewer(app) as connection:
+        head = connection.recv(1024)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"multipart/x-mixed-replace; boundary=frame" in head
+        assert b"no-store" in head
+        numbers = [number for _, number in watch(connection, 3)]
+    assert len(numbers) > 40, "the picture moves"
+    assert numbers == sorted(numbers), "and goes forward"
+
+
+def test_faces_are_boxed_and_read(run_app, face_video):
+    app = run_app("--source", face_video)
+    event = app.wait_for(lambda event: bool(event["faces"]))
+    (face,) = event["faces"]
+    assert set(face) == {"id", "box", "smile", "raw_smile", "label"}
+    assert face["box"]["left"] < 200 < face["box"]["right"]
+    assert 0 <= face["smile"] <= 1
+    events = app.events(3)
+    assert {face["id"] for event in events for face in event["faces"]} == {face["id"]}, "a moving face keeps its id"
+    assert all(event["faces"] for event in events)
+    assert max(event["fps"] for event in events) > 20
+
+
+def test_twenty_viewers_cost_one_analysis_a_frame(run_app, face_video):
+    app = run_app("--source", face_video)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(viewer(app)) for _ in range(20)]
+        seen: dict[int, list] = {}
+
+        def run(i: int) -> None:
+            seen[i] = watch(connections[i], 6)
+
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(20)]
+        for thread in threads:
+            thread.start()
+        time.sleep(3)
+        health = app.json("/healthz")
+        assert health["viewers"] == 20
+        for thread in threads:
+            thread.join(20)
+        frames = app.json("/healthz")["frames"]
+    assert frames["analysed"] <= frames["captured"], "no frame was analysed twice"
+    assert frames["analysed"] > 60
+    assert min(len(pictures) for pictures in seen.values()) > 60, "everybody saw a moving picture"
+    deadline = time.monotonic() + 10
+    while app.json("/healthz")["viewers"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert app.json("/healthz")["viewers"] == 0, "places are free again"
+
+
+def test_a_slow_viewer_lags_little_and_costs_the_others_nothing(run_app, face_video):
+    app = run_app("--source", face_video)
+    with viewer(app) as fast, viewer(app) as slow:
+        results: dict[str, list] = {}
+        seconds = 11
+        threads = [
+            threading.Thread(target=lambda: results.update(fast=watch(fast, seconds))),
+            threading.Thread(target=lambda: results.update(slow=watch(slow, seconds, 100_000))),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(seconds + 20)
+        frames = app.json("/healthz")["frames"]
+    shown = {number: at for at, number in results["fast"]}
+    late = [at - shown[number] for at, number in results["slow"] if number in shown and at - results["slow"][0][0] > 3]
+    assert len(late) > 10, "the slow viewer sees a moving picture"
+    assert sorted(late)[len(late) // 2] < 2, f"median lag {sorted(late)[len(late) // 2]:.2f} s"
+    assert max(late) < 4
+    assert len(results["slow"]) < 0.8 * len(results["fast"]), "the slow viewer skipped pictures, or this test proves nothing"
+    numbers = [number for _, number in results["fast"]]
+    lost = [b - a for a, b in itertools.pairwise(numbers) if b - a not in (1, 1 - 400)]
+    assert len(lost) <= (frames["captured"] - frames["analysed"]) + 2, f"the fast viewer lost pictures: {lost}"
+
+
+def test_over_the_limit_there_is_a_plain_503(run_app, face_video):
+    app = run_app("--source", face_video, "--viewer-limit", "2")
+    with viewer(app) as first, viewer(app) as second:
+        first.recv(1024)
+        second.recv(1024)
+        third = http.client.HTTPConnection("127.0.0.1", app.port, timeout=15)
+        third.request("GET", "/video_feed")
+        response = third.getresponse()
+        assert response.status == 503
+        assert response.read() == b"All 2 places are taken. Close another tab, or try again in a moment.\n"
+        assert response.getheader("Retry-After")
+        third.close()
+        assert app.get("/").startswith(b"<!doctype html>"), "the page itself is still served"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_comes_within_two_seconds_with_streams_open(run_app, face_video, number):
+    app = run_app("--source", face_video)
+    with viewer(app) as reading, viewer(app, receive_buffer=4096) as stuck:
+        reading.recv(1024)
+        stuck.recv(64)
+        time.sleep(1.5)  # the second viewer takes no more: its thread waits to write
+        app.wait_for(lambda event: bool(event["faces"]))
+        started = time.monotonic()
+        app.process.send_signal(number)
+        assert app.process.wait(10) == 0
+        assert time.monotonic() - started < 2
+
+
+def test_a_network_camera_that_dies_and_returns(run_app, network_camera):
+    camera, url = network_camera
+    app = run_app("--source", url)
+    app.wait_for(lambda event: bool(event["faces"]))
+    camera.mode = "dead"
+    event = app.wait_for(lambda event: bool(event["message"]) and "Trying again" in event["message"])
+    assert "127.0.0.1" in event["message"]
+    assert event["faces"] == []
+    health = app.json("/healthz")
+    assert (health["status"], health["camera"]["status"]) in {("degraded", "lost"), ("ok", "opening")}
+    camera.mode = "live"
+    app.wait_for(lambda event: bool(event["faces"]) and not event["message"], 60)
+    assert app.json("/healthz")["status"] == "ok"
+
+
+def test_garbage_from_a_camera_is_survived(run_app, network_camera):
+    camera, url = network_camera
+    app = run_app("--source", url)
+    app.wait_for(lambda event: bool(event["faces"]))
+    camera.mode = "garbage"
+    time.sleep(2)
+    camera.mode = "dead"
+    time.sleep(0.5)
+    camera.mode = "live"
+    before = app.json("/healthz")["frames"]["analysed"]
+    app.wait_for(lambda event: bool(event["faces"]), 60)
+    assert app.json("/healthz")["frames"]["analysed"] > before
+
+
+@pytest.mark.parametrize(("source", "sentence"), [("none", "--source none"), ("97", "Camera 97 can't be opened")])
+def test_without_a_camera_the_app_serves_and_says_so(run_app, source, sentence):
+    app = run_app("--source", source)
+    app.wait_for(lambda event: sentence in event["message"])
+    assert app.get("/snapshot.jpg").startswith(b"\xff\xd8")
+    assert b"Dad says" in app.get("/")
+
+
+def test_a_port_in_use_is_said_in_one_sentence(run_app):
+    app = run_app("--source", "none")
+    done = subprocess.run(
+        [sys.executable, "app.py", "--port", str(app.port), "--source", "none"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean_environment(),
+    )
+    assert done.returncode == 2
+    sentence = rf"Port {app.port} is already in use by another program; choose another with --port \d+\.\n"
+    assert re.fullmatch(sentence, done.stderr)
+
+
+def test_many_viewers_that_vanish_leave_nothing(run_app, face_video):
+    app = run_app("--source", face_video, "--viewer-limit", "60")
+    app.wait_for(lambda event: bool(event["faces"]))
+    process = psutil.Process(app.process.pid)
+    before = process.num_fds()
+    for _ in range(5):
+        with ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(viewer(app))
+            time.sleep(0.1)
+    deadline = time.monotonic() + 15
+    while process.num_fds() > before + 3 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert process.num_fds() <= before + 3
+    assert app.json("/healthz")["viewers"] == 0
+
+
+def test_the_camera_is_released_when_nobody_watches(run_app, face_video):
+    app = run_app("--source", face_video)
+    app.wait_for(lambda event: bool(event["faces"]))
+    deadline = time.monotonic() + 20
+    while app.json("/healthz")["camera"]["status"] != "idle":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    captured = app.json("/healthz")["frames"]["captured"]
+    time.sleep(1)
+    assert app.json("/healthz")["frames"]["captured"] == captured
+    app.wait_for(lambda event: bool(event["faces"]))
+
+
+def test_the_neutral_smile_neutral_video_is_read_right(run_app, shared_videos):
+    app = run_app("--source", shared_videos / "neutral_smile_neutral.mp4", "--no-loop")
+    smiles = []
+    try:
+        for event in _until_ended(app):
+            smiles += [face["smile"] for face in event["faces"]]
+    except urllib.error.URLError:
+        pass
+    assert len(smiles) > 10
+    assert smiles[0] < 0.5
+    assert max(smiles) > 0.8
+    assert smiles[-1] < 0.5
+
+
+def _until_ended(app: RunningApp):
+    with urllib.request.urlopen(app.url + "/events", timeout=30) as response:
+        for line in response:
+            if line.startswith(b"data: "):
+                event = json.loads(line[6:])
+                if "ended" in event["message"]:
+                    return
+                yield event
