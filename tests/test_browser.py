@@ -1,0 +1,193 @@
+"""The page in a real Chromium against the running app, as a person would use it. Screenshots go to screenshots/."""
+
+import re
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCREENSHOTS = ROOT / "screenshots"
+SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
+
+
+class Visit:
+    """A page that is open, and everything that it asked for and complained about."""
+
+    def __init__(self, browser, url: str, *, size: str = "desktop", **options) -> None:
+        width, height = SIZES[size]
+        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(url, wait_until="domcontentloaded")
+
+    def percent(self) -> int:
+        return int(self.page.get_attribute("#meter", "aria-valuenow"))
+
+    def wait_for_face(self) -> None:
+        self.page.wait_for_function("document.getElementById('faces').textContent.startsWith('1 face')")
+
+    def screenshot(self, name: str) -> None:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+
+
+@pytest.fixture
+def visit(browser):
+    visits: list[Visit] = []
+
+    def open_page(url: str, **options) -> Visit:
+        visits.append(Visit(browser, url, **options))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.context.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_shows_the_face_and_reads_its_smile(run_app, visit, face_picture, size, scheme):
+    app = run_app("--source", face_picture)
+    page = visit(app.url, size=size, color_scheme=scheme)
+    page.wait_for_face()
+    page.page.wait_for_function("Number(document.getElementById('meter').getAttribute('aria-valuenow')) > 80")
+    assert page.page.text_content("#verdict") == "That is a smile!"
+    assert page.page.evaluate("document.getElementById('live').naturalWidth") == 512
+    assert page.page.is_hidden("#curtain")
+    assert page.page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0], "nothing sticks out sideways"
+    assert page.complaints == []
+    assert all(request.startswith(app.url) for request in page.requests), "nothing from other hosts"
+    page.screenshot(f"{size}-{scheme}")
+
+
+def test_the_picture_moves(run_app, visit, face_video):
+    page = visit(run_app("--source", face_video).url).page
+    page.wait_for_function("document.getElementById('live').naturalWidth > 0")
+    first = page.locator("#live").screenshot()
+    time.sleep(1)
+    assert page.locator("#live").screenshot() != first
+    page.wait_for_function("/\\d+ pictures a second/.test(document.getElementById('fps').textContent)")
+
+
+def test_the_meter_follows_a_smile_in_a_real_video(run_app, visit, shared_videos):
+    page = visit(run_app("--source", shared_videos / "neutral_smile_neutral.mp4").url)
+    page.wait_for_face()
+    seen = []
+    deadline = time.monotonic() + 12
+    while time.monotonic() < deadline:
+        seen.append(page.percent())
+        if len(SCREENSHOTS_TAKEN) < 1 and seen[-1] > 80:
+            page.screenshot("video-smile")
+            SCREENSHOTS_TAKEN.append(1)
+        time.sleep(0.05)
+    low, high = [i for i, p in enumerate(seen) if p < 40], [i for i, p in enumerate(seen) if p > 80]
+    assert low, f"never low: {seen}"
+    assert high, f"never high: {seen}"
+    assert any(i > high[0] for i in low), "falls again after the smile"
+    assert any(i < high[-1] for i in low)
+
+
+SCREENSHOTS_TAKEN: list[int] = []
+
+
+def test_the_button_and_the_space_bar_tell_another_joke_without_a_reload(run_app, visit):
+    page = visit(run_app("--source", "none").url).page
+    page.evaluate("window.stayed = true")
+    told = [page.text_content("#joke")]
+
+    def another(act) -> None:
+        act()
+        page.wait_for_function("(old) => document.getElementById('joke').textContent !== old", arg=told[-1])
+        told.append(page.text_content("#joke"))
+
+    another(lambda: page.click("#another"))
+    page.evaluate("document.activeElement.blur()")
+    another(lambda: page.keyboard.press("Space"))
+    page.focus("#another")
+    another(lambda: page.keyboard.press("Space"))
+    time.sleep(0.5)
+    assert page.text_content("#joke") == told[-1], "space on the button tells one joke, not two"
+    assert len(set(told)) == 4
+    assert page.evaluate("window.stayed")
+    assert page.evaluate("scrollY") == 0, "space does not scroll the page away"
+
+
+def test_the_keyboard_reaches_everything_in_order(run_app, visit):
+    page = visit(run_app("--source", "none").url).page
+    reached = []
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.className || document.activeElement.id"))
+    assert reached == ["skip", "another"]
+    assert page.get_attribute("#joke", "aria-live") == "polite"
+    assert page.get_attribute("#live", "alt")
+    assert page.get_attribute("#meter", "role") == "meter"
+    assert page.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+def test_a_missing_camera_is_said_on_the_page(run_app, visit):
+    page = visit(run_app("--source", "97").url)
+    page.page.wait_for_function("document.getElementById('faces').textContent.includes(\"Camera 97 can't be opened\")")
+    page.screenshot("no-camera")
+    assert page.page.text_content("#percent") == "–"
+
+
+def test_a_dying_camera_is_said_and_the_face_comes_back(run_app, visit, network_camera):
+    camera, url = network_camera
+    page = visit(run_app("--source", url).url)
+    page.wait_for_face()
+    camera.mode = "dead"
+    page.page.wait_for_function("document.getElementById('faces').textContent.includes('Trying again')")
+    camera.mode = "live"
+    page.page.wait_for_function("document.getElementById('faces').textContent.startsWith('1 face')", timeout=60_000)
+
+
+def test_a_hidden_page_takes_no_place(run_app, visit, face_picture):
+    app = run_app("--source", face_picture)
+    page = visit(app.url)
+    page.wait_for_face()
+    assert app.json("/healthz")["viewers"] == 1
+    page.page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    deadline = time.monotonic() + 10
+    while app.json("/healthz")["viewers"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert app.json("/healthz")["viewers"] == 0
+    page.page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: false, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    deadline = time.monotonic() + 10
+    while not app.json("/healthz")["viewers"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert app.json("/healthz")["viewers"] == 1
+
+
+def test_an_app_that_is_gone_is_said_on_the_page(run_app, visit, face_picture):
+    app = run_app("--source", face_picture)
+    page = visit(app.url)
+    page.wait_for_face()
+    app.stop()
+    page.page.wait_for_selector("#curtain:not([hidden])")
+    assert re.search(r"app does not answer|picture can't be shown", page.page.text_content("#curtain"))
+    page.page.click("#another")
+    page.page.wait_for_function("document.getElementById('joke').textContent.includes('Dad does not answer')")
+    page.screenshot("app-gone")
+
+
+def test_when_all_places_are_taken_the_page_says_so_and_recovers(run_app, visit, face_picture):
+    app = run_app("--source", face_picture, "--viewer-limit", "1")
+    first = visit(app.url)
+    first.wait_for_face()
+    second = visit(app.url)
+    second.page.wait_for_function("document.getElementById('curtain').textContent.includes('Trying again')")
+    first.context.close()
+    second.wait_for_face()

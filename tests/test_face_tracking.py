@@ -1,0 +1,91 @@
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from errors import DetectorError
+from face_detection import Box, create_detector
+from face_tracking import FaceTracker, find_faces
+from smile_recognition import SmileRecognizer
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> SmileRecognizer:
+    return SmileRecognizer()
+
+
+@pytest.fixture
+def tracker(recognizer):
+    face_tracker = FaceTracker(create_detector("face_recognition"), recognizer)
+    yield face_tracker
+    face_tracker.close()
+
+
+def run(tracker, pictures, start=0.0):
+    """Feeds pictures as if 30 came a second; waits for the search that each asks for, so that a test sees no race."""
+    faces = []
+    for i, picture in enumerate(pictures):
+        faces.append(tracker.update(picture, start + i / 30))
+        deadline = time.monotonic() + 10
+        while tracker._searching and time.monotonic() < deadline:
+            time.sleep(0.001)
+    return faces
+
+
+def moved(astronaut, dx, dy=0):
+    return cv2.warpAffine(astronaut, np.float32([[1, 0, dx], [0, 1, dy]]), (512, 400), borderMode=cv2.BORDER_REPLICATE)
+
+
+def test_a_moving_face_keeps_its_id_and_its_box_follows(tracker, astronaut):
+    shifts = [round(60 * np.sin(i / 10)) for i in range(60)]
+    faces = run(tracker, [moved(astronaut, dx) for dx in shifts])
+    assert all(len(found) == 1 for found in faces[2:])
+    assert {found[0].id for found in faces[2:]} == {1}
+    offsets = [found[0].box.center[0] - dx for found, dx in zip(faces[5:], shifts[5:], strict=True)]
+    assert max(offsets) - min(offsets) < 25, "the box stays on the face"
+    assert all(found[0].smile > 0.7 for found in faces[5:])
+
+
+def test_a_still_face_has_a_still_box(tracker, astronaut):
+    faces = run(tracker, [moved(astronaut, 0)] * 30)
+    assert len({found[0].box for found in faces[15:]}) == 1
+
+
+def test_a_face_that_leaves_is_dropped_and_a_new_one_gets_a_new_id(tracker, astronaut):
+    empty = np.full((400, 512, 3), 90, np.uint8)
+    faces = run(tracker, [moved(astronaut, 0)] * 10 + [empty] * 30 + [moved(astronaut, 100)] * 20)
+    assert faces[9][0].id == 1
+    assert faces[14][0].id == 1, "a moment's miss does not drop a face"
+    assert faces[39] == []
+    assert faces[-1][0].id == 2
+
+
+def test_two_faces_are_followed_and_come_largest_first(tracker, astronaut):
+    picture = np.full((360, 640, 3), 128, np.uint8)
+    picture[60:300, 20:260] = cv2.resize(astronaut[30:230, 120:320], (240, 240))
+    picture[100:250, 400:550] = cv2.resize(astronaut[30:230, 120:320], (150, 150))
+    faces = run(tracker, [picture] * 10)
+    assert len(faces[-1]) == 2
+    assert faces[-1][0].box.area > faces[-1][1].box.area
+    assert {face.id for face in faces[-1]} == {1, 2}
+
+
+def test_forgetting_begins_anew(tracker, astronaut):
+    run(tracker, [moved(astronaut, 0)] * 5)
+    tracker.forget()
+    assert run(tracker, [moved(astronaut, 0)] * 5, start=1.0)[-1][0].id == 2
+
+
+def test_a_search_that_fails_is_reported_to_the_caller(recognizer, astronaut):
+    tracker = FaceTracker(create_detector("yunet"), recognizer)
+    with pytest.raises(DetectorError, match="--detector-model"):
+        run(tracker, [moved(astronaut, 0)] * 20)
+    tracker.close()
+
+
+def test_faces_of_a_still_picture(recognizer, astronaut):
+    (face, *_) = find_faces(astronaut, create_detector("face_recognition"), recognizer)
+    assert face.label == "smile"
+    assert face.box.iou(Box(75, 272, 165, 182)) > 0.4
+    assert find_faces(np.zeros((200, 200, 3), np.uint8), create_detector("face_recognition"), recognizer) == []
