@@ -1,6 +1,6 @@
 """Judge a trained network on faces it has never seen, and write down what came out.
 
-    python -m training.evaluate                              # judges models/, writes its metrics.json and MODEL_CARD.md
+    python -m training.evaluate                    # judges models/, writes metrics.json, unseen.csv, MODEL_CARD.md
     python -m training.evaluate --model runs/mine --data datasets/mine.npz
 
 Looks at the dataset's test part only: whole groups of near-copies and persons that training and choosing never touched.
@@ -74,6 +74,12 @@ def evaluate(recognizer: SmileRecognizer, faces: Faces) -> dict[str, dict[str, f
             "calibration_error": calibration_error(smile, p),
         }
     return figures
+
+
+def write_unseen(test: Faces, path: Path) -> None:
+    """Names, not pictures, of what the network has never seen, so that others can judge it on the same faces."""
+    rows = sorted(f"{source},{name}" for source, name in zip(test.source, test.name, strict=True))
+    path.write_text("source,name\n" + "\n".join(rows) + "\n")
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
@@ -161,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
         report_file = options.data.with_suffix(".json")
         report = json.loads(report_file.read_text()) if report_file.is_file() else {}
         (options.model / "metrics.json").write_text(json.dumps({"test": figures, "dataset": report}, indent=1) + "\n")
+        write_unseen(faces.part("test"), options.model / "unseen.csv")
         (options.model / "MODEL_CARD.md").write_text(model_card(figures, training, report))
     except SmileError as error:
         print(error, file=sys.stderr)
