@@ -21,7 +21,8 @@ from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
 _SEARCH_EVERY_S = 0.25  # with no face in view
 _SEARCH_EVERY_WITH_FACES_S = 1.0
 _FORGET_AFTER_S = 0.6  # a tilt or a hand hides a face from the detector for a moment
-_REGION = 1.7  # side of the searched region in box sides
+_REGION = 1.8  # side of the searched region in box sides
+_SEARCH_BOX_SLACK = 0.2  # in box heights
 _FOLLOWED_PER_FRAME = 4  # more faces take turns
 _SMILE_SMOOTHING_S = 0.08
 
@@ -43,6 +44,7 @@ class Face:
 @dataclass
 class _Known:
     face: Face
+    search_box: Box  # where to look: kept while the face moves little, so that a still face gives a still box
     seen_at: float
     tried_at: float
 
@@ -120,8 +122,10 @@ class FaceTracker:
     def _follow(self, gray: np.ndarray, now: float) -> None:
         for known in sorted(self._known, key=lambda known: known.tried_at)[:_FOLLOWED_PER_FRAME]:
             known.tried_at = now
-            box = self._find_again(gray, known.face.box)
+            box = self._find_again(gray, known.search_box)
             if box is not None:
+                if _moved(known.search_box, box) > _SEARCH_BOX_SLACK:
+                    known.search_box = box
                 known.face = replace(known.face, box=_steadied(known.face.box, box))
                 known.seen_at = now
         self._known = [known for known in self._known if now - known.seen_at < _FORGET_AFTER_S]
@@ -165,7 +169,7 @@ class FaceTracker:
         for box in found or []:
             if any(known.face.box.iou(box) > 0.2 or _holds(known.face.box, box) for known in self._known):
                 continue
-            self._known.append(_Known(Face(self._next_id, box, math.nan, math.nan), seen_at=now, tried_at=now))
+            self._known.append(_Known(Face(self._next_id, box, math.nan, math.nan), box, seen_at=now, tried_at=now))
             self._next_id += 1
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
@@ -201,9 +205,13 @@ class FaceTracker:
 
 def _steadied(old: Box, new: Box) -> Box:
     """Half-way to the new place when it is near, all the way when the face really moved."""
-    moved = max(abs(a - b) for a, b in zip(old, new, strict=True)) / max(1, old.height)
-    weight = min(1.0, 0.35 + 8 * moved)
+    weight = min(1.0, 0.35 + 8 * _moved(old, new))
     return Box(*(round(a + weight * (b - a)) for a, b in zip(old, new, strict=True)))
+
+
+def _moved(old: Box, new: Box) -> float:
+    """How far any edge moved, in box heights."""
+    return max(abs(a - b) for a, b in zip(old, new, strict=True)) / max(1, old.height)
 
 
 def _holds(box: Box, other: Box) -> bool:

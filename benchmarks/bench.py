@@ -46,7 +46,7 @@ def astronaut_video(path: Path, *, frames: int = 150, size: tuple[int, int] = (6
 
 def read_frames(path: Path, size: tuple[int, int], limit: int = 150) -> list[np.ndarray]:
     capture = cv2.VideoCapture(str(path))
-    frames = []
+    frames: list[np.ndarray] = []
     while len(frames) < limit and (read := capture.read())[0]:
         frames.append(cv2.resize(read[1], size, interpolation=cv2.INTER_AREA))
     capture.release()

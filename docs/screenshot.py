@@ -39,7 +39,7 @@ def main() -> None:
                 )
                 page = browser.new_page(viewport={"width": 1180, "height": 720})
                 page.goto(url, wait_until="domcontentloaded")
-                page.wait_for_function("document.body.classList.contains('smiling')")
+                page.locator("body.smiling").wait_for()
                 page.wait_for_timeout(1500)
                 page.screenshot(path=str(ROOT / "docs" / "screenshot.png"))
                 browser.close()

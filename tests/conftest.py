@@ -86,7 +86,7 @@ def face_video(tmp_path_factory, astronaut) -> Path:
 @pytest.fixture(scope="session")
 def face_picture(tmp_path_factory, astronaut) -> Path:
     path = tmp_path_factory.mktemp("picture") / "face.jpg"
-    cv2.imwrite(str(path), astronaut)
+    cv2.imwrite(str(path), astronaut[:400])  # below, a badge looks like a face to the HOG detector
     return path
 
 

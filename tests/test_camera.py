@@ -108,7 +108,7 @@ def test_a_video_that_does_not_loop_ends_in_words(start_camera, tmp_path):
 
 def test_a_still_picture_is_a_source_too(start_camera, face_picture):
     frame = start_camera(str(face_picture)).wait_for_frame(after=0, timeout=5)
-    assert frame.image.shape == (512, 512, 3)
+    assert frame.image.shape == (400, 512, 3)
 
 
 @pytest.mark.parametrize("name", ["page.mp4", "broken.jpg", "empty.mp4", "empty.png"])
