@@ -16,7 +16,7 @@ from face_tracking import Face
 
 # BGR
 _SMILE, _NO_SMILE = (77, 208, 255), (214, 190, 168)
-_INK, _PAPER, _MUTED = (28, 22, 18), (244, 240, 236), (60, 50, 44)
+_INK, _PAPER, _MUTED = (24, 33, 43), (234, 248, 255), (74, 87, 102)
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -46,7 +46,7 @@ def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 def _draw_label(image: np.ndarray, face: Face, unit: float) -> None:
     height, width = image.shape[:2]
     text = label_text(face)
-    scale, thickness = 0.42 * unit, max(1, round(0.9 * unit))
+    scale, thickness = 0.42 * unit, max(1, round(0.6 * unit))
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, thickness)
     pad = round(5 * unit)
     if text_width + 2 * pad > width:  # a tiny picture: letters as large as fit

@@ -28,6 +28,19 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+_QUICK_FIRST = (
+    "settings annotation live_stream smile_recognition face_detection jokes face_tracking app camera server browser training"
+).split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def order(item: pytest.Item) -> int:
+        name = item.path.stem.removeprefix("test_")
+        return _QUICK_FIRST.index(name) if name in _QUICK_FIRST else len(_QUICK_FIRST)
+
+    items.sort(key=order)
+
+
 @pytest.fixture(scope="session")
 def astronaut() -> np.ndarray:
     """A smiling face: uint8 BGR (512, 512, 3), from scikit-image (NASA, public domain)."""
