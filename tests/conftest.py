@@ -28,15 +28,13 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-_QUICK_FIRST = (
-    "settings annotation live_stream smile_recognition face_detection jokes face_tracking app camera server browser training"
-).split()
+_SLOW_LAST = ("camera", "server", "browser", "training")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def order(item: pytest.Item) -> int:
         name = item.path.stem.removeprefix("test_")
-        return _QUICK_FIRST.index(name) if name in _QUICK_FIRST else len(_QUICK_FIRST)
+        return 1 + _SLOW_LAST.index(name) if name in _SLOW_LAST else 0
 
     items.sort(key=order)
 

@@ -1,6 +1,6 @@
 """The smile network: one short file, the whole of it.
 
-64x64 grey in, one logit out, about 500,000 weights. Plain 3x3 convolutions, because they are fast on every CPU; the first
+64x64 grey in, one logit out, about 400,000 weights. Plain 3x3 convolutions, because they are fast on every CPU; the first
 layer takes away each picture's own brightness and contrast, so that a dim webcam looks like a studio photo.
 """
 
