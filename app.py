@@ -92,10 +92,12 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     @app.errorhandler(400)
     @app.errorhandler(404)
     @app.errorhandler(405)
+    @app.errorhandler(500)
     def not_served(error) -> Response:
         sentence = {
             404: "There is nothing at this address; the page is at /.",
             405: "This address only answers GET.",
+            500: "Something went wrong in the app; its log says what.",
         }.get(error.code, "This request can't be answered; open the page at http://127.0.0.1 or http://localhost.")
         return Response(f"{sentence}\n", error.code, mimetype="text/plain")
 

@@ -27,11 +27,12 @@ class ViewersFull(SmileError):
 
 @dataclass(frozen=True)
 class Published:
-    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ..."""
+    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ...; `passing`: another will follow soon."""
 
     jpeg: bytes
     event: str
     number: int
+    passing: bool
 
 
 class LiveStream:
@@ -56,11 +57,11 @@ class LiveStream:
         """Whether anybody at all waits for pictures or events."""
         return any(self._viewers.values())
 
-    def publish(self, jpeg: bytes, event: str) -> None:
-        """Replaces the newest picture and wakes everybody who waits."""
+    def publish(self, jpeg: bytes, event: str, *, passing: bool = False) -> None:
+        """Replaces the newest picture and wakes everybody who waits. `passing`: not what a snapshot is meant to show."""
         with self._changed:
             self._count += 1
-            self._newest = Published(jpeg, event, self._count)
+            self._newest = Published(jpeg, event, self._count, passing)
             self._published_at = time.monotonic()
             self._changed.notify_all()
 
@@ -89,7 +90,11 @@ class LiveStream:
             with self._changed:
                 fresh = time.monotonic() - self._published_at <= max_age
                 after = self._count - 1 if fresh else self._count
-            return self.wait_newer(after, timeout)
+            deadline = time.monotonic() + timeout
+            picture = self.wait_newer(after, timeout)
+            while picture is not None and picture.passing and (left := deadline - time.monotonic()) > 0:
+                picture = self.wait_newer(picture.number, left) or picture
+            return picture
 
     def mjpeg(self) -> Iterator[bytes]:
         """A viewer's stream, in parts of `MJPEG_MIMETYPE`. Raises ViewersFull at once, not at the first part."""

@@ -23,6 +23,8 @@ def open_source(source: str) -> VideoSource | StillSource:
         return _open_any_device()
     if source.isdigit():
         return _open_device(int(source))
+    if source.startswith("/dev/"):
+        return _open_device(source)
     if is_url(source):
         return _open_url(source)
     return _open_file(Path(source))
@@ -30,7 +32,7 @@ def open_source(source: str) -> VideoSource | StillSource:
 
 def check_source(source: str) -> None:
     """Raises SettingsError for a source that can never work, so that the app says so before it starts."""
-    if source in ("auto", "none") or source.isdigit():
+    if source in ("auto", "none") or source.isdigit() or source.startswith("/dev/"):
         return
     if "://" in source:
         if not is_url(source):
@@ -107,12 +109,12 @@ def _open_any_device() -> VideoSource:
     raise CameraError(f"{found}. Connect one, or start the app with --source FILE.")
 
 
-def _open_device(number: int) -> VideoSource:
-    capture = cv2.VideoCapture(number)
+def _open_device(device: int | str) -> VideoSource:
+    capture = cv2.VideoCapture(device)
     if not capture.isOpened():
         capture.release()
         raise CameraError(
-            f"Camera {number} can't be opened. Connect it, end other programs that use it, or choose another --source."
+            f"Camera {device} can't be opened. Connect it, end other programs that use it, or choose another --source."
         )
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return VideoSource(capture, interval=0)
@@ -129,8 +131,6 @@ def _open_url(url: str) -> VideoSource:
 
 
 def _open_file(path: Path) -> VideoSource | StillSource:
-    if str(path).startswith("/dev/video"):
-        return _open_device(int(str(path).removeprefix("/dev/video") or 0))
     if not path.is_file():
         raise CameraError(f"There is no file {path.name} any more; put it back or choose another --source.")
     if path.suffix.lower() in _STILL_SUFFIXES:

@@ -28,6 +28,9 @@ from live_stream import LiveStream
 from settings import Settings
 from smile_recognition import SmileRecognizer
 
+# How long the picture before stays, in seconds, until a card says what the camera's status is. Opening is mostly quick.
+_CARD_AFTER_S = {"opening": 1.0, "lost": 0.25, "ended": 0.25, "none": 0.25}
+
 log = logging.getLogger("smile")
 
 
@@ -44,6 +47,7 @@ class SmileWatch:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
         self._done_at: deque[float] = deque(maxlen=31)
         self._size = (640, 480)
         self.analysed = 0
@@ -61,7 +65,6 @@ class SmileWatch:
         """Load network and detector now, so that the first viewer need not wait for them. Problems are kept for later."""
         try:
             self._get_tracker()
-            self._detector.load()
         except SmileError as error:
             self._problem = str(error)
 
@@ -92,19 +95,24 @@ class SmileWatch:
 
     def _run(self) -> None:
         number = 0
-        card_at = float("-inf")
+        shown_at = float("-inf")
+        watched = False
         while not self._closing.is_set():
             if not self.stream.wait_until_watched(1.0):
+                watched = False
                 continue
+            if not watched:
+                watched, shown_at = True, time.monotonic()
             self.camera.want()
             frame = self.camera.wait_for_frame(after=number, timeout=0.2)
             try:
                 if frame is not None:
                     number = frame.number
                     self._show(frame)
-                elif self.camera.state.status != "live" and time.monotonic() - card_at > 0.5:
-                    card_at = time.monotonic()
-                    self._show_message(self.camera.state.message)
+                    shown_at = time.monotonic()
+                elif time.monotonic() - shown_at > _CARD_AFTER_S.get(self.camera.state.status, math.inf):
+                    self._show_message(self.camera.state.message, passing=self.camera.state.status == "opening")
+                    shown_at = time.monotonic()
             except SmileError as error:
                 self._problem = str(error)
                 self._show_message(self._problem)
@@ -130,11 +138,12 @@ class SmileWatch:
         self.timings_ms = tracker.timings_ms | {"draw": (drawn - tracked) * 1e3, "encode": (encoded - drawn) * 1e3}
         self.stream.publish(jpeg, self._event(faces, frame_number=frame.number))
 
-    def _show_message(self, message: str) -> None:
+    def _show_message(self, message: str, *, passing: bool = False) -> None:
         if self._tracker is not None:
             self._tracker.forget()
         self._done_at.clear()
-        self.stream.publish(encode_jpeg(message_picture(message, self._size)), self._event((), message=message))
+        card = encode_jpeg(message_picture(message, self._size))
+        self.stream.publish(card, self._event((), message=message), passing=passing)
 
     def _event(self, faces: Sequence[Face], *, frame_number: int = 0, message: str = "") -> str:
         width, height = self._size
@@ -157,8 +166,9 @@ class SmileWatch:
         return round((len(done) - 1) / max(1e-6, done[-1] - done[0]), 1)
 
     def _get_tracker(self) -> FaceTracker:
-        with self._lock:
+        with self._loading:
             if self._tracker is None:
+                self._detector.load()
                 self._tracker = FaceTracker(self._detector, SmileRecognizer(Path(self._settings.model)))
             return self._tracker
 

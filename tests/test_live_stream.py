@@ -133,3 +133,13 @@ def test_a_snapshot_is_fresh():
     timer.start()
     assert live.snapshot(5, max_age=-1).jpeg == b"new"
     timer.join()
+
+
+def test_a_snapshot_waits_for_a_real_picture_rather_than_the_card_before_it():
+    live = LiveStream()
+    live.publish(b"opening...", "{}", passing=True)
+    assert live.snapshot(0.05).jpeg == b"opening...", "better than nothing"
+    timer = threading.Timer(0.1, live.publish, (b"picture", "{}"))
+    timer.start()
+    assert live.snapshot(5).jpeg == b"picture"
+    timer.join()
