@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETS := ../shared/data
 
+# A step that failed half-way is done again, not taken for done.
+.DELETE_ON_ERROR:
 .PHONY: run test lint bench train clean
 
 run: $(VENV)/.app

@@ -6,13 +6,17 @@ python app.py --source video.mp4       # a file, picture or rtsp/http stream ins
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import mimetypes
 import os
+import socket
 import sys
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, jsonify, render_template
+from flask import Flask, Response, jsonify, render_template, request
 
 from errors import SmileError
 from generate_joke import JokeBox
@@ -24,10 +28,11 @@ if TYPE_CHECKING:
 
 _SNAPSHOT_WAIT_S = 10.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_WATCHING = ("/video_feed", "/events", "/snapshot.jpg")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",  # no other site may show this camera in its own page
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
@@ -43,17 +48,26 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     from smile_watch import SmileWatch
 
     settings = settings or Settings()
+    for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
+        mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
-    if settings.host in _LOOPBACK:
-        # A web page elsewhere can point its own name at 127.0.0.1; it must not be served this camera.
-        app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost", "[::1]"]
     watch = watch or SmileWatch(settings)
     jokes = JokeBox(settings.joke_url)
     app.extensions["smile_watch"], app.extensions["joke_box"] = watch, jokes
 
+    @app.before_request
+    def refuse_strangers() -> Response | None:
+        # A web page elsewhere can point its own name at this computer, or ask the browser for our picture in its name.
+        if not _is_our_name(request.host, settings):
+            sentence = "This name is not served; open the page by its IP address, or start with --allow-host NAME.\n"
+            return Response(sentence, 400, mimetype="text/plain")
+        if request.path in _WATCHING and request.headers.get("Sec-Fetch-Site") == "cross-site":
+            return Response("Other sites may not show this camera.\n", 403, mimetype="text/plain")
+        return None
+
     @app.get("/")
     def index() -> str:
-        return render_template("index.html", joke=jokes.get_joke(), source=settings.source)
+        return render_template("index.html", joke=jokes.get_joke())
 
     @app.get("/video_feed")
     def video_feed() -> Response:
@@ -98,7 +112,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
             404: "There is nothing at this address; the page is at /.",
             405: "This address only answers GET.",
             500: "Something went wrong in the app; its log says what.",
-        }.get(error.code, "This request can't be answered; open the page at http://127.0.0.1 or http://localhost.")
+        }.get(error.code, "This request can't be understood; the page is at /.")
         return Response(f"{sentence}\n", error.code, mimetype="text/plain")
 
     @app.after_request
@@ -110,16 +124,40 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     return app
 
 
-def close_app(app: Flask) -> None:
-    """Ends every stream and thread of `app` and releases the camera."""
-    app.extensions["smile_watch"].close()
-    app.extensions["joke_box"].close()
+def _is_our_name(host: str, settings: Settings) -> bool:
+    """Whether the Host header names this computer: by an address, or by a name that no stranger can give himself."""
+    name = host[1 : host.find("]")] if host.startswith("[") else host.rpartition(":")[0] or host
+    name = name.lower().rstrip(".")
+    if name in _LOOPBACK or name == settings.host.lower() or name in settings.allow_host.lower().split(","):
+        return True
+    if settings.host in _LOOPBACK:
+        return False
+    try:
+        ipaddress.ip_address(name)
+        return True
+    except ValueError:
+        ours = socket.gethostname().lower()
+        return name in (ours, f"{ours}.local")
+
+
+def close_app(app: Flask, timeout: float = 2.0) -> None:
+    """Ends every stream and thread of `app` and releases the camera, waiting up to `timeout` seconds in all."""
+    deadline = time.monotonic() + timeout
+    parts = (app.extensions["smile_watch"], app.extensions["joke_box"])
+    for part in parts:
+        part.close(0)  # all are told to end before any is waited for
+    for part in parts:
+        part.close(max(0.0, deadline - time.monotonic()))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Start the app. Exit code 0 after Ctrl-C or SIGTERM, 2 when an option can't be used or the port is taken."""
     # FFmpeg, inside OpenCV, writes to the terminal what the page says in words.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # macOS: OpenCV may ask for the camera on the main thread only; without its asking, the system asks by itself.
+    os.environ.setdefault("OPENCV_AVFOUNDATION_SKIP_AUTH", "1")
+    # Windows: without this some webcams take half a minute to open.
+    os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = parse_settings(argv)
@@ -129,6 +167,8 @@ def main(argv: list[str] | None = None) -> int:
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 0
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Camera:
         *,
         loop: bool = True,
         idle_release_s: float = 10.0,
-        open_timeout_s: float = 10.0,
+        open_timeout_s: float = 20.0,  # some webcams need more than ten on Windows
         read_timeout_s: float = 5.0,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
         opener: Callable[[str], PictureSource] = open_source,
@@ -141,6 +141,7 @@ class Camera:
             with self._changed:
                 if not self._is_wanted():
                     self._state = CameraState("idle", "The camera is off while nobody watches.")
+                    self._frame = None  # forgotten, as the page promises
                     self._changed.wait_for(lambda: self._stopping or self._is_wanted(), 60)
                     failures = 0
                     continue

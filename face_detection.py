@@ -121,12 +121,12 @@ class _LazyDetector:
 
 
 class FaceRecognitionDetector(_LazyDetector):
-    """dlib's HOG detector through face_recognition: sharp on frontal faces, rarely fooled."""
+    """face_recognition's default detector, dlib's HOG: sharp on frontal faces, rarely fooled."""
 
     name = "face_recognition"
     _smallest = 80.0
 
-    def _load(self) -> Callable[..., Any]:
+    def _load(self) -> Callable[[np.ndarray], Any]:
         # Without its model package face_recognition prints advice and ends the process, so look for it first.
         missing = [name for name in ("face_recognition", "face_recognition_models", "dlib") if find_spec(name) is None]
         if missing:
@@ -135,14 +135,25 @@ class FaceRecognitionDetector(_LazyDetector):
                 "or start with --detector haar."
             )
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-        import face_recognition
-
-        return face_recognition.face_locations
+        try:
+            import face_recognition
+        except (Exception, SystemExit) as error:  # it ends the process when its models can't be loaded
+            raise DetectorError(
+                "The face_recognition package can't be loaded; run `pip install -r requirements/app.txt` again, "
+                "or start with --detector haar."
+            ) from error
+        # face_recognition.face_locations() without its one detector for all: that one keeps state while it works, and
+        # two threads would have to wait for each other.
+        return face_recognition.api.dlib.get_frontal_face_detector()
 
     def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
         # HOG reads brightness only, so grey in gives the same faces for less work.
         gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        return self._model(np.ascontiguousarray(gray), number_of_times_to_upsample=0)
+        height, width = gray.shape
+        return [
+            (max(face.top(), 0), min(face.right(), width), min(face.bottom(), height), max(face.left(), 0))
+            for face in self._model(np.ascontiguousarray(gray), 0)
+        ]
 
 
 class HaarDetector(_LazyDetector):
@@ -188,7 +199,9 @@ class YuNetDetector(_LazyDetector):
         if not self._path.is_file():
             raise DetectorError(f"There is no detector model at {self._path}; check --detector-model.")
         try:
-            return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), score_threshold=0.6)
+            model = cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), score_threshold=0.6)
+            model.detect(np.zeros((320, 320, 3), np.uint8))  # another network loads too, and fails only here
+            return model
         except cv2.error as error:
             raise DetectorError(f"{self._path} is not a YuNet model that OpenCV can read; download it again.") from error
 

@@ -6,6 +6,7 @@ each face already known is found again by the same detector in a small region ro
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -14,9 +15,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from errors import SmileError
+from errors import DetectorError, SmileError
 from face_detection import Box, FaceDetector
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
+
+log = logging.getLogger("smile")
 
 _SEARCH_EVERY_S = 0.25  # with no face in view
 _SEARCH_EVERY_WITH_FACES_S = 1.0
@@ -65,8 +68,10 @@ def find_faces(image: np.ndarray, detector: FaceDetector, recognizer: SmileRecog
 class FaceTracker:
     """Faces over time. `update` is called from one thread; the search for new faces runs in another until `close()`."""
 
-    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer) -> None:
+    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer, *, follower: FaceDetector | None = None) -> None:
+        """`follower`: a second detector for the small regions, so that following never waits for a search."""
         self._detector = detector
+        self._follower = follower or detector
         self._recognizer = recognizer
         self._known: list[_Known] = []
         self._next_id = 1
@@ -78,6 +83,8 @@ class FaceTracker:
         self._problem: SmileError | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._updated_at = float("-inf")
+        self._scene = 0
         self.searches = 0
         self.timings_ms = {"follow": 0.0, "smile": 0.0}
 
@@ -95,7 +102,8 @@ class FaceTracker:
         self._take_found(now)
         self._ask_for_search(image, now)
         followed = time.perf_counter()
-        self._read_smiles(gray, now)
+        self._read_smiles(gray, now - self._updated_at)
+        self._updated_at = now
         self.timings_ms = {
             "follow": (followed - started) * 1e3,
             "smile": (time.perf_counter() - followed) * 1e3,
@@ -106,16 +114,17 @@ class FaceTracker:
         """Drop all faces: what comes next is another scene."""
         self._known.clear()
         with self._changed:
+            self._scene += 1  # what a search under way finds belongs to the old scene
             self._found = None
             self._searched_at = float("-inf")
 
-    def close(self) -> None:
-        """Ends the searching thread."""
+    def close(self, timeout: float = 2.0) -> None:
+        """Ends the searching thread, waiting up to `timeout` seconds for it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(2.0)
+            self._thread.join(timeout)
 
     # --- known faces ---
 
@@ -141,25 +150,17 @@ class FaceTracker:
         region = gray[top : int(y + half), left : int(x + half)]
         if min(region.shape) < 16:
             return None
-        found = self._detector.detect(region, min_face=0.72 * box.height)
+        found = self._follower.detect(region, min_face=0.72 * box.height)
         candidates = [candidate.shifted(left, top) for candidate in found]
         return max(candidates, key=lambda candidate: candidate.iou(box), default=None)
 
-    def _read_smiles(self, gray: np.ndarray, now: float) -> None:
+    def _read_smiles(self, gray: np.ndarray, elapsed: float) -> None:
+        keep = math.exp(-elapsed / _SMILE_SMOOTHING_S)
         smiles = self._recognizer.predict_smile(gray, [known.face.box for known in self._known])
         for known, raw in zip(self._known, smiles.tolist(), strict=True):
             old = known.face.smile
-            keep = 0.0 if math.isnan(old) else math.exp(-self._elapsed(now) / _SMILE_SMOOTHING_S)
-            known.face = replace(known.face, smile=keep * old + (1 - keep) * raw if keep else raw, raw_smile=raw)
-
-    _last_time = float("-inf")
-
-    def _elapsed(self, now: float) -> float:
-        if now != self._last_time:
-            self._interval, self._last_time = now - self._last_time, now
-        return self._interval
-
-    _interval = float("inf")
+            smile = raw if math.isnan(old) else keep * old + (1 - keep) * raw
+            known.face = replace(known.face, smile=smile, raw_smile=raw)
 
     # --- new faces ---
 
@@ -190,6 +191,7 @@ class FaceTracker:
                 if self._closed:
                     return
                 image, self._to_search = self._to_search, None
+                scene = self._scene
             if image is None:
                 continue
             boxes: list[Box] | None = None
@@ -197,9 +199,14 @@ class FaceTracker:
                 boxes = self._detector.detect(image, min_face=smallest_face(image.shape[0]))
             except SmileError as error:
                 self._problem = error
+            except Exception as error:
+                log.exception("the search for faces failed")
+                self._problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
             finally:
+                image = None
                 with self._changed:
-                    self._found, self._searching = boxes, False
+                    self._found = boxes if scene == self._scene else None
+                    self._searching = False
                     self.searches += 1
 
 

@@ -48,7 +48,10 @@ class JokeUnavailable(Exception):
 
 
 def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
-    """Asks the service for one joke, for at most `timeout` seconds in all. Raises JokeUnavailable."""
+    """Asks the service for one joke. `timeout` seconds to connect, for each pause, and for the whole text.
+
+    Raises JokeUnavailable.
+    """
     import requests  # not at import: 0.1 s of start-up that the page does not need
     import urllib3
 
@@ -58,6 +61,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
             url,
             headers={"Accept": "application/json", "User-Agent": USER_AGENT},
             timeout=timeout,
+            allow_redirects=False,
             stream=True,  # so that a service that trickles can be left at the deadline
         ) as response:
             response.raise_for_status()
@@ -71,10 +75,14 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
     try:
         answer = json.loads(body)
         identity, text = answer["id"], answer["joke"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise JokeUnavailable("the answer was no joke") from error
     if not isinstance(identity, str) or not isinstance(text, str) or not 0 < len(text.strip()) <= _MAX_LETTERS:
         raise JokeUnavailable("the answer was no joke")
+    try:
+        (identity + text).encode()
+    except UnicodeEncodeError as error:  # half a surrogate pair, which no page can be written with
+        raise JokeUnavailable("the answer was no text") from error
     return Joke(identity[:64], " ".join(text.split()), "icanhazdadjoke")
 
 
@@ -110,13 +118,13 @@ class JokeBox:
             self._changed.notify_all()
             return joke
 
-    def close(self) -> None:
-        """Ends the thread; a fetch under way ends within its own limit."""
+    def close(self, timeout: float = _TIMEOUT_S + 0.5) -> None:
+        """Ends the thread, waiting up to `timeout` seconds; a fetch under way ends within its own limit."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(_TIMEOUT_S + 0.5)
+            self._thread.join(timeout)
 
     def _house_joke(self) -> Joke:
         fresh = [joke for joke in house_jokes() if joke.id not in self._told]
@@ -138,7 +146,7 @@ class JokeBox:
                     if joke.id not in self._told and all(joke.id != other.id for other in self._ready):
                         self._ready.append(joke)
                 pause = _POLITE_PAUSE_S
-            except JokeUnavailable as error:
+            except Exception as error:  # JokeUnavailable, or something that must not end the fetching for good
                 if not failures:
                     log.info("No jokes from %s (%s); telling our own.", self._url, error)
                 pause = self._pauses_s[min(failures, len(self._pauses_s) - 1)]

@@ -65,6 +65,12 @@ class LiveStream:
             self._published_at = time.monotonic()
             self._changed.notify_all()
 
+    def forget(self) -> None:
+        """Drops the newest picture: nobody who comes later shall see it."""
+        with self._changed:
+            self._newest = None
+            self._published_at = float("-inf")
+
     def wait_until_watched(self, timeout: float) -> bool:
         """Sleeps until somebody watches, the stream is closed, or `timeout` seconds are over."""
         with self._changed:
@@ -92,8 +98,11 @@ class LiveStream:
                 after = self._count - 1 if fresh else self._count
             deadline = time.monotonic() + timeout
             picture = self.wait_newer(after, timeout)
-            while picture is not None and picture.passing and (left := deadline - time.monotonic()) > 0:
-                picture = self.wait_newer(picture.number, left) or picture
+            while picture is not None and picture.passing:
+                newer = self.wait_newer(picture.number, deadline - time.monotonic())
+                if newer is None:
+                    break
+                picture = newer
             return picture
 
     def mjpeg(self) -> Iterator[bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -44,16 +45,19 @@ def check_source(source: str) -> None:
 
 
 def is_url(source: str) -> bool:
-    parts = urlsplit(source)
-    return parts.scheme.lower() in ("rtsp", "rtsps", "http", "https") and bool(parts.hostname)
+    try:
+        parts = urlsplit(source)
+        return parts.scheme.lower() in ("rtsp", "rtsps", "http", "https") and bool(parts.hostname)
+    except ValueError:  # brackets where none belong
+        return False
 
 
 def without_password(source: str) -> str:
-    """`source` as it may be shown on a page: a URL loses its user name, password and query."""
-    if "://" not in source:
+    """`source` as it may be shown on a page: of a URL only scheme and host, since cameras take passwords in every part."""
+    scheme, separator, rest = source.partition("://")
+    if not separator:
         return Path(source).name
-    parts = urlsplit(source)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{scheme}://{re.split('[/?#]', rest.rpartition('@')[2])[0]}"
 
 
 class VideoSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import signal
 import socket
 import threading
@@ -50,17 +51,17 @@ def serve(settings: Settings) -> int:
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         print("Everybody who can reach this computer can now see its camera on this page.", flush=True)
     try:
-        _run(server, on_stop=lambda: close_app(app))
+        _run(server, on_stop=lambda: close_app(app, timeout=1.0))
     finally:
         listener.close()
-        warming.join(1.0)
     return 0
 
 
 def _run(server, *, on_stop) -> None:
     """waitress's own run(), but streams are ended before it waits for the threads that serve them."""
     try:
-        server.asyncore.loop(timeout=1, map=server._map)
+        # poll() where there is one: select() fails with more than 1,024 connections.
+        server.asyncore.loop(timeout=1, map=server._map, use_poll=hasattr(select, "poll"))
     except (SystemExit, KeyboardInterrupt):
         pass
     finally:
@@ -70,7 +71,7 @@ def _run(server, *, on_stop) -> None:
         on_stop()
         for channel in list(server.active_channels.values()):
             channel.handle_close()  # wakes a thread that waits for a viewer to take more
-        server.task_dispatcher.shutdown(timeout=1)
+        server.task_dispatcher.shutdown(timeout=0.5)
         server.close()
 
 

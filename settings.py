@@ -26,6 +26,7 @@ class Settings:
     max_width: int = 1280
     jpeg_quality: int = 80
     joke_url: str = "https://icanhazdadjoke.com/"
+    allow_host: str = ""
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, f"--port must be a number from 1 to 65535, not {self.port}.")
@@ -47,7 +48,7 @@ def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str]
         variable = f"SMILE_{field.name.upper()}"
         if given[field.name] is not None:
             values[field.name] = given[field.name]
-        elif environ.get(variable):
+        elif environ.get(variable) or (variable in environ and field.name == "joke_url"):
             values[field.name] = _convert(field.name, environ[variable], variable)
     return Settings(**values)  # type: ignore[arg-type]
 
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down (default: 1280)")
     add("--jpeg-quality", type=int, metavar="1-100", help="of the stream (default: 80)")
     add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
+    add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
     return parser
 
 
@@ -82,8 +84,10 @@ def _convert(name: str, text: str, variable: str) -> object:
         _check(text.lower() in ("0", "1", "no", "yes", "false", "true"), f"{variable} must be yes or no, not {text!r}.")
         return text.lower() in ("1", "yes", "true")
     if kind is int:
-        _check(text.isdigit(), f"{variable} must be a whole number, not {text!r}.")
-        return int(text)
+        try:
+            return int(text)
+        except ValueError as error:
+            raise SettingsError(f"{variable} must be a whole number, not {text!r}.") from error
     return text
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from annotation import annotate, encode_jpeg, message_picture
 from camera import Camera, Frame
 from errors import SmileError
-from face_detection import FaceDetector, create_detector
+from face_detection import create_detector
 from face_tracking import Face, FaceTracker
 from live_stream import LiveStream
 from settings import Settings
@@ -41,7 +41,7 @@ class SmileWatch:
         self.stream = LiveStream(viewer_limit=settings.viewer_limit)
         self.camera = camera or Camera(settings.source, loop=settings.loop)
         self._settings = settings
-        self._detector: FaceDetector = create_detector(settings.detector, settings.detector_model)
+        self._detector, self._follower = (create_detector(settings.detector, settings.detector_model) for _ in range(2))
         self._tracker: FaceTracker | None = None
         self._problem = ""
         self._closing = threading.Event()
@@ -68,15 +68,17 @@ class SmileWatch:
         except SmileError as error:
             self._problem = str(error)
 
-    def close(self) -> None:
-        """End all streams and threads and release the camera."""
+    def close(self, timeout: float = 2.0) -> None:
+        """End all streams and threads and release the camera, waiting up to `timeout` seconds in all."""
+        deadline = time.monotonic() + timeout
         self._closing.set()
         self.stream.close()
-        self.camera.stop()
+        self.camera.stop(0)  # all are told to end before any is waited for
         if self._thread is not None:
-            self._thread.join(2.0)
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self.camera.stop(max(0.0, deadline - time.monotonic()))
         if self._tracker is not None:
-            self._tracker.close()
+            self._tracker.close(max(0.0, deadline - time.monotonic()))
 
     def health(self) -> dict[str, Any]:
         """What `/healthz` says: `status` is `ok`, or `degraded` with a sentence in `message`."""
@@ -99,7 +101,9 @@ class SmileWatch:
         watched = False
         while not self._closing.is_set():
             if not self.stream.wait_until_watched(1.0):
-                watched = False
+                if watched:
+                    watched = False
+                    self._forget()
                 continue
             if not watched:
                 watched, shown_at = True, time.monotonic()
@@ -117,9 +121,15 @@ class SmileWatch:
                 self._problem = str(error)
                 self._show_message(self._problem)
                 self._closing.wait(1.0)
-            except Exception:  # one bad frame must not end the show
+            except Exception as error:  # one bad frame must not end the show
                 log.exception("frame %s could not be analysed", number)
+                self._problem = f"A picture could not be analysed ({type(error).__name__}); the app's log says more."
                 self._closing.wait(0.1)
+
+    def _forget(self) -> None:
+        self.stream.forget()
+        if self._tracker is not None:
+            self._tracker.forget()
 
     def _show(self, frame: Frame) -> None:
         tracker = self._get_tracker()
@@ -169,17 +179,19 @@ class SmileWatch:
         with self._loading:
             if self._tracker is None:
                 self._detector.load()
-                self._tracker = FaceTracker(self._detector, SmileRecognizer(Path(self._settings.model)))
+                self._follower.load()
+                recognizer = SmileRecognizer(Path(self._settings.model))
+                self._tracker = FaceTracker(self._detector, recognizer, follower=self._follower)
             return self._tracker
 
 
 def face_json(face: Face) -> dict[str, Any]:
-    """A face as the page and the API see it; `smile` is None until it has been read."""
+    """A face as the page and the API see it."""
     return {
         "id": face.id,
         "box": face.box._asdict(),
-        "smile": None if math.isnan(face.smile) else round(face.smile, 4),
-        "raw_smile": None if math.isnan(face.raw_smile) else round(face.raw_smile, 4),
+        "smile": round(face.smile, 4),
+        "raw_smile": round(face.raw_smile, 4),
         "label": face.label,
     }
 
@@ -187,4 +199,4 @@ def face_json(face: Face) -> dict[str, Any]:
 def _at_most(image: np.ndarray, width: int) -> np.ndarray:
     if image.shape[1] <= width:
         return image
-    return cv2.resize(image, (width, round(image.shape[0] * width / image.shape[1])), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, max(1, round(image.shape[0] * width / image.shape[1]))), interpolation=cv2.INTER_AREA)

@@ -42,7 +42,7 @@ function show(state) {
   const count = state.faces.length;
   $("faces").textContent = state.message || (count === 1 ? "1 face" : `${count || "No"} faces`);
   $("fps").textContent = state.fps ? `${state.fps.toFixed(0)} pictures a second` : "";
-  const biggest = state.faces.find((face) => face.smile !== null);
+  const biggest = state.faces[0];
   if (state.message) showMeter(null, "No picture");
   else if (!biggest) showMeter(null, "Show your face to the camera");
   else showMeter(biggest.smile, biggest.label === "smile" ? "That is a smile!" : "Not smiling yet");
@@ -96,5 +96,5 @@ live.addEventListener("error", () => {
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 window.addEventListener("pagehide", disconnect);
-window.addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
-connect();
+window.addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) connect(); });
+if (!document.hidden) connect(); // a tab opened in the background leaves the camera alone

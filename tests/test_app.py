@@ -56,13 +56,58 @@ def test_every_answer_forbids_what_the_page_does_not_need(make_client):
         assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_a_name_that_a_stranger_pointed_here_is_not_served(make_client):
-    client = make_client()
-    refused = client.get("/snapshot.jpg", headers={"Host": "evil.example"})
-    assert refused.status_code == 400
-    assert "http://127.0.0.1" in refused.text
-    for host in ("localhost:5000", "127.0.0.1:5000"):
-        assert client.get("/healthz", headers={"Host": host}).status_code == 200
+@pytest.mark.parametrize(
+    ("bound", "asked", "status"),
+    [
+        ("127.0.0.1", "evil.example", 400),
+        ("127.0.0.1", "192.168.1.5:5000", 400),
+        ("127.0.0.1", "localhost:5000", 200),
+        ("127.0.0.1", "127.0.0.1:5000", 200),
+        ("::1", "[::1]:5000", 200),
+        ("0.0.0.0", "192.168.1.5:5000", 200),
+        ("0.0.0.0", "evil.example", 400),
+        ("0.0.0.0", "smile.example:5000", 200),
+    ],
+)
+def test_only_names_of_this_computer_are_served(make_client, bound, asked, status):
+    client = make_client(host=bound, allow_host="smile.example,other.example")
+    assert client.get("/healthz", headers={"Host": asked}).status_code == status
+
+
+def test_another_site_can_not_show_the_camera_nor_switch_it_on(make_client):
+    client = make_client(source="0")
+    for path in ("/video_feed", "/events", "/snapshot.jpg"):
+        assert client.get(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.get("/healthz").json["camera"]["status"] == "idle"
+    assert client.application.extensions["smile_watch"]._thread is None
+
+
+def test_the_last_picture_is_forgotten_when_nobody_watches(make_client, face_video):
+    client = make_client(source=str(face_video))
+    client.get("/snapshot.jpg")
+    stream = client.application.extensions["smile_watch"].stream
+    deadline = time.monotonic() + 10
+    while stream.wait_newer(0, 0) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_frame_that_can_not_be_analysed_is_said_and_survived(make_client, face_video, monkeypatch):
+    client = make_client(source=str(face_video))
+    client.get("/snapshot.jpg")
+    tracker = client.application.extensions["smile_watch"]._tracker
+    update = tracker.update
+    monkeypatch.setattr(tracker, "update", lambda *_: 1 / 0)
+    deadline = time.monotonic() + 10
+    with client.get("/events") as events:
+        stream = iter(events.response)
+        while "ZeroDivisionError" not in client.get("/healthz").json["message"]:
+            assert time.monotonic() < deadline
+            next(stream)
+        monkeypatch.setattr(tracker, "update", update)
+        while client.get("/healthz").json["status"] != "ok":
+            assert time.monotonic() < deadline
+            next(stream)
 
 
 def test_random_jokes_differ(make_client):

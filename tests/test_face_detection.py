@@ -68,6 +68,11 @@ def test_what_is_wrong_with_a_detector_is_said_in_a_sentence(tmp_path):
         create_detector("yunet").load()
     with pytest.raises(DetectorError, match="no detector model at"):
         create_detector("yunet", tmp_path / "missing.onnx").load()
+    if YUNET.is_file():
+        from smile_recognition import DEFAULT_MODEL
+
+        with pytest.raises(DetectorError, match="not a YuNet model"):
+            create_detector("yunet", DEFAULT_MODEL).load()
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(b"not a network")
     with pytest.raises(DetectorError, match="not a YuNet model"):

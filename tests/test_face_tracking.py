@@ -89,3 +89,23 @@ def test_faces_of_a_still_picture(recognizer, astronaut):
     assert face.label == "smile"
     assert face.box.iou(Box(75, 272, 165, 182)) > 0.4
     assert find_faces(np.zeros((200, 200, 3), np.uint8), create_detector("face_recognition"), recognizer) == []
+
+
+def test_a_detector_that_fails_is_reported_and_searching_goes_on(recognizer, astronaut):
+    class Moody:
+        name, calls = "moody", 0
+
+        def load(self):
+            pass
+
+        def detect(self, image, *, min_face=40.0):
+            self.calls += 1
+            if self.calls == 1:
+                raise RuntimeError("no mood")
+            return [Box(75, 272, 165, 182)]
+
+    tracker = FaceTracker(Moody(), recognizer)
+    with pytest.raises(DetectorError, match="face detector failed"):
+        run(tracker, [moved(astronaut, 0)] * 20)
+    assert run(tracker, [moved(astronaut, 0)] * 20, start=5.0)[-1]
+    tracker.close()

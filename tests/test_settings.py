@@ -22,10 +22,16 @@ def test_environment_sets_options_and_the_command_line_wins():
     assert settings.detector_model == Path("x.onnx")
 
 
-@pytest.mark.parametrize(("variable", "value"), [("SMILE_PORT", "many"), ("SMILE_PORT", "70000"), ("SMILE_LOOP", "perhaps")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SMILE_PORT", "many"), ("SMILE_PORT", "²"), ("SMILE_PORT", "70000"), ("SMILE_LOOP", "perhaps")]
+)
 def test_a_useless_environment_variable_is_named(variable, value):
     with pytest.raises(SettingsError, match=r"port|LOOP|PORT"):
         parse_settings([], {variable: value})
+
+
+def test_an_empty_joke_url_in_the_environment_means_no_request():
+    assert parse_settings([], {"SMILE_JOKE_URL": ""}).joke_url == ""
 
 
 def test_settings_reject_values_out_of_range():
@@ -34,7 +40,7 @@ def test_settings_reject_values_out_of_range():
             Settings(**wrong)
 
 
-@pytest.mark.parametrize("source", ["missing.mp4", "ftp://host/x", "rtsp://", str(ROOT)])
+@pytest.mark.parametrize("source", ["missing.mp4", "ftp://host/x", "rtsp://", "rtsp://a:p[ss@host/x", str(ROOT)])
 def test_a_source_that_can_never_work_is_refused(source):
     with pytest.raises(SettingsError):
         check_source(source)
@@ -46,7 +52,10 @@ def test_a_source_that_may_work_is_accepted(source):
 
 
 def test_a_shown_address_holds_no_password():
-    assert without_password("rtsp://me:secret@host:554/live?key=1") == "rtsp://host:554/live"
+    assert without_password("rtsp://me:secret@host:554/live?key=1") == "rtsp://host:554"
+    assert without_password("rtsp://10.0.0.7/user=admin&password=secret&channel=1") == "rtsp://10.0.0.7"
+    for secret in ("pa/ss", "p#ss", "p[ss", "p@ss"):
+        assert without_password(f"rtsp://admin:{secret}@host/live") == "rtsp://host"
 
 
 @pytest.mark.parametrize(

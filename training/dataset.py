@@ -15,7 +15,9 @@ import argparse
 import csv
 import hashlib
 import json
+import os
 import sys
+import zipfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -58,8 +60,7 @@ class Faces:
         return Faces(*(getattr(self, field)[chosen] for field in self.__dataclass_fields__))
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{field: getattr(self, field) for field in self.__dataclass_fields__})
+        _save_whole(path, {field: getattr(self, field) for field in self.__dataclass_fields__})
 
     @classmethod
     def load(cls, path: Path) -> Faces:
@@ -69,8 +70,17 @@ class Faces:
                 return cls(*(data[field] for field in cls.__dataclass_fields__))
         except FileNotFoundError as error:
             raise DatasetError(f"There is no dataset at {path}; make it with `python -m training.dataset`.") from error
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise DatasetError(f"{path} is not a dataset; make it again with `python -m training.dataset`.") from error
+
+
+def _save_whole(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """A kill leaves the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    os.replace(temporary, path)
 
 
 def read_set(path: Path, source: Source, *, workers: int = 2) -> tuple[Faces, dict[str, int]]:
@@ -99,7 +109,10 @@ def read_set(path: Path, source: Source, *, workers: int = 2) -> tuple[Faces, di
 
 
 def _crop_bytes(source: Source, data: bytes) -> np.ndarray | str:
-    gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    try:
+        gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    except cv2.error:  # a header that asks for more pixels than OpenCV will hold
+        gray = None
     if gray is None:
         return "unreadable"
     if source.cropped:
@@ -158,8 +171,7 @@ def _descriptors(crops: np.ndarray, digests: list[str], cache: Path, workers: in
             for i, descriptor in zip(part, pool.map(describe_person, crops[part], chunksize=16), strict=True):
                 known[digests[i]] = descriptor
                 bar.update()
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(cache, digests=np.array(list(known)), descriptors=np.stack(list(known.values())))
+            _save_whole(cache, {"digests": np.array(list(known)), "descriptors": np.stack(list(known.values()))})
     return np.stack([known[digest] for digest in digests])
 
 
@@ -193,6 +205,7 @@ def build_dataset(paths: list[Path], out: Path, *, seed: int = 0, cropped: bool 
     report: dict[str, dict] = {}
     for path in paths:
         source = find_source(path, cropped=cropped)
+        print(f"{path}: {'tight crops' if source.cropped else 'photos'}, {source.classes}", flush=True)
         faces, left_out = read_set(path, source, workers=workers)
         if not len(faces.gray):
             raise DatasetError(f"No face could be found in any picture of {path}; tight crops need --cropped.")

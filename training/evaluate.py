@@ -110,8 +110,11 @@ Telling a smiling from a not smiling face, for fun, on frontal faces of about 40
 not a mood, an intent or an emotion. Don't use it to judge people.
 
 ## How good it is
-On faces that were used neither for training nor for choosing anything. Near-copies, and pictures of the same person as far
-as a face descriptor can tell, are on one side of the split. The labels of these sets are partly wrong themselves.
+On faces that were used neither for training nor for choosing anything. Within each set near-copies are on one side of the
+split, and so are pictures of one person as far as a face descriptor can tell; but in rafdb and fer, whose pictures are too
+blurred for that, a person or a retouched copy may be on both sides, so take those two rows as optimistic. A few persons
+appear in more than one set. The intervals count every face as independent, which pictures of one person are not. The labels
+of these sets are partly wrong themselves.
 
 {table}
 
@@ -172,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         print(f"{options.model} can't be judged: {error}. Train it with `python -m training.train`.", file=sys.stderr)
         return 2
     print(table(figures))

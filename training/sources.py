@@ -7,8 +7,9 @@ are tight face crops or whole photos whose face must be found first.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from errors import DatasetError
@@ -54,8 +55,9 @@ KNOWN = {
 
 
 def find_source(path: Path, *, cropped: bool = False) -> Source:
-    """The known set that `path` (folder or zip) is named after, else the rules for a user's own folder."""
-    return KNOWN.get(path.stem) or Source(path.stem, _DEFAULT_CLASSES, cropped=cropped)
+    """The known set that a zip is named after, else the rules for a user's own `{smile,no_smile}`."""
+    known = KNOWN.get(path.stem) if path.suffix == ".zip" else None
+    return known or Source(path.stem, _DEFAULT_CLASSES, cropped=cropped)
 
 
 def iterate_images(path: Path, source: Source) -> Iterator[tuple[str, int, bytes]]:
@@ -77,7 +79,14 @@ def iterate_images(path: Path, source: Source) -> Iterator[tuple[str, int, bytes
             raise DatasetError(f"{path} has no pictures in a folder called {folders}; a network needs both classes.")
 
 
-def _files(path: Path):
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except zipfile.BadZipFile:
+        return b""  # counted as unreadable, like any damaged picture
+
+
+def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.is_file():
@@ -86,6 +95,6 @@ def _files(path: Path):
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
                 if not name.endswith("/"):
-                    yield name, lambda name=name: archive.read(name)
+                    yield name, partial(_read_member, archive, name)
     else:
         raise DatasetError(f"{path} is neither a folder nor a zip file; give a set with folders smile and no_smile.")

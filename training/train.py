@@ -11,6 +11,7 @@ made). The same command continues after a kill from the last finished epoch.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -117,9 +118,10 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
     history: list[dict] = []
     best = -1.0
     progress = out / "progress.json"
+    recipe = _digest_of_all_that_matters(faces, epochs, seed)
     if progress.is_file():
         saved = json.loads(progress.read_text())
-        if (saved["epochs"], saved["seed"], saved["faces"]) == (epochs, seed, len(training.smile)):
+        if saved["recipe"] == recipe:
             history, best = saved["history"], saved["best"]
             model = keras.models.load_model(_checkpoint(out, len(history)))
             print(f"continuing after epoch {len(history)}", flush=True)
@@ -137,8 +139,7 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
             model.save(out / "my_model.keras")
         # The checkpoint first and then the file that names it: a kill at any moment leaves a pair that fits.
         model.save(_checkpoint(out, epoch + 1))
-        state = {"epochs": epochs, "seed": seed, "faces": len(training.smile), "best": best, "history": history}
-        _write_whole(progress, state)
+        _write_whole(progress, {"recipe": recipe, "best": best, "history": history})
         _checkpoint(out, epoch).unlink(missing_ok=True)
 
     model = keras.models.load_model(out / "my_model.keras")
@@ -159,6 +160,18 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
             "history": history,
         },
     )
+    progress.unlink()
+    _checkpoint(out, epochs).unlink(missing_ok=True)
+
+
+def _digest_of_all_that_matters(faces: Faces, epochs: int, seed: int) -> str:
+    """A killed training goes on only where data, code and options are still the same."""
+    digest = hashlib.sha256(f"{epochs} {seed}".encode())
+    for array in (faces.gray, faces.smile, faces.source, faces.split):
+        digest.update(array.tobytes())
+    for module in ("train", "network", "augmentation"):
+        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def _checkpoint(out: Path, epoch: int) -> Path:
