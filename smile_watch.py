@@ -107,12 +107,13 @@ class SmileWatch:
                 continue
             if not watched:
                 watched, shown_at = True, time.monotonic()
-            self.camera.want()
-            frame = self.camera.wait_for_frame(after=number, timeout=0.2)
             try:
+                tracker = self._get_tracker()  # before the camera: a video must not play on while networks are loaded
+                self.camera.want()
+                frame = self.camera.wait_for_frame(after=number, timeout=0.2)
                 if frame is not None:
                     number = frame.number
-                    self._show(frame)
+                    self._show(frame, tracker)
                     shown_at = time.monotonic()
                 elif time.monotonic() - shown_at > _CARD_AFTER_S.get(self.camera.state.status, math.inf):
                     self._show_message(self.camera.state.message, passing=self.camera.state.status == "opening")
@@ -131,8 +132,7 @@ class SmileWatch:
         if self._tracker is not None:
             self._tracker.forget()
 
-    def _show(self, frame: Frame) -> None:
-        tracker = self._get_tracker()
+    def _show(self, frame: Frame, tracker: FaceTracker) -> None:
         image = _at_most(frame.image, self._settings.max_width)
         faces = tracker.update(image, frame.time)
         tracked = time.perf_counter()
