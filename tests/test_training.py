@@ -31,12 +31,12 @@ def draw_face(smile: bool, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """mine/{smile,no_smile} with 110 drawn faces each, a damaged file and a text file."""
+    """mine/{smile,no_smile} with 150 drawn faces each, a damaged file and a text file."""
     folder = tmp_path_factory.mktemp("photos") / "mine"
     rng = np.random.default_rng(1)
     for label in ("smile", "no_smile"):
         (folder / label).mkdir(parents=True)
-        for i in range(110):
+        for i in range(150):
             cv2.imwrite(str(folder / label / f"{i}.png"), draw_face(label == "smile", rng))
     (folder / "smile" / "damaged.jpg").write_bytes(b"\xff\xd8 cut off")
     (folder / "smile" / "notes.txt").write_text("not a picture")
@@ -57,12 +57,12 @@ def faces(photos, tmp_path_factory) -> Faces:
 def trained(faces, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     faces.save(out / "faces.npz")
-    assert train.main(["--data", str(out / "faces.npz"), "--out", str(out), "--epochs", "6"]) == 0
+    assert train.main(["--data", str(out / "faces.npz"), "--out", str(out), "--epochs", "32"]) == 0
     return out
 
 
 def test_every_picture_is_read_once_with_its_label(faces):
-    assert 215 <= len(faces.smile) <= 220
+    assert 290 <= len(faces.smile) <= 300
     assert 0.45 < faces.smile.mean() < 0.55
     assert faces.gray.shape[1:] == (64, 64)
     assert faces.gray.dtype == np.uint8
@@ -160,8 +160,8 @@ def test_the_scaler_is_fitted_on_training_faces_and_scales_to_one(faces):
     scaler = train.fit_scaler(training)
     scaled = train.scale(scaler, training.gray)
     assert scaled.shape == (*training.gray.shape, 1)
-    assert scaled.min() == pytest.approx(0, abs=1e-6)
-    assert scaled.max() == pytest.approx(1, abs=1e-6)
+    assert scaled.min() == pytest.approx(0, abs=1e-5)
+    assert scaled.max() == pytest.approx(1, abs=1e-5)
     flat = training.gray.reshape(len(training.gray), -1)
     assert np.allclose(scaler.transform(flat), scaled.reshape(len(scaled), -1), atol=1e-5)
 
@@ -211,9 +211,10 @@ def test_training_learns_and_is_judged_on_unseen_faces(trained, capsys):
     assert "| mine |" in capsys.readouterr().out
 
 
-def test_a_killed_training_goes_on_and_ends_alike(trained, faces, tmp_path, monkeypatch):
+def test_a_killed_training_goes_on_and_ends_alike(faces, tmp_path, monkeypatch, capsys):
     faces.save(tmp_path / "faces.npz")
-    command = ["--data", str(tmp_path / "faces.npz"), "--out", str(tmp_path / "run"), "--epochs", "6"]
+    command = ["--data", str(tmp_path / "faces.npz"), "--epochs", "5", "--out"]
+    assert train.main([*command, str(tmp_path / "whole")]) == 0
     write = train._write_whole
 
     def die_after_three_epochs(path, content):
@@ -223,12 +224,13 @@ def test_a_killed_training_goes_on_and_ends_alike(trained, faces, tmp_path, monk
 
     monkeypatch.setattr(train, "_write_whole", die_after_three_epochs)
     with pytest.raises(KeyboardInterrupt):
-        train.main(command)
+        train.main([*command, str(tmp_path / "run")])
     monkeypatch.setattr(train, "_write_whole", write)
-    assert train.main(command) == 0
+    assert train.main([*command, str(tmp_path / "run")]) == 0
+    assert "continuing after epoch 3" in capsys.readouterr().out
     resumed = json.loads((tmp_path / "run" / "training.json").read_text())["history"]
-    whole = json.loads((trained / "training.json").read_text())["history"]
-    assert [entry["epoch"] for entry in resumed] == [1, 2, 3, 4, 5, 6]
+    whole = json.loads((tmp_path / "whole" / "training.json").read_text())["history"]
+    assert [entry["epoch"] for entry in resumed] == [1, 2, 3, 4, 5]
     assert resumed[-1]["loss"] == pytest.approx(whole[-1]["loss"], rel=0.05)
 
 

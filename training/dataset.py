@@ -15,6 +15,7 @@ import argparse
 import csv
 import hashlib
 import json
+import multiprocessing
 import os
 import sys
 import zipfile
@@ -86,7 +87,7 @@ def _save_whole(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def read_set(path: Path, source: Source, *, workers: int = 2) -> tuple[Faces, dict[str, int]]:
     """All faces of one set, not yet grouped or split, and counts of what was left out (`unreadable`, `no_face`)."""
     images = list(iterate_images(path, source))
-    with ProcessPoolExecutor(workers) as pool:
+    with _workers(workers) as pool:
         crops = list(
             tqdm(
                 pool.map(partial(_crop_bytes, source), (data for _, _, data in images), chunksize=32),
@@ -106,6 +107,11 @@ def read_set(path: Path, source: Source, *, workers: int = 2) -> tuple[Faces, di
         split=np.full(len(kept), "train"),
     )
     return faces, dict(left_out)
+
+
+def _workers(count: int) -> ProcessPoolExecutor:
+    # Fresh processes: a forked copy of one in which TensorFlow or OpenCV has threads may wait for ever.
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _crop_bytes(source: Source, data: bytes) -> np.ndarray | str:
@@ -165,7 +171,7 @@ def _descriptors(crops: np.ndarray, digests: list[str], cache: Path, workers: in
             known = dict(zip(data["digests"].tolist(), data["descriptors"], strict=True))
     todo = [i for i, digest in enumerate(digests) if digest not in known]
     bar = tqdm(total=len(todo), desc=f"{cache.stem}: persons", disable=None)
-    with ProcessPoolExecutor(workers) as pool:
+    with _workers(workers) as pool:
         for start in range(0, len(todo), 2000):
             part = todo[start : start + 2000]
             for i, descriptor in zip(part, pool.map(describe_person, crops[part], chunksize=16), strict=True):

@@ -86,6 +86,8 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
         def __init__(self) -> None:
             super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
             self.weights = sample_weights(training)
+            # A set of a few hundred pictures needs steps more than it needs steady ones.
+            self.batch = min(BATCH, max(16, len(training.smile) // 20))
             self.epoch = -1
             self.start(0)
 
@@ -94,11 +96,11 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
             self.order = np.random.default_rng([seed, epoch]).permutation(len(training.smile))
 
         def __len__(self) -> int:
-            return len(training.smile) // BATCH or 1
+            return len(training.smile) // self.batch or 1
 
         def __getitem__(self, index: int):
             rng = np.random.default_rng([seed, self.epoch, index])
-            rows = self.order[index * BATCH : (index + 1) * BATCH]
+            rows = self.order[index * self.batch : (index + 1) * self.batch]
             gray = np.stack([augment(training.gray[row], rng) for row in rows])
             return scale(scaler, gray), training.smile[rows, None].astype(np.float32), self.weights[rows]
 
