@@ -37,7 +37,7 @@ def main() -> None:
                     executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
                     args=["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
                 )
-                page = browser.new_page(viewport={"width": 1180, "height": 720})
+                page = browser.new_page(viewport={"width": 1180, "height": 790})
                 page.goto(url, wait_until="domcontentloaded")
                 page.locator("body.smiling").wait_for()
                 page.wait_for_timeout(1500)
