@@ -36,7 +36,7 @@ def serve(settings: Settings) -> int:
         channel_timeout=60,
         ident="",
     )
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # a viewer that leaves is no news
 
     def stop(*_) -> None:
         raise SystemExit(0)
