@@ -128,7 +128,7 @@ def _is_our_name(host: str, settings: Settings) -> bool:
     """Whether the Host header names this computer: by an address, or by a name that no stranger can give himself."""
     name = host[1 : host.find("]")] if host.startswith("[") else host.rpartition(":")[0] or host
     name = name.lower().rstrip(".")
-    if name in _LOOPBACK or name == settings.host.lower() or name in settings.allow_host.lower().split(","):
+    if name in _LOOPBACK or name == settings.host.lower() or name in settings.allow_host.lower().replace(",", " ").split():
         return True
     if settings.host in _LOOPBACK:
         return False

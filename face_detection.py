@@ -99,7 +99,7 @@ class _LazyDetector:
         if min(height, width) < 8:
             return []
         # Scaling the picture so that `min_face` becomes the raw detector's smallest face keeps cost and reach apart from
-        # resolution; more than double adds blur, not faces.
+        # resolution; far beyond real pixels it adds blur, not faces.
         scale = float(np.clip(self._smallest / max(min_face, 1), 0.02, 4))
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

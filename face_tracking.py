@@ -76,7 +76,7 @@ class FaceTracker:
         self._known: list[_Known] = []
         self._next_id = 1
         self._changed = threading.Condition()
-        self._to_search: np.ndarray | None = None
+        self._to_search: tuple[np.ndarray, int] | None = None  # a frame and its scene
         self._searching = False
         self._searched_at = float("-inf")
         self._found: list[Box] | None = None
@@ -85,7 +85,7 @@ class FaceTracker:
         self._thread: threading.Thread | None = None
         self._updated_at = float("-inf")
         self._scene = 0
-        self.searches = 0
+        self.searches = 0  # that worked
         self.timings_ms = {"follow": 0.0, "smile": 0.0}
 
     def update(self, image: np.ndarray, now: float) -> list[Face]:
@@ -178,7 +178,7 @@ class FaceTracker:
         with self._changed:
             if self._closed or self._searching or now - self._searched_at < pause:
                 return
-            self._to_search, self._searching, self._searched_at = image, True, now
+            self._to_search, self._searching, self._searched_at = (image, self._scene), True, now
             self._changed.notify_all()
         if self._thread is None:
             self._thread = threading.Thread(target=self._search, name="face-search", daemon=True)
@@ -190,10 +190,9 @@ class FaceTracker:
                 self._changed.wait_for(lambda: self._closed or self._to_search is not None, 60)
                 if self._closed:
                     return
-                image, self._to_search = self._to_search, None
-                scene = self._scene
-            if image is None:
-                continue
+                if self._to_search is None:
+                    continue
+                (image, scene), self._to_search = self._to_search, None
             boxes: list[Box] | None = None
             try:
                 boxes = self._detector.detect(image, min_face=smallest_face(image.shape[0]))
@@ -203,11 +202,11 @@ class FaceTracker:
                 log.exception("the search for faces failed")
                 self._problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
             finally:
-                image = None
+                del image
                 with self._changed:
                     self._found = boxes if scene == self._scene else None
                     self._searching = False
-                    self.searches += 1
+                    self.searches += boxes is not None
 
 
 def _steadied(old: Box, new: Box) -> Box:

@@ -141,10 +141,11 @@ class JokeBox:
                     continue
             try:
                 joke = fetch_joke(self._url)
-                failures = 0
                 with self._changed:
-                    if joke.id not in self._told and all(joke.id != other.id for other in self._ready):
-                        self._ready.append(joke)
+                    if joke.id in self._told or any(joke.id == other.id for other in self._ready):
+                        raise JokeUnavailable("it repeats itself")
+                    self._ready.append(joke)
+                failures = 0
                 pause = _POLITE_PAUSE_S
             except Exception as error:  # JokeUnavailable, or something that must not end the fetching for good
                 if not failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -38,9 +39,9 @@ def check_source(source: str) -> None:
     if "://" in source:
         if not is_url(source):
             raise SettingsError(f"The source {without_password(source)} must be an rtsp, http or https address.")
-    elif not Path(source).exists():
+    elif not os.path.exists(source):  # unlike Path.exists() it takes any text
         raise SettingsError(f"There is no file {source}; give --source a device number, a file, a URL, auto or none.")
-    elif Path(source).is_dir():
+    elif os.path.isdir(source):
         raise SettingsError(f"{source} is a folder; give --source one video or picture file.")
 
 

@@ -28,8 +28,8 @@ def serve(settings: Settings) -> int:
     server = waitress.server.create_server(
         app,
         sockets=[listener],
-        # A page holds two: its pictures and its events.
-        threads=2 * settings.viewer_limit + _HEADROOM_THREADS,
+        # Pictures, events and snapshots have that many places each.
+        threads=3 * settings.viewer_limit + _HEADROOM_THREADS,
         connection_limit=4 * settings.viewer_limit + 100,
         # A viewer that takes nothing holds its own thread, not a growing buffer.
         outbuf_high_watermark=1,

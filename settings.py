@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from errors import SettingsError
+from generate_joke import JOKE_URL
+from smile_recognition import DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,12 @@ class Settings:
     port: int = 5000
     detector: str = "face_recognition"
     detector_model: Path | None = None
-    model: Path = Path(__file__).parent / "models" / "smile.tflite"
+    model: Path = DEFAULT_MODEL
     loop: bool = True
     viewer_limit: int = 50
     max_width: int = 1280
     jpeg_quality: int = 80
-    joke_url: str = "https://icanhazdadjoke.com/"
+    joke_url: str = JOKE_URL
     allow_host: str = ""
 
     def __post_init__(self) -> None:

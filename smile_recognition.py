@@ -57,7 +57,6 @@ class SmileRecognizer:
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL) -> None:
-        self.path = path
         self._lock = threading.Lock()
         self._interpreter: Any = _load_interpreter(path)
         self._input = self._interpreter.get_input_details()[0]["index"]

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -50,6 +49,7 @@ class SmileWatch:
         self._loading = threading.Lock()
         self._done_at: deque[float] = deque(maxlen=31)
         self._size = (640, 480)
+        self._searches_seen = 0
         self.analysed = 0
         self.timings_ms: dict[str, float] = {}
 
@@ -67,6 +67,9 @@ class SmileWatch:
             self._get_tracker()
         except SmileError as error:
             self._problem = str(error)
+        except Exception as error:
+            log.exception("network and detector could not be loaded")
+            self._problem = f"Network and detector could not be loaded ({type(error).__name__}); the app's log says more."
 
     def close(self, timeout: float = 2.0) -> None:
         """End all streams and threads and release the camera, waiting up to `timeout` seconds in all."""
@@ -141,7 +144,9 @@ class SmileWatch:
         drawn = time.perf_counter()
         jpeg = encode_jpeg(picture, self._settings.jpeg_quality)
         encoded = time.perf_counter()
-        self._problem = ""
+        if tracker.searches > self._searches_seen:  # until a search has worked, what went wrong is still wrong
+            self._problem = ""
+            self._searches_seen = tracker.searches
         self.analysed += 1
         self._done_at.append(time.monotonic())
         self._size = (picture.shape[1], picture.shape[0])
@@ -180,7 +185,7 @@ class SmileWatch:
             if self._tracker is None:
                 self._detector.load()
                 self._follower.load()
-                recognizer = SmileRecognizer(Path(self._settings.model))
+                recognizer = SmileRecognizer(self._settings.model)
                 self._tracker = FaceTracker(self._detector, recognizer, follower=self._follower)
             return self._tracker
 

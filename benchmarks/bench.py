@@ -80,7 +80,7 @@ def bench_stages(frames: list[np.ndarray]) -> None:
     row("detect: whole frame, face_recognition", milliseconds(lambda: detector.detect(image, min_face=smallest), repeats=20))
     row("detect: whole frame, haar", milliseconds(lambda: haar.detect(image, min_face=smallest), repeats=20))
     row("smile: crop and network, one face", milliseconds(lambda: recognizer.predict_smile(gray, boxes[:1]), repeats=300))
-    tracker = FaceTracker(detector, recognizer)
+    tracker = FaceTracker(detector, recognizer, follower=create_detector("face_recognition"))
     try:
         follow, total, faces = [], [], []
         for i, frame in enumerate(frames * (1 + 150 // len(frames))):

@@ -50,7 +50,7 @@ function show(state) {
 
 function showMeter(smile, verdict) {
   const percent = smile === null ? 0 : Math.floor(smile * 100 + 1e-6);
-  const bend = 64 + 0.72 * (percent - 8); // a straight mouth at 8 %, a grin at 100 %
+  const bend = 60 + 0.7 * percent; // a straight mouth at 0 %, a grin at 100 %
   $("mouth").setAttribute("d", `M30 60 Q100 ${bend.toFixed(1)} 170 60`);
   $("bar").value = percent;
   $("percent").textContent = smile === null ? "–" : `${percent} %`;

@@ -92,7 +92,7 @@ def test_the_meter_follows_a_smile_in_a_real_video(run_app, visit, shared_videos
     while time.monotonic() < deadline:
         if page.page.text_content("#faces").startswith("1 face"):
             seen.append(page.percent())
-        if len(SCREENSHOTS_TAKEN) < 1 and seen[-1] > 80:
+        if seen and not SCREENSHOTS_TAKEN and seen[-1] > 80:
             page.screenshot("video-smile")
             SCREENSHOTS_TAKEN.append(1)
         time.sleep(0.05)

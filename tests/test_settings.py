@@ -40,7 +40,7 @@ def test_settings_reject_values_out_of_range():
             Settings(**wrong)
 
 
-@pytest.mark.parametrize("source", ["missing.mp4", "ftp://host/x", "rtsp://", "rtsp://a:p[ss@host/x", str(ROOT)])
+@pytest.mark.parametrize("source", ["missing.mp4", "ftp://host/x", "rtsp://", "x" * 300, "rtsp://a:p[ss@host/x", str(ROOT)])
 def test_a_source_that_can_never_work_is_refused(source):
     with pytest.raises(SettingsError):
         check_source(source)

@@ -111,10 +111,8 @@ not a mood, an intent or an emotion. Don't use it to judge people.
 
 ## How good it is
 On faces that were used neither for training nor for choosing anything. Within each set near-copies are on one side of the
-split, and so are pictures of one person as far as a face descriptor can tell; but in rafdb and fer, whose pictures are too
-blurred for that, a person or a retouched copy may be on both sides, so take those two rows as optimistic. A few persons
-appear in more than one set. The intervals count every face as independent, which pictures of one person are not. The labels
-of these sets are partly wrong themselves.
+split, and so are pictures of one person as far as a face descriptor can tell. {blurred}A person may appear in more than one
+set. The intervals count every face as independent, which pictures of one person are not. Labels may be wrong themselves.
 
 {table}
 
@@ -125,17 +123,18 @@ These are accuracies on found faces. Of the whole photos, the default detector m
 ## What it was trained on
 {trained_on}
 
-RAF-DB, CelebA and FER2013 are for non-commercial research, and so is this file. No picture is in this project. For other
-uses train it again from pictures with another licence; the README says how (`--sources`).
+{licence}
 
 ## Known limits
 - Faces turned far to the side or tilted by more than about 30 degrees are read badly, and the default detector loses them.
-- The sets hold mostly adult faces, many of them of celebrities and models; accuracy by age, gender or skin colour was not
-  measured, because the sets have no such labels.
+- Accuracy by age, gender or skin colour was not measured: the sets have no such labels.
 - Slight, closed-lip smiles are where people disagree too; P(smile) is then often between 0.3 and 0.7.
 
 Seed {seed}, {epochs} epochs.
 """
+
+
+_RESEARCH_ONLY = {"rafdb": "RAF-DB", "celeba64": "CelebA", "fer": "FER2013"}
 
 
 def model_card(figures: dict, training: dict, report: dict) -> str:
@@ -146,7 +145,17 @@ def model_card(figures: dict, training: dict, report: dict) -> str:
         for name, entry in sets.items()
         if "no_face" in entry
     ]
+    blurred = sorted({"rafdb", "fer"} & set(figures))
+    research = [name for key, name in _RESEARCH_ONLY.items() if key in training["trained_on"]]
     return _CARD.format(
+        blurred=f"In {' and '.join(blurred)} the pictures are too blurred for that: a person or a retouched copy may be on "
+        "both sides, so take those figures as optimistic. "
+        if blurred
+        else "",
+        licence=f"{', '.join(research)}: for non-commercial research only, and so is this file. The pictures are not in "
+        "this project. For other uses train it again from pictures with another licence; the README says how."
+        if research
+        else "What this file may be used for depends on the licence of these pictures.",
         weights=training["weights"],
         temperature=training["temperature"],
         table=table(figures),

@@ -38,13 +38,13 @@ def duplicate_pairs(crops: np.ndarray, threshold: float = DUPLICATE_CORRELATION)
 
 
 def person_pairs(descriptors: np.ndarray, threshold: float = PERSON_DISTANCE) -> np.ndarray:
-    """Index pairs `(m, 2)`, i < j, of descriptors `(n, 128)` nearer than `threshold`; rows of NaN match nothing."""
+    """Index pairs `(m, 2)`, i < j, of descriptors `(n, 128)` nearer than `threshold`."""
     squares = (descriptors**2).sum(axis=1)
     pairs = []
     for i in range(0, len(descriptors), _BLOCK):
         block = descriptors[i : i + _BLOCK]
         distance2 = squares[i : i + _BLOCK, None] + squares[None] - 2 * block @ descriptors.T
-        pairs.append(_above(-np.nan_to_num(distance2, nan=np.inf), -(threshold**2), i))
+        pairs.append(_above(-distance2, -(threshold**2), i))
     return np.concatenate(pairs) if pairs else np.empty((0, 2), int)
 
 

@@ -88,7 +88,6 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
             self.weights = sample_weights(training)
             # A set of a few hundred pictures needs steps more than it needs steady ones.
             self.batch = min(BATCH, max(16, len(training.smile) // 20))
-            self.epoch = -1
             self.start(0)
 
         def start(self, epoch: int) -> None:
@@ -138,16 +137,15 @@ def train(faces: Faces, out: Path, *, epochs: int, seed: int) -> None:
         print(" ".join(f"{key} {value:.4g}" for key, value in history[-1].items()), flush=True)
         if score >= best:
             best = score
-            model.save(out / "my_model.keras")
+            _save_whole(model, out / "my_model.keras")
         # The checkpoint first and then the file that names it: a kill at any moment leaves a pair that fits.
         model.save(_checkpoint(out, epoch + 1))
         _write_whole(progress, {"recipe": recipe, "best": best, "history": history})
         _checkpoint(out, epoch).unlink(missing_ok=True)
 
     model = keras.models.load_model(out / "my_model.keras")
-    keras.Model(model.inputs, model.outputs, name="smile").save(
-        out / "my_model.keras"
-    )  # the optimizer's memory stays behind
+    # The optimizer's memory stays behind.
+    _save_whole(keras.Model(model.inputs, model.outputs, name="smile"), out / "my_model.keras")
     temperature = fit_temperature(model.predict(x_val, batch_size=256, verbose=0)[:, 0], y_val)
     export_network(model, scaler, temperature, out / "smile.tflite")
     counts = {str(name): int((training.source == name).sum()) for name in np.unique(training.source)}
@@ -178,6 +176,12 @@ def _digest_of_all_that_matters(faces: Faces, epochs: int, seed: int) -> str:
 
 def _checkpoint(out: Path, epoch: int) -> Path:
     return out / f"checkpoint-{epoch}.keras"
+
+
+def _save_whole(model, path: Path) -> None:
+    temporary = path.with_suffix(".tmp.keras")
+    model.save(temporary)
+    os.replace(temporary, path)
 
 
 def _write_whole(path: Path, content: dict) -> None:
