@@ -126,9 +126,9 @@ These are accuracies on found faces. Of the whole photos, the default detector m
 {licence}
 
 ## Known limits
-- Faces turned far to the side or tilted by more than about 30 degrees are read badly, and the default detector loses them.
+- Faces turned far to the side or strongly tilted were not measured; the default detector loses them.
 - Accuracy by age, gender or skin colour was not measured: the sets have no such labels.
-- Slight, closed-lip smiles are where people disagree too; P(smile) is then often between 0.3 and 0.7.
+- Slight, closed-lip smiles are where the labels disagree, and the network with them.
 
 Seed {seed}, {epochs} epochs.
 """
