@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 import psutil
 import pytest
 
-from tests.conftest import ROOT, RunningApp, clean_environment, read_number
+from tests.conftest import ROOT, RunningApp, clean_environment, http_server, read_number
 
 
 @contextmanager
@@ -160,6 +160,28 @@ def test_the_end_comes_within_two_seconds_with_streams_open(run_app, face_video,
         app.process.send_signal(number)
         assert app.process.wait(10) == 0
         assert time.monotonic() - started < 2
+
+
+def test_the_end_does_not_wait_for_a_joke_service_or_a_camera_that_hang(run_app):
+    ended = threading.Event()
+    reached = threading.Event()
+
+    def hang(request) -> None:
+        reached.set()
+        ended.wait(30)
+
+    with http_server(hang) as port:
+        address = f"http://127.0.0.1:{port}/"
+        app = run_app("--source", address, "--joke-url", address)
+        app.get("/")
+        with viewer(app) as connection:
+            connection.recv(1024)
+            assert reached.wait(10)
+            time.sleep(1)
+            seconds = app.stop()
+        ended.set()
+    assert app.process.returncode == 0
+    assert seconds < 2
 
 
 def test_a_network_camera_that_dies_and_returns(run_app, network_camera):

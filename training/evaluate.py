@@ -128,7 +128,7 @@ These are accuracies on found faces. Of the whole photos, the default detector m
 ## Known limits
 - Faces turned far to the side or strongly tilted were not measured; the default detector loses them.
 - Accuracy by age, gender or skin colour was not measured: the sets have no such labels.
-- Slight, closed-lip smiles are where the labels disagree, and the network with them.
+- Which kinds of smile it gets wrong was not studied.
 
 Seed {seed}, {epochs} epochs.
 """
