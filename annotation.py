@@ -1,4 +1,4 @@
-"""Draw on a frame: a box and a readable label for every face, or a sentence when there is no picture.
+"""Draw on a frame: a box, a readable label and, if wanted, landmarks for every face, or a sentence when there is no picture.
 
 Colours differ in brightness as well as hue, and every label says in words what its colour says.
 """
@@ -17,7 +17,10 @@ from face_tracking import Face
 # BGR
 _SMILE, _NO_SMILE = (77, 208, 255), (214, 190, 168)
 _INK, _PAPER, _MUTED = (24, 33, 43), (234, 248, 255), (74, 87, 102)
+# In the order of `smile_recognition.LANDMARKS`, where "left" is the image's left: blue, red, green, white, white.
+_LANDMARK_COLORS = ((255, 96, 32), (48, 48, 255), (64, 220, 64), (255, 255, 255), (255, 255, 255))
 _FONT = cv2.FONT_HERSHEY_DUPLEX
+_SUBPIXEL_BITS = 4  # OpenCV then draws to a sixteenth of a pixel
 
 
 def label_text(face: Face) -> str:
@@ -26,8 +29,12 @@ def label_text(face: Face) -> str:
     return f"{'Smile' if face.label == 'smile' else 'Not smiling'} {percent} %"
 
 
-def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """Draws boxes and labels into `image`, uint8 BGR `(h, w, 3)`, and returns it."""
+def annotate(image: np.ndarray, faces: Sequence[Face], *, landmarks: bool = False) -> np.ndarray:
+    """Draws boxes and labels into `image`, uint8 BGR `(h, w, 3)`, and returns it.
+
+    `landmarks`: also a dot on each landmark: left eye blue, right eye red, nose green, mouth corners white, where "left" is
+    the image's left.
+    """
     height, width = image.shape[:2]
     # Lines and letters grow with the picture, so that they look alike at 320 and at 1920 pixels.
     unit = max(1.0, min(height, width) / 240)
@@ -38,9 +45,27 @@ def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         corners = (box.left, box.top), (box.right, box.bottom)
         cv2.rectangle(image, *corners, _INK, line * 3)  # a dark rim keeps the box visible on a bright picture
         cv2.rectangle(image, *corners, color, line)
+    for face in reversed(faces if landmarks else ()):
+        _draw_landmarks(image, face)
     for face in reversed(faces):
         _draw_label(image, face, unit)
     return image
+
+
+def _draw_landmarks(image: np.ndarray, face: Face) -> None:
+    # On a small face two pixels are the least whose colour can be told; on a large one dots should not hide the eye.
+    radius = max(2.0, 0.018 * face.box.height)
+    rim = max(1.0, 0.3 * radius)
+    for (x, y), color in zip(face.landmarks, _LANDMARK_COLORS, strict=False):  # a face may come without landmarks
+        if not (abs(x) < 1e5 and abs(y) < 1e5):  # not a number, or beyond what OpenCV can count in sixteenths
+            continue
+        center = _subpixel(x), _subpixel(y)
+        for size, ink in ((radius + rim, _INK), (radius, color)):
+            cv2.circle(image, center, _subpixel(size), ink, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _subpixel(value: float) -> int:
+    return round(value * (1 << _SUBPIXEL_BITS))
 
 
 def _draw_label(image: np.ndarray, face: Face, unit: float) -> None:

@@ -13,6 +13,14 @@ class CameraError(SmileError):
     """A picture source can't be opened or read."""
 
 
+class PictureError(SmileError):
+    """A picture or video file can't be read; the sentence does not name the file, since a table row does."""
+
+
+class OutputError(SmileError):
+    """A table or an annotated copy can't be written."""
+
+
 class DetectorError(SmileError):
     """A face detector can't be loaded."""
 

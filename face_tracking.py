@@ -32,12 +32,16 @@ _SMILE_SMOOTHING_S = 0.08
 
 @dataclass(frozen=True)
 class Face:
-    """One face. `smile`: P(smile), lightly smoothed over time; `raw_smile`: this frame's own."""
+    """One face. `smile`: P(smile), lightly smoothed over time; `raw_smile`: this frame's own.
+
+    `landmarks`: five `(x, y)` in pixels of the picture, in the order of `smile_recognition.LANDMARKS`.
+    """
 
     id: int
     box: Box
     smile: float
     raw_smile: float
+    landmarks: tuple[tuple[float, float], ...] = ()
 
     @property
     def label(self) -> str:
@@ -61,15 +65,35 @@ def find_faces(image: np.ndarray, detector: FaceDetector, recognizer: SmileRecog
     """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     boxes = detector.detect(image, min_face=smallest_face(gray.shape[0]))
-    smiles = recognizer.predict_smile(gray, boxes)
-    return [Face(i + 1, box, float(p), float(p)) for i, (box, p) in enumerate(zip(boxes, smiles, strict=True))]
+    readings = recognizer.read(gray, boxes)
+    return [
+        Face(i + 1, box, float(readings.smile[i]), float(readings.smile[i]), as_points(readings.landmarks[i]))
+        for i, box in enumerate(boxes)
+    ]
+
+
+def as_points(landmarks: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """`(5, 2)` -> five `(x, y)`."""
+    return tuple((float(x), float(y)) for x, y in landmarks)
 
 
 class FaceTracker:
     """Faces over time. `update` is called from one thread; the search for new faces runs in another until `close()`."""
 
-    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer, *, follower: FaceDetector | None = None) -> None:
-        """`follower`: a second detector for the small regions, so that following never waits for a search."""
+    def __init__(
+        self,
+        detector: FaceDetector,
+        recognizer: SmileRecognizer,
+        *,
+        follower: FaceDetector | None = None,
+        offline: bool = False,
+    ) -> None:
+        """`follower`: a second detector for the small regions, so that following never waits for a search.
+
+        `offline`: nothing has to be in time, so `update` itself searches, and follows every face in every frame: what is
+        found depends on the frames and their times only, not on how fast the computer is.
+        """
+        self._offline = offline
         self._detector = detector
         self._follower = follower or detector
         self._recognizer = recognizer
@@ -93,14 +117,15 @@ class FaceTracker:
 
         Raises the SmileError that the searching thread met, if it met one.
         """
-        if self._problem is not None:
-            problem, self._problem = self._problem, None
-            raise problem
+        self._raise_problem()
         started = time.perf_counter()
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         self._follow(gray, now)
         self._take_found(now)
         self._ask_for_search(image, now)
+        if self._offline:  # the search is over already
+            self._raise_problem()
+            self._take_found(now)
         followed = time.perf_counter()
         self._read_smiles(gray, now - self._updated_at)
         self._updated_at = now
@@ -126,10 +151,16 @@ class FaceTracker:
         if self._thread is not None:
             self._thread.join(timeout)
 
+    def _raise_problem(self) -> None:
+        if self._problem is not None:
+            problem, self._problem = self._problem, None
+            raise problem
+
     # --- known faces ---
 
     def _follow(self, gray: np.ndarray, now: float) -> None:
-        for known in sorted(self._known, key=lambda known: known.tried_at)[:_FOLLOWED_PER_FRAME]:
+        turns = len(self._known) if self._offline else _FOLLOWED_PER_FRAME
+        for known in sorted(self._known, key=lambda known: known.tried_at)[:turns]:
             known.tried_at = now
             box = self._find_again(gray, known.search_box)
             if box is not None:
@@ -156,11 +187,11 @@ class FaceTracker:
 
     def _read_smiles(self, gray: np.ndarray, elapsed: float) -> None:
         keep = math.exp(-elapsed / _SMILE_SMOOTHING_S)
-        smiles = self._recognizer.predict_smile(gray, [known.face.box for known in self._known])
-        for known, raw in zip(self._known, smiles.tolist(), strict=True):
+        readings = self._recognizer.read(gray, [known.face.box for known in self._known])
+        for known, raw, points in zip(self._known, readings.smile.tolist(), readings.landmarks, strict=True):
             old = known.face.smile
             smile = raw if math.isnan(old) else keep * old + (1 - keep) * raw
-            known.face = replace(known.face, smile=smile, raw_smile=raw)
+            known.face = replace(known.face, smile=smile, raw_smile=raw, landmarks=as_points(points))
 
     # --- new faces ---
 
@@ -174,13 +205,18 @@ class FaceTracker:
             self._next_id += 1
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
-        pause = _SEARCH_EVERY_WITH_FACES_S if self._known else _SEARCH_EVERY_S
+        if self._offline:
+            pause = _SEARCH_EVERY_S if self._known else 0.0
+        else:
+            pause = _SEARCH_EVERY_WITH_FACES_S if self._known else _SEARCH_EVERY_S
         with self._changed:
             if self._closed or self._searching or now - self._searched_at < pause:
                 return
             self._to_search, self._searching, self._searched_at = (image, self._scene), True, now
             self._changed.notify_all()
-        if self._thread is None:
+        if self._offline:
+            self._search_once()
+        elif self._thread is None:
             self._thread = threading.Thread(target=self._search, name="face-search", daemon=True)
             self._thread.start()
 
@@ -190,23 +226,27 @@ class FaceTracker:
                 self._changed.wait_for(lambda: self._closed or self._to_search is not None, 60)
                 if self._closed:
                     return
-                if self._to_search is None:
-                    continue
-                (image, scene), self._to_search = self._to_search, None
-            boxes: list[Box] | None = None
-            try:
-                boxes = self._detector.detect(image, min_face=smallest_face(image.shape[0]))
-            except SmileError as error:
-                self._problem = error
-            except Exception as error:
-                log.exception("the search for faces failed")
-                self._problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
-            finally:
-                del image
-                with self._changed:
-                    self._found = boxes if scene == self._scene else None
-                    self._searching = False
-                    self.searches += boxes is not None
+            self._search_once()
+
+    def _search_once(self) -> None:
+        with self._changed:
+            if self._to_search is None:
+                return
+            (image, scene), self._to_search = self._to_search, None
+        boxes: list[Box] | None = None
+        try:
+            boxes = self._detector.detect(image, min_face=smallest_face(image.shape[0]))
+        except SmileError as error:
+            self._problem = error
+        except Exception as error:
+            log.exception("the search for faces failed")
+            self._problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
+        finally:
+            del image
+            with self._changed:
+                self._found = boxes if scene == self._scene else None
+                self._searching = False
+                self.searches += boxes is not None
 
 
 def _steadied(old: Box, new: Box) -> Box:

@@ -27,6 +27,7 @@ class Settings:
     viewer_limit: int = 50
     max_width: int = 1280
     jpeg_quality: int = 80
+    landmarks: bool = False
     joke_url: str = JOKE_URL
     allow_host: str = ""
 
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--viewer-limit", type=int, metavar="N", help="people who can watch at once (default: 50)")
     add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down (default: 1280)")
     add("--jpeg-quality", type=int, metavar="1-100", help="of the stream (default: 80)")
+    add("--landmarks", action=argparse.BooleanOptionalAction, help="mark eyes, nose and mouth corners (default: no)")
     add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
     add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
     return parser

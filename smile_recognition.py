@@ -3,6 +3,8 @@
     >>> recognizer = SmileRecognizer(Path("models/smile.tflite"))
     >>> recognizer.predict_smile(gray, [Box(top=118, right=386, bottom=304, left=201)])
     array([0.97], dtype=float32)
+    >>> recognizer.read(gray, [Box(top=118, right=386, bottom=304, left=201)]).landmarks.shape
+    (1, 5, 2)
 
 The file holds the MinMaxScaler, the CNN and the calibration temperature in one LiteRT graph (`training/export.py`), so
 what runs here is what was measured, without TensorFlow, scikit-learn or a pickle.
@@ -10,8 +12,10 @@ what runs here is what was measured, without TensorFlow, scikit-learn or a pickl
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,25 @@ from errors import ModelError
 
 CROP_SIZE = 64
 SMILE_THRESHOLD = 0.5
+PRESENCE_THRESHOLD = 0.5
+# "left" is the image's left: the order of `landmarks` everywhere.
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+_OUTPUTS = 2 + 2 * len(LANDMARKS)  # smile, presence, then x and y of each landmark
 DEFAULT_MODEL = Path(__file__).parent / "models" / "smile.tflite"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the network sees in n crops.
+
+    `smile` float32 `(n,)`: calibrated P(smile) if there is a face; `presence` float32 `(n,)`: P(a face fills the box);
+    `landmarks` float32 `(n, 5, 2)`: `(x, y)` in pixels of the picture (whole
+    numbers are pixel centres), in the order of `LANDMARKS`.
+    """
+
+    smile: np.ndarray
+    presence: np.ndarray
+    landmarks: np.ndarray
 
 
 def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> np.ndarray:
@@ -50,6 +72,38 @@ def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> 
     return cv2.resize(inner, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
 
 
+def crop_tilted(
+    gray: np.ndarray, box: Sequence[float], angle: float, size: int = CROP_SIZE
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `crop_face`, of a box turned by `angle` degrees clockwise about its centre: a tilted face comes out upright.
+
+    Returns the crop uint8 `(size, size)` and the affine map float64 `(2, 3)` from crop pixels to picture pixels.
+    """
+    top, right, bottom, left = (float(value) for value in box)
+    if right <= left or bottom <= top or not gray.size:
+        raise ValueError(f"expected a box with top < bottom and left < right, got {tuple(box)}")
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    scale_x, scale_y = (right - left) / size, (bottom - top) / size
+    turn = np.array([[cosine * scale_x, -sine * scale_y], [sine * scale_x, cosine * scale_y]])
+    center = np.array([(left + right) / 2, (top + bottom) / 2])
+    # Pixel centres stand at half coordinates: crop pixel (i, j) is the point (i + 0.5, j + 0.5) of the crop's square.
+    to_picture = np.column_stack([turn, center - 0.5 + turn @ np.full(2, 0.5 - size / 2)])
+    # Bilinear sampling skips pixels where the crop is much smaller than the box: smooth what it would skip.
+    shrink = min(scale_x, scale_y)
+    source, shift = gray, np.zeros(2)
+    if shrink >= 2:
+        reach = math.hypot(right - left, bottom - top) / 2 + 2
+        x0, y0 = (max(0, int(value - reach)) for value in center)
+        x1, y1 = (max(1, math.ceil(value + reach)) for value in center)
+        x0, y0 = min(x0, gray.shape[1] - 1), min(y0, gray.shape[0] - 1)
+        kernel = int(shrink)
+        source, shift = cv2.blur(gray[y0:y1, x0:x1], (kernel, kernel)), np.array([x0, y0], float)
+    sampled = to_picture - np.column_stack([np.zeros((2, 2)), shift])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    crop = cv2.warpAffine(source, sampled, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return crop, to_picture
+
+
 class SmileRecognizer:
     """The exported network, loaded once; safe to call from several threads.
 
@@ -69,16 +123,37 @@ class SmileRecognizer:
         the whole picture or reach past its edge; returns float32 `(n,)` in 0 to 1. Raises ValueError for another shape or
         dtype.
         """
+        return self.read(gray, boxes).smile
+
+    def read(self, gray: np.ndarray, boxes: Sequence[Sequence[float]], angles: Sequence[float] | None = None) -> Readings:
+        """Smile, presence and landmarks of each face; `gray` and `boxes` as for `predict_smile`.
+
+        `angles`, n of them if given: by how many degrees each face leans clockwise in the picture, and its box with it.
+        """
         if gray.ndim != 2 or gray.dtype != np.uint8:
             raise ValueError(f"expected gray of dtype uint8 and shape (h, w), got {gray.dtype} {gray.shape}")
-        crops = [crop_face(gray, box) for box in boxes]  # n of (64, 64)
-        smiles = np.empty(len(crops), np.float32)
+        outputs = np.empty((len(boxes), _OUTPUTS), np.float32)
+        landmarks = np.empty((len(boxes), len(LANDMARKS), 2), np.float32)
+        for i, box in enumerate(boxes):
+            angle = angles[i] if angles is not None else 0.0
+            if angle:
+                crop, to_picture = crop_tilted(gray, box, angle)
+            else:
+                top, right, bottom, left = (round(float(value)) for value in box)
+                crop = crop_face(gray, box)
+            outputs[i] = self._run(crop)
+            points = outputs[i, 2:].reshape(-1, 2)  # (5, 2), 0 to 1 across the crop
+            if angle:
+                landmarks[i] = (points * CROP_SIZE - 0.5) @ to_picture[:, :2].T + to_picture[:, 2]
+            else:
+                landmarks[i] = points * (right - left, bottom - top) + (left - 0.5, top - 0.5)
+        return Readings(outputs[:, 0], outputs[:, 1], landmarks)
+
+    def _run(self, crop: np.ndarray) -> np.ndarray:
         with self._lock:
-            for i, crop in enumerate(crops):
-                self._interpreter.set_tensor(self._input, crop[None, :, :, None].astype(np.float32))  # (1, 64, 64, 1)
-                self._interpreter.invoke()
-                smiles[i] = self._interpreter.get_tensor(self._output)[0, 0]
-        return smiles
+            self._interpreter.set_tensor(self._input, crop[None, :, :, None].astype(np.float32))  # (1, 64, 64, 1)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output)[0]
 
 
 def predict_smile(gray: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
@@ -103,6 +178,6 @@ def _load_interpreter(path: Path) -> Any:
     except (ValueError, RuntimeError, OSError) as error:
         raise ModelError(damaged) from error
     shapes = [tuple(detail[0]["shape"]) for detail in (interpreter.get_input_details(), interpreter.get_output_details())]
-    if shapes != [(1, CROP_SIZE, CROP_SIZE, 1), (1, 1)]:
+    if shapes != [(1, CROP_SIZE, CROP_SIZE, 1), (1, _OUTPUTS)]:
         raise ModelError(damaged)
     return interpreter

@@ -140,7 +140,7 @@ class SmileWatch:
         faces = tracker.update(image, frame.time)
         tracked = time.perf_counter()
         # The searching thread may still be reading `image`: draw on another.
-        picture = annotate(image.copy(), faces)
+        picture = annotate(image.copy(), faces, landmarks=self._settings.landmarks)
         drawn = time.perf_counter()
         jpeg = encode_jpeg(picture, self._settings.jpeg_quality)
         encoded = time.perf_counter()

@@ -29,10 +29,10 @@ def main() -> None:
     if options.yunet:
         others.append(YuNetDetector(options.yunet, adjust=False))
     rows: dict[str, list[tuple[float, ...]]] = {other.name: [] for other in others}
-    for i, (_, _, data) in enumerate(iterate_images(options.photos, find_source(options.photos))):
+    for i, picture in enumerate(iterate_images(options.photos, find_source(options.photos))):
         if i % options.every:
             continue
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
             continue
         wanted = reference.detect(image, min_face=40)

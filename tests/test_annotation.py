@@ -65,6 +65,46 @@ def test_no_face_leaves_the_picture_as_it_is():
     assert (annotate(image.copy(), []) == image).all()
 
 
+POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))  # in sides of the box
+SEEN_AS = {"left eye": 0, "right eye": 2, "nose": 1}  # the channel of BGR that is by far the strongest
+
+
+def face_with_landmarks(box: Box) -> Face:
+    points = tuple((box.left + x * box.width, box.top + y * box.height) for x, y in POINTS)
+    return Face(1, box, 0.93, 0.93, points)
+
+
+@pytest.mark.parametrize("side", [60, 120, 400])
+@pytest.mark.parametrize("background", [0, 128, 255])
+def test_landmarks_are_small_dots_whose_colours_can_be_told(side, background):
+    image = np.full((600, 600, 3), background, np.uint8)
+    wanted = face_with_landmarks(Box(100, 100 + side, 100 + side, 100))
+    annotate(image, [wanted], landmarks=True)
+    colors = [image[round(y), round(x)].astype(int) for x, y in wanted.landmarks]
+    for color, channel in zip(colors, SEEN_AS.values(), strict=False):
+        assert color[channel] - np.delete(color, channel).max() > 100
+    assert [color.tolist() for color in colors[3:]] == [[255, 255, 255]] * 2
+    inside = image[100 + side // 5 : 100 + side * 9 // 10, 100 + side // 5 : 100 + side * 4 // 5]
+    changed = (inside != background).any(axis=2).mean()
+    assert changed < 0.2, "most of the face stays in view"
+    x, y = (round(value) for value in wanted.landmarks[3])
+    around = image[y - side // 10 - 3 : y + side // 10 + 4, x].max(axis=1)
+    assert background == 0 or around.min() < 100, "a dark rim"
+
+
+def test_landmarks_are_drawn_only_when_asked_for_and_known():
+    plain = annotate(np.zeros((240, 240, 3), np.uint8), [face_with_landmarks(Box(60, 180, 180, 60))])
+    assert not plain[80:170, 80:160].any()
+    unknown = annotate(np.zeros((240, 240, 3), np.uint8), [face(Box(60, 180, 180, 60))], landmarks=True)
+    assert (unknown == plain).all()
+
+
+def test_landmarks_outside_of_the_picture_or_of_all_numbers_do_no_harm():
+    points = ((-5.0, -5.0), (float("nan"), 3.0), (float("inf"), 0.0), (1e12, 0.0), (99.0, 400.0))
+    image = annotate(np.zeros((100, 100, 3), np.uint8), [Face(1, Box(20, 60, 60, 20), 0.9, 0.9, points)], landmarks=True)
+    assert image.shape == (100, 100, 3)
+
+
 @pytest.mark.parametrize("size", [(160, 120), (640, 360), (1920, 1080)])
 def test_a_message_fits_its_card(size):
     long = "Camera 0 can't be opened. Connect it, end other programs that use it, or choose another --source. " * 2

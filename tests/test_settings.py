@@ -34,6 +34,15 @@ def test_an_empty_joke_url_in_the_environment_means_no_request():
     assert parse_settings([], {"SMILE_JOKE_URL": ""}).joke_url == ""
 
 
+def test_landmarks_are_drawn_only_when_asked_for():
+    assert parse_settings([], {}).landmarks is False
+    assert parse_settings(["--landmarks"], {}).landmarks is True
+    assert parse_settings([], {"SMILE_LANDMARKS": "yes"}).landmarks is True
+    assert parse_settings(["--no-landmarks"], {"SMILE_LANDMARKS": "yes"}).landmarks is False
+    with pytest.raises(SettingsError, match="SMILE_LANDMARKS"):
+        parse_settings([], {"SMILE_LANDMARKS": "blue"})
+
+
 def test_settings_reject_values_out_of_range():
     for wrong in ({"port": -1}, {"viewer_limit": 0}, {"max_width": 1}, {"jpeg_quality": 101}, {"source": ""}):
         with pytest.raises(SettingsError):

@@ -4,9 +4,9 @@
     python -m training.dataset my_photos/ --out datasets/mine        # my_photos/smile, my_photos/no_smile
 
 Each face is found with the app's own detector, cut with the app's own crop, turned grey and resized to 64x64. Exact and
-near-copies are joined into groups, and so are pictures of one person; whole groups go to training (80 %), validation (8 %,
-for choosing) or test (12 %, looked at only to report). Groups that hold both labels for near-copies are dropped: one of
-the two labels must be wrong.
+near-copies are joined into groups, over all sets, and so are pictures of one person, in each set; whole groups go to
+training (80 %), validation (8 %, for choosing) or test (12 %, looked at only to report). Near-copies with opposite labels
+are dropped: one of the two labels must be wrong. Photos also give crops without a face, for the presence output.
 """
 
 from __future__ import annotations
@@ -16,97 +16,61 @@ import csv
 import hashlib
 import json
 import multiprocessing
-import os
 import sys
-import zipfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from errors import DatasetError, SmileError
-from face_detection import create_detector
-from smile_recognition import CROP_SIZE, crop_face
+from training.faces import NO_LABEL, SPLITS, Faces, save_arrays
 from training.grouping import connected_groups, describe_person, duplicate_pairs, person_pairs
-from training.sources import Source, find_source, iterate_images
+from training.reading import Crop, read_picture
+from training.sources import Picture, Source, find_source, iterate_images, person_in_name
 
-SPLITS = ("train", "val", "test")
 SHARES = (0.80, 0.08, 0.12)
-
-
-@dataclass(frozen=True)
-class Faces:
-    """A dataset: n face crops and what is known of each.
-
-    `gray` uint8 `(n, 64, 64)`; `smile` uint8 `(n,)`; `source`, `name`, `split` str `(n,)`; `group` int `(n,)`.
-    """
-
-    gray: np.ndarray
-    smile: np.ndarray
-    source: np.ndarray
-    name: np.ndarray
-    group: np.ndarray
-    split: np.ndarray
-
-    def part(self, split: str, source: str | None = None) -> Faces:
-        """The faces of one split, of one source if given."""
-        chosen = self.split == split
-        if source is not None:
-            chosen &= self.source == source
-        return Faces(*(getattr(self, field)[chosen] for field in self.__dataclass_fields__))
-
-    def save(self, path: Path) -> None:
-        _save_whole(path, {field: getattr(self, field) for field in self.__dataclass_fields__})
-
-    @classmethod
-    def load(cls, path: Path) -> Faces:
-        """Raises DatasetError when the file is missing or no dataset."""
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                return cls(*(data[field] for field in cls.__dataclass_fields__))
-        except FileNotFoundError as error:
-            raise DatasetError(f"There is no dataset at {path}; make it with `python -m training.dataset`.") from error
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{path} is not a dataset; make it again with `python -m training.dataset`.") from error
-
-
-def _save_whole(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """A kill leaves the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
+_LARGE_GROUP = 0.01  # of its set: such a group would be a validation or test part of its own
 
 
 def read_set(path: Path, source: Source, *, workers: int = 2) -> tuple[Faces, dict[str, int]]:
-    """All faces of one set, not yet grouped or split, and counts of what was left out (`unreadable`, `no_face`)."""
-    images = list(iterate_images(path, source))
+    """All faces of one set, not yet grouped or split, and counts of what was left out (`unreadable`, `no_face`).
+
+    A background crop of picture NAME is called `NAME#0`, `NAME#1`... and has no smile label.
+    """
+    pictures = list(iterate_images(path, source))
+    jobs = [(source, picture) for picture in pictures]
     with _workers(workers) as pool:
-        crops = list(
-            tqdm(
-                pool.map(partial(_crop_bytes, source), (data for _, _, data in images), chunksize=32),
-                total=len(images),
-                desc=f"{source.name}: faces",
-                disable=None,
-            )
-        )
-    kept = [i for i, crop in enumerate(crops) if isinstance(crop, np.ndarray)]
-    left_out = Counter(crop for crop in crops if isinstance(crop, str))
-    faces = Faces(
-        gray=np.stack([crops[i] for i in kept]) if kept else np.empty((0, CROP_SIZE, CROP_SIZE), np.uint8),
-        smile=np.array([images[i][1] for i in kept], np.uint8),
-        source=np.full(len(kept), source.name),
-        name=np.array([images[i][0] for i in kept], str),
-        group=np.arange(len(kept)),
-        split=np.full(len(kept), "train"),
-    )
-    return faces, dict(left_out)
+        read = list(tqdm(pool.map(_read, jobs, chunksize=32), total=len(jobs), desc=f"{source.name}: faces", disable=None))
+    left_out = Counter(result for result in read if isinstance(result, str))
+    crops: list[Crop] = []
+    rows: list[tuple[str, int, int]] = []  # name, smile, face
+    for picture, result in zip(pictures, read, strict=True):
+        if isinstance(result, str):
+            continue
+        crops += [result[0], *result[1]]
+        rows.append((picture.name, picture.smile, 1))
+        rows += [(f"{picture.name}#{i}", NO_LABEL, 0) for i in range(len(result[1]))]
+    if not crops:
+        raise DatasetError(f"No face could be found in any picture of {path}; tight crops need --cropped.")
+    return Faces(
+        gray=np.stack([crop.gray for crop in crops]),
+        wide=np.stack([crop.wide for crop in crops]),
+        smile=np.array([row[1] for row in rows], np.int8),
+        face=np.array([row[2] for row in rows], np.uint8),
+        landmarks=np.stack([crop.landmarks for crop in crops]),
+        shape68=np.stack([crop.shape68 for crop in crops]),
+        source=np.full(len(rows), source.name),
+        name=np.array([row[0] for row in rows]),
+        group=np.arange(len(rows)),
+        split=np.full(len(rows), "train"),
+    ), dict(left_out)
+
+
+def _read(job: tuple[Source, Picture]) -> tuple[Crop, list[Crop]] | str:
+    source, picture = job
+    return read_picture(source, picture.name, picture.data, picture.points)
 
 
 def _workers(count: int) -> ProcessPoolExecutor:
@@ -114,123 +78,171 @@ def _workers(count: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _crop_bytes(source: Source, data: bytes) -> np.ndarray | str:
-    try:
-        gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    except cv2.error:  # a header that asks for more pixels than OpenCV will hold
-        gray = None
-    if gray is None:
-        return "unreadable"
-    if source.cropped:
-        return crop_face(gray, (0, gray.shape[1], gray.shape[0], 0))
-    if source.scale != (1.0, 1.0):
-        gray = cv2.resize(gray, None, fx=source.scale[0], fy=source.scale[1], interpolation=cv2.INTER_CUBIC)
-    cv2.setNumThreads(1)
-    boxes = _detector().detect(gray, min_face=40)
-    return crop_face(gray, boxes[0]) if boxes else "no_face"
+def group_faces(
+    faces: Faces, sources: dict[str, Source], cache: Path, workers: int = 2
+) -> tuple[Faces, dict[str, dict[str, int]]]:
+    """Joins near-copies and persons into groups and drops exact copies and near-copies with opposite labels.
+
+    Returns the grouped faces and counts for each set. `cache`: a folder for descriptors, which take minutes.
+    """
+    n = len(faces)
+    digests = np.array([hashlib.sha256(crop.tobytes()).hexdigest() for crop in faces.gray])
+    pairs = [_same_picture(faces)]
+    copies = duplicate_pairs(faces.gray, min(source.copy_correlation for source in sources.values()))
+    limits = np.array([sources[name].copy_correlation for name in faces.source])
+    # Across sets the stricter of the two limits holds. Backgrounds, often flat, look alike without being copies.
+    real = (faces.face[copies.pairs] == 1).all(axis=1)
+    pairs.append(near := copies.pairs[real & (copies.correlation > limits[copies.pairs].max(axis=1))])
+    smile = faces.smile[near]
+    contested = np.unique(near[(smile[:, 0] != smile[:, 1]) & (smile >= 0).all(axis=1)])
+    _, first = np.unique(digests, return_index=True)
+    drop = np.ones(n, bool)
+    drop[first] = False
+    exact = drop.copy()
+    drop[contested] = True
+    for name, source in sources.items():
+        rows = np.flatnonzero((faces.source == name) & (faces.face == 1))
+        if source.points_file:
+            _, person = np.unique([person_in_name(value) for value in faces.name[rows]], return_inverse=True)
+            pairs.append(_chained(rows, person))
+        elif source.person_distance:
+            descriptors = _descriptors(faces.gray[rows], digests[rows], cache / f"{name}.npz", workers)
+            pairs.append(rows[person_pairs(descriptors, source.person_distance)])
+    group = connected_groups(n, np.concatenate(pairs))
+    counts = {}
+    for name in sources:
+        here = faces.source == name
+        sizes = np.bincount(group[here & (faces.face == 1)])
+        counts[name] = {
+            "exact_copies": int((exact & here).sum()),
+            "near_copies_with_opposite_labels": int(np.isin(np.flatnonzero(here), contested).sum()),
+            "groups": int((sizes > 0).sum()),
+            "largest_group": int(sizes.max(initial=0)),
+        }
+    faces = Faces(**{**faces.fields(), "group": group})
+    return faces.where(~drop), counts
 
 
-def _detector(cached: list = []):  # noqa: B006 - one detector for each worker process
-    if not cached:
-        cached.append(create_detector("face_recognition"))
-    return cached[0]
+def _same_picture(faces: Faces) -> np.ndarray:
+    """Pairs that tie the backgrounds of a photo to its face."""
+    keys = np.char.add(np.char.add(faces.source, "/"), np.array([name.partition("#")[0] for name in faces.name]))
+    return _chained(np.arange(len(faces)), np.unique(keys, return_inverse=True)[1])
 
 
-def group_faces(faces: Faces, *, persons: bool, cache: Path, workers: int = 2) -> tuple[Faces, dict[str, int]]:
-    """Joins near-copies and persons into groups and drops exact copies and near-copies with opposite labels."""
-    n = len(faces.gray)
-    pairs = duplicate_pairs(faces.gray)
-    opposite = faces.smile[pairs[:, 0]] != faces.smile[pairs[:, 1]]
-    contested = np.unique(pairs[opposite])
-    digests = [hashlib.sha256(crop.tobytes()).hexdigest() for crop in faces.gray]
-    first = {digest: i for i, digest in reversed(list(enumerate(digests)))}
-    copies = [i for i, digest in enumerate(digests) if first[digest] != i]
-    drop = np.zeros(n, bool)
-    drop[contested] = drop[copies] = True
-    if persons:
-        descriptors = _descriptors(faces.gray, digests, cache, workers)
-        pairs = np.concatenate([pairs, person_pairs(descriptors)])
-    group = connected_groups(n, pairs)
-    grouped = Faces(faces.gray, faces.smile, faces.source, faces.name, group, faces.split)
-    counts = {
-        "near_copy_pairs": len(opposite),
-        "near_copy_pairs_with_opposite_labels": int(opposite.sum()),
-        "exact_copies": len(copies),
-        "dropped": int(drop.sum()),
-        "groups": int(group.max() + 1) if n else 0,
-        "largest_group": int(np.bincount(group).max()) if n else 0,
-    }
-    return Faces(*(getattr(grouped, field)[~drop] for field in Faces.__dataclass_fields__)), counts
+def _chained(rows: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Pairs `(m, 2)` that join the rows with equal keys, each to the next."""
+    order = np.argsort(key, kind="stable")
+    same = key[order][1:] == key[order][:-1]
+    return np.stack([rows[order][:-1][same], rows[order][1:][same]], axis=1)
 
 
-def _descriptors(crops: np.ndarray, digests: list[str], cache: Path, workers: int) -> np.ndarray:
+def _descriptors(crops: np.ndarray, digests: np.ndarray, cache: Path, workers: int) -> np.ndarray:
     """Descriptors `(n, 128)`, kept in `cache` as they are made, since they take minutes."""
     known: dict[str, np.ndarray] = {}
     if cache.is_file():
         with np.load(cache) as data:
             known = dict(zip(data["digests"].tolist(), data["descriptors"], strict=True))
     todo = [i for i, digest in enumerate(digests) if digest not in known]
-    bar = tqdm(total=len(todo), desc=f"{cache.stem}: persons", disable=None)
-    with _workers(workers) as pool:
-        for start in range(0, len(todo), 2000):
-            part = todo[start : start + 2000]
-            for i, descriptor in zip(part, pool.map(describe_person, crops[part], chunksize=16), strict=True):
-                known[digests[i]] = descriptor
-                bar.update()
-            _save_whole(cache, {"digests": np.array(list(known)), "descriptors": np.stack(list(known.values()))})
+    if todo:
+        bar = tqdm(total=len(todo), desc=f"{cache.stem}: persons", disable=None)
+        with _workers(workers) as pool:
+            for start in range(0, len(todo), 2000):
+                part = todo[start : start + 2000]
+                for i, descriptor in zip(part, pool.map(describe_person, crops[part], chunksize=16), strict=True):
+                    known[digests[i]] = descriptor
+                    bar.update()
+                save_arrays(cache, {"digests": np.array(list(known)), "descriptors": np.stack(list(known.values()))})
     return np.stack([known[digest] for digest in digests])
 
 
 def split_groups(faces: Faces, *, seed: int) -> Faces:
-    """Deals whole groups to train, val and test so that each keeps its share of every label, as near as groups allow."""
+    """Deals whole groups to train, val and test so that each set and label keeps its shares, as near as groups allow."""
     rng = np.random.default_rng(seed)
     groups, index = np.unique(faces.group, return_inverse=True)
-    counts = np.stack([np.bincount(index, faces.smile == label, len(groups)) for label in (0, 1)], axis=1)  # (g, 2)
-    wanted = np.outer(SHARES, counts.sum(axis=0))  # (3, 2)
+    strata, stratum = np.unique([f"{s}/{y}" for s, y in zip(faces.source, faces.smile, strict=True)], return_inverse=True)
+    counts = np.zeros((len(groups), len(strata)))
+    np.add.at(counts, (index, stratum), 1)
+    total = counts.sum(axis=0)  # (strata,)
+    wanted = np.outer(SHARES, total)  # (3, strata)
     held = np.zeros_like(wanted)
     side = np.zeros(len(groups), int)
+    set_of = np.array([name.rpartition("/")[0] for name in strata])
+    set_total = np.array([total[set_of == name].sum() for name in set_of])
+    large = ((counts > _LARGE_GROUP * set_total) & (counts > 20)).any(axis=1)
     # Largest groups first, each to the side that lacks most of it; the shuffle decides among equals.
     order = rng.permutation(len(groups))
     for g in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
         lack = ((wanted - held) / np.maximum(wanted, 1)) @ counts[g]
+        if large[g]:
+            side[g] = 0
         # Small groups: at random by share, which keeps the sides alike in everything that was not counted.
-        if counts[g].sum() <= 2:
+        elif counts[g].sum() <= 3:
             room = np.maximum(lack, 0) * SHARES
             side[g] = rng.choice(3, p=room / room.sum()) if room.sum() > 0 else int(np.argmax(lack))
         else:
             side[g] = int(np.argmax(lack))
         held[side[g]] += counts[g]
-    return Faces(faces.gray, faces.smile, faces.source, faces.name, faces.group, np.array(SPLITS)[side[index]])
+    return Faces(**{**faces.fields(), "split": np.array(SPLITS)[side[index]]})
 
 
-def build_dataset(paths: list[Path], out: Path, *, seed: int = 0, cropped: bool = False, workers: int = 2) -> Faces:
-    """Reads every set, groups and splits each, and writes `out.npz`, `out.csv` and `out.json`. Raises DatasetError."""
+def build_dataset(
+    paths: list[Path], out: Path, *, seed: int = 0, cropped: bool = False, workers: int = 2, split: Path | None = None
+) -> Faces:
+    """Reads every set, groups and splits, and writes `out.npz`, `out.csv` and `out.json`. Raises DatasetError.
+
+    `split`: a manifest of an earlier run, whose groups and sides are taken over instead of looking for copies and persons.
+    """
     if not paths:
         raise DatasetError("Name at least one set: a folder or zip with folders smile and no_smile.")
     parts: list[Faces] = []
+    sources: dict[str, Source] = {}
     report: dict[str, dict] = {}
     for path in paths:
         source = find_source(path, cropped=cropped)
-        print(f"{path}: {'tight crops' if source.cropped else 'photos'}, {source.classes}", flush=True)
+        if source.name in sources:
+            raise DatasetError(f"Two sets are called {source.name}; rename one of them.")
+        print(f"{path}: {'tight crops' if source.cropped else 'photos'}", flush=True)
         faces, left_out = read_set(path, source, workers=workers)
-        if not len(faces.gray):
-            raise DatasetError(f"No face could be found in any picture of {path}; tight crops need --cropped.")
-        cache = out.parent / "descriptors" / f"{source.name}.npz"
-        faces, counts = group_faces(faces, persons=source.persons, cache=cache, workers=workers)
-        faces = split_groups(faces, seed=seed)
-        offset = max((int(part.group.max()) + 1 for part in parts), default=0)
-        parts.append(Faces(faces.gray, faces.smile, faces.source, faces.name, faces.group + offset, faces.split))
-        sizes = {split: int((faces.split == split).sum()) for split in SPLITS}
-        report[source.name] = {**sizes, "smiling": round(float(faces.smile.mean()), 3), **left_out, **counts}
-        print(f"{source.name}: {report[source.name]}", flush=True)
-    whole = Faces(*(np.concatenate([getattr(part, field) for part in parts]) for field in Faces.__dataclass_fields__))
+        parts.append(faces)
+        sources[source.name] = source
+        report[source.name] = {"pictures": int((faces.face == 1).sum()) + sum(left_out.values()), **left_out}
+    whole = Faces.join(parts)
+    if split is None:
+        whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers)
+        whole = split_groups(whole, seed=seed)
+        for name, entry in counts.items():
+            report[name].update(entry)
+    else:
+        whole = _as_split(whole, split)
+    for name in sources:
+        here = whole.where((whole.source == name) & (whole.face == 1))
+        known = here.labelled()
+        report[name].update({side: int((here.split == side).sum()) for side in SPLITS})
+        if len(known):
+            report[name]["smiling"] = round(float(known.smile.mean()), 3)
+        report[name]["backgrounds"] = int(((whole.source == name) & (whole.face == 0)).sum())
+        print(f"{name}: {report[name]}", flush=True)
     whole.save(out.with_suffix(".npz"))
     out.with_suffix(".json").write_text(json.dumps({"seed": seed, "sets": report}, indent=1) + "\n")
     with out.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["source", "name", "smile", "group", "split"])
         writer.writerows(zip(whole.source, whole.name, whole.smile, whole.group, whole.split, strict=True))
     return whole
+
+
+def _as_split(faces: Faces, manifest: Path) -> Faces:
+    try:
+        with manifest.open(newline="") as file:
+            rows = {(row["source"], row["name"]): (int(row["group"]), row["split"]) for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError) as error:
+        raise DatasetError(f"{manifest} is not a manifest that `python -m training.dataset` wrote.") from error
+    keys = list(zip(faces.source.tolist(), faces.name.tolist(), strict=True))
+    faces = faces.where(np.array([key in rows for key in keys], bool))
+    if not len(faces):
+        raise DatasetError(f"{manifest} names none of these pictures; leave --split away to split anew.")
+    found = [rows[key] for key in keys if key in rows]
+    return Faces(**{**faces.fields(), "group": np.array([f[0] for f in found]), "split": np.array([f[1] for f in found])})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -239,10 +251,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("datasets/faces"), help="writes OUT.npz, OUT.csv, OUT.json")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cropped", action="store_true", help="own pictures are tight face crops already")
+    parser.add_argument("--split", type=Path, help="take groups and sides from this OUT.csv of an earlier run")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(argv)
     try:
-        build_dataset(options.sets, options.out, seed=options.seed, cropped=options.cropped, workers=max(1, options.workers))
+        build_dataset(
+            options.sets,
+            options.out,
+            seed=options.seed,
+            cropped=options.cropped,
+            workers=max(1, options.workers),
+            split=options.split,
+        )
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2

@@ -16,8 +16,9 @@ from smile_recognition import CROP_SIZE
 
 
 def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path) -> None:
-    """Writes `path`: grey levels float32 `(1, 64, 64, 1)` in 0 to 255 -> calibrated P(smile) `(1, 1)`.
+    """Writes `path`: grey levels float32 `(1, 64, 64, 1)` in 0 to 255 -> float32 `(1, 12)`.
 
+    The twelve: calibrated P(smile), P(face), then x and y of the five landmarks, 0 to 1 across the crop.
     Weights are stored as float16, which halves the file; a test holds the outputs to the Keras network's.
     """
     import tensorflow as tf
@@ -28,7 +29,8 @@ def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path) 
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="gray")])
     def smile(gray):
-        return tf.sigmoid(model(gray * factor + offset, training=False) / temperature)
+        read = model(gray * factor + offset, training=False)
+        return tf.concat([tf.sigmoid(read["smile"] / temperature), tf.sigmoid(read["presence"]), read["landmarks"]], axis=1)
 
     owner = tf.Module()  # keeps the network's weights alive in a form that the converter can follow
     owner.weights = [weight.value for weight in model.weights]

@@ -8,6 +8,7 @@ documentation uses for "the same person": links are chained into groups, and one
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,14 +28,23 @@ def thumbnails(crops: np.ndarray) -> np.ndarray:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 
 
-def duplicate_pairs(crops: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> np.ndarray:
-    """Index pairs `(m, 2)`, i < j, of pictures `(n, h, w)` that are near-copies, mirrored copies too."""
+class Copies(NamedTuple):
+    """Index pairs `(m, 2)`, i < j, and how far their thumbnails correlate `(m,)`."""
+
+    pairs: np.ndarray
+    correlation: np.ndarray
+
+
+def duplicate_pairs(crops: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> Copies:
+    """Pictures `(n, h, w)` that are near-copies, mirrored copies too."""
     direct, mirrored = thumbnails(crops), thumbnails(crops[:, :, ::-1])
-    pairs = [
-        _above(np.maximum(direct[i : i + _BLOCK] @ direct.T, direct[i : i + _BLOCK] @ mirrored.T), threshold, i)
-        for i in range(0, len(crops), _BLOCK)
-    ]
-    return np.concatenate(pairs) if pairs else np.empty((0, 2), int)
+    pairs, values = [np.empty((0, 2), int)], [np.empty(0, np.float32)]
+    for i in range(0, len(crops), _BLOCK):
+        alike = np.maximum(direct[i : i + _BLOCK] @ direct[i:].T, direct[i : i + _BLOCK] @ mirrored[i:].T)
+        found = _above(alike, threshold, 0)
+        values.append(alike[found[:, 0], found[:, 1]])
+        pairs.append(found + i)
+    return Copies(np.concatenate(pairs), np.concatenate(values))
 
 
 def person_pairs(descriptors: np.ndarray, threshold: float = PERSON_DISTANCE) -> np.ndarray:

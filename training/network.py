@@ -1,7 +1,9 @@
 """The smile network: one short file, the whole of it.
 
-64x64 grey in, one logit out, about 400,000 weights. Plain 3x3 convolutions, because they are fast on every CPU; the first
-layer takes away each picture's own brightness and contrast, so that a dim webcam looks like a studio photo.
+64x64 grey in; smile, presence and five landmarks out. Plain 3x3 convolutions with shortcuts, because they are fast on every
+CPU; the first layer takes away each picture's own brightness and contrast, so that a dim webcam looks like a studio photo.
+Two more outputs exist only in training, to teach the shared layers what a face is made of: the kind of expression, where a
+set names it, and dlib's 68 points.
 """
 
 from __future__ import annotations
@@ -11,33 +13,69 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from smile_recognition import CROP_SIZE
+from smile_recognition import CROP_SIZE, LANDMARKS
+
+EXPRESSIONS = ("happy", "neutral", "sad", "anger", "surprise", "disgust", "fear")
+SHIPPED_OUTPUTS = ("smile", "presence", "landmarks")
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Channels of the four stages (32x32, 16x16, 8x8, 4x4 pixels), layers in each, and dropout before the output."""
+    """Channels of the four stages (32x32, 16x16, 8x8, 4x4 pixels) and dropout before the outputs."""
 
-    channels: tuple[int, ...] = (32, 64, 112, 160)
-    depths: tuple[int, ...] = (2, 2, 2, 1)
-    dropout: float = 0.3
+    channels: tuple[int, int, int, int] = (24, 48, 96, 160)
+    dropout: float = 0.2
 
 
 def build_network(config: NetworkConfig = NetworkConfig()) -> keras.Model:
-    """Scaled crops float32 `(n, 64, 64, 1)` in 0 to 1 -> logits float32 `(n, 1)`; sigmoid of a logit is P(smile)."""
+    """Scaled crops float32 `(n, 64, 64, 1)` in 0 to 1 -> a dictionary of
+
+    `smile` and `presence` float32 `(n, 1)`: logits; `landmarks` float32 `(n, 10)`: x, y of each point, 0 to 1 across the
+    crop; `expression` float32 `(n, 7)`: logits in the order of `EXPRESSIONS`; `shape68` float32 `(n, 136)`: as landmarks.
+    """
+    first, second, third, fourth = config.channels
     inputs = keras.Input((CROP_SIZE, CROP_SIZE, 1), name="scaled")
     x = PictureNormalization(name="normalize")(inputs)
-    for stage, (channels, depth) in enumerate(zip(config.channels, config.depths, strict=True)):
-        for i in range(depth):
-            first = stage == 0 and i == 0
-            x = layers.Conv2D(channels, 5 if first else 3, 2 if first else 1, padding="same", use_bias=False)(x)
-            x = layers.BatchNormalization()(x)
-            x = layers.ReLU()(x)
-        if stage < len(config.channels) - 1:
-            x = layers.MaxPooling2D()(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(config.dropout)(x)
-    return keras.Model(inputs, layers.Dense(1, name="logit")(x), name="smile")
+    x = _convolve(x, first, kernel=5, stride=2)  # (n, 32, 32, 24)
+    x = _convolve(x, second, stride=2)  # (n, 16, 16, 48)
+    x = _residual(x, second)
+    x = _convolve(x, third, stride=2)  # (n, 8, 8, 96)
+    x = _residual(x, third)
+    x = _convolve(x, fourth, stride=2)  # (n, 4, 4, 160)
+    x = _residual(x, fourth)
+    pooled = layers.Dropout(config.dropout)(layers.GlobalAveragePooling2D()(x))
+    placed = layers.Flatten()(x)  # where things are matters to points
+    middle = keras.initializers.Constant(0.5)
+    return keras.Model(
+        inputs,
+        {
+            "smile": layers.Dense(1, name="smile", dtype="float32")(pooled),
+            "presence": layers.Dense(1, name="presence", dtype="float32")(pooled),
+            "landmarks": layers.Dense(2 * len(LANDMARKS), bias_initializer=middle, name="landmarks", dtype="float32")(
+                placed
+            ),
+            "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
+            "shape68": layers.Dense(136, bias_initializer=middle, name="shape68", dtype="float32")(placed),
+        },
+        name="smile",
+    )
+
+
+def shipped_part(model: keras.Model) -> keras.Model:
+    """The same network without the outputs that exist only in training."""
+    return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
+
+
+def _convolve(x, channels: int, *, kernel: int = 3, stride: int = 1, activate: bool = True):
+    x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.98)(x)
+    return layers.ReLU()(x) if activate else x
+
+
+def _residual(x, channels: int):
+    """Two layers and a way round them (He et al. 2016)."""
+    changed = _convolve(_convolve(x, channels), channels, activate=False)
+    return layers.ReLU()(layers.Add()([x, changed]))
 
 
 @keras.saving.register_keras_serializable("dad_jokes_for_smiles")

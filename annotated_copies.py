@@ -1,0 +1,124 @@
+"""Annotated copies of pictures and videos, in a folder of their own, under the same relative names.
+
+copies = AnnotatedCopies("marked", ["holiday/"], landmarks=True)
+copies.add_photo("holiday/beach/a.jpg", image, faces)        # marked/beach/a.jpg
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from annotation import annotate
+from errors import OutputError, SettingsError
+from face_tracking import Face
+from media_files import VideoFrame, suffix_of
+
+# By suffix, what is encoded. Other kinds become PNG files, with `.png` after their name.
+_ENCODED_AS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg"} | {
+    suffix: suffix for suffix in (".png", ".webp", ".bmp", ".tif", ".tiff")
+}
+_JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+
+
+class AnnotatedCopies:
+    """Writes copies into `folder`, never over a file that is read."""
+
+    def __init__(self, folder: str, paths: Sequence[str], *, landmarks: bool = False) -> None:
+        """`paths`: all that is read.
+
+        Raises SettingsError when copies could fall among them, OutputError when the folder can't be made.
+        """
+        self._folder = os.path.abspath(folder)
+        self._landmarks = landmarks
+        self._check_apart(folder, paths)
+        roots = [os.path.abspath(path) if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)) for path in paths]
+        try:
+            self._root = os.path.commonpath(roots)  # so that a/x.jpg and b/x.jpg keep apart
+        except ValueError as error:  # Windows: on several drives
+            raise SettingsError("With --annotate all pictures must be on one drive; run it once for each.") from error
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {folder} can't be made ({error.strerror}); choose another --annotate.") from error
+        self._video: cv2.VideoWriter | None = None
+        self._video_part = self._video_whole = Path()
+        self._told = False
+
+    def _check_apart(self, folder: str, paths: Sequence[str]) -> None:
+        ours = Path(os.path.realpath(folder))
+        for path in paths:
+            read = Path(os.path.realpath(path))
+            if read.is_relative_to(ours) or (read.is_dir() and ours.is_relative_to(read)):
+                raise SettingsError(
+                    f"The annotated copies in {folder} would fall among the files that are read from {path}; "
+                    "give --annotate a folder outside of them."
+                )
+
+    def add_photo(self, file: str, image: np.ndarray, faces: Sequence[Face]) -> None:
+        """Draws into `image`, uint8 BGR `(h, w, 3)`, and writes it. Raises OutputError."""
+        suffix = suffix_of(file)
+        target = self._target(file, "" if suffix in _ENCODED_AS else ".png")
+        annotate(image, faces, landmarks=self._landmarks)
+        encoded_as = _ENCODED_AS.get(suffix, ".png")
+        ok, data = cv2.imencode(encoded_as, image, _JPEG_QUALITY if encoded_as == ".jpg" else [])
+        if not ok:
+            raise OutputError(f"{target} can't be encoded; leave this picture out, or run without --annotate.")
+        part = target.with_name(target.name + ".part")
+        try:
+            part.write_bytes(data.tobytes())
+            os.replace(part, target)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+
+    def add_frame(self, file: str, frame: VideoFrame, faces: Sequence[Face]) -> None:
+        """Draws into the frame's image and appends it to the video's copy, an MP4 of constant rate."""
+        image = frame.image
+        if frame.number == 0:
+            self._open_video(file, frame)
+        if self._video is not None:
+            self._video.write(annotate(image, faces, landmarks=self._landmarks))
+
+    def end_video(self, *, whole: bool) -> None:
+        """The video is over; a copy that is not `whole` is removed."""
+        if self._video is None:
+            return
+        self._video.release()
+        self._video = None
+        try:
+            if whole:
+                os.replace(self._video_part, self._video_whole)
+            else:
+                self._video_part.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self._video_whole, error) from error
+
+    def _open_video(self, file: str, frame: VideoFrame) -> None:
+        self._video_whole = self._target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
+        self._video_part = self._video_whole.with_name(self._video_whole.stem + ".part.mp4")  # OpenCV goes by the suffix
+        size = (frame.image.shape[1], frame.image.shape[0])
+        writer = cv2.VideoWriter(str(self._video_part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), frame.rate, size)
+        if writer.isOpened():
+            self._video = writer
+        elif not self._told:
+            self._told = True
+            print("Annotated videos can't be written here and are left out; the table is complete.", file=sys.stderr)
+
+    def _target(self, file: str, added: str) -> Path:
+        target = Path(self._folder, os.path.relpath(os.path.abspath(file), self._root) + added)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and os.path.samefile(target, file):  # by a link
+                raise SettingsError(f"The annotated copy of {file} would overwrite it; choose another --annotate.")
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        return target
+
+
+def _unwritable(target: Path, error: OSError) -> OutputError:
+    return OutputError(f"{target} can't be written ({error.strerror}); free some space, or choose another --annotate.")
