@@ -16,7 +16,7 @@ from face_detection import Box
 
 # Where the landmarks lie in face_recognition's boxes of upright faces, 0 to 1: medians over the training part, from
 # `python -m benchmarks.landmark_geometry`.
-TYPICAL_LANDMARKS = np.array([[0.29, 0.29], [0.71, 0.29], [0.50, 0.52], [0.33, 0.73], [0.67, 0.73]])
+TYPICAL_LANDMARKS = np.array([[0.281, 0.308], [0.719, 0.308], [0.500, 0.559], [0.312, 0.757], [0.688, 0.757]])
 
 
 def align(landmarks: np.ndarray) -> tuple[Box, float]:

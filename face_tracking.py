@@ -17,7 +17,7 @@ import numpy as np
 
 from errors import DetectorError, SmileError
 from face_detection import Box, FaceDetector
-from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
+from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
 
 log = logging.getLogger("smile")
 
@@ -59,17 +59,6 @@ class _Known:
 def smallest_face(height: int) -> float:
     """Height in pixels of the smallest face to look for in a picture `height` pixels high."""
     return max(40.0, height / 12)
-
-
-def find_faces(image: np.ndarray, detector: FaceDetector, recognizer: SmileRecognizer) -> list[Face]:
-    """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
-    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    boxes = detector.detect(image, min_face=smallest_face(gray.shape[0]))
-    readings = recognizer.read(gray, boxes)
-    return [
-        Face(i + 1, box, float(readings.smile[i]), float(readings.smile[i]), as_points(readings.landmarks[i]))
-        for i, box in enumerate(boxes)
-    ]
 
 
 def as_points(landmarks: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -188,10 +177,17 @@ class FaceTracker:
     def _read_smiles(self, gray: np.ndarray, elapsed: float) -> None:
         keep = math.exp(-elapsed / _SMILE_SMOOTHING_S)
         readings = self._recognizer.read(gray, [known.face.box for known in self._known])
+        doubtful = {
+            known.face.id
+            for known, presence in zip(self._known, readings.presence.tolist(), strict=True)
+            if math.isnan(known.face.smile) and presence < PRESENCE_THRESHOLD
+        }
         for known, raw, points in zip(self._known, readings.smile.tolist(), readings.landmarks, strict=True):
             old = known.face.smile
             smile = raw if math.isnan(old) else keep * old + (1 - keep) * raw
             known.face = replace(known.face, smile=smile, raw_smile=raw, landmarks=as_points(points))
+        # The detector takes a pattern for a face now and then; the network is asked before one is shown.
+        self._known = [known for known in self._known if known.face.id not in doubtful]
 
     # --- new faces ---
 

@@ -107,7 +107,7 @@ def test_a_file_that_is_no_smile_network_is_said_in_a_sentence(tmp_path):
 def test_the_shipped_network_reads_faces_that_it_has_never_seen(name, bar, shared_data):
     """On the pictures listed in models/unseen.csv, which training and choosing never touched."""
     from face_detection import create_detector
-    from face_tracking import find_faces
+    from photo_analysis import analyze_photo
 
     lines = (ROOT / "models" / "unseen.csv").read_text().split()
     unseen = [line.split(",")[1] for line in lines if line.startswith(name + ",")]
@@ -119,7 +119,7 @@ def test_the_shipped_network_reads_faces_that_it_has_never_seen(name, bar, share
             data = np.frombuffer(archive.read(f"{name}/{picture}"), np.uint8)
             gray = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
             if name == "genki":
-                faces = find_faces(gray, detector, recognizer)
+                faces = analyze_photo(gray, detector, recognizer)
                 if not faces:
                     continue  # counts as wrong
                 smile = faces[0].smile

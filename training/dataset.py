@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import hashlib
+import io
 import json
 import multiprocessing
 import sys
+import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -125,8 +128,14 @@ def group_faces(
 
 def _same_picture(faces: Faces) -> np.ndarray:
     """Pairs that tie the backgrounds of a photo to its face."""
-    keys = np.char.add(np.char.add(faces.source, "/"), np.array([name.partition("#")[0] for name in faces.name]))
+    keys = np.char.add(np.char.add(faces.source, "/"), _photo_names(faces))
     return _chained(np.arange(len(faces)), np.unique(keys, return_inverse=True)[1])
+
+
+def _photo_names(faces: Faces) -> np.ndarray:
+    """The name of each crop's picture, str `(n,)`."""
+    named = zip(faces.name, faces.face, strict=True)
+    return np.array([name if face else name.rpartition("#")[0] for name, face in named])
 
 
 def _chained(rows: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -168,7 +177,7 @@ def split_groups(faces: Faces, *, seed: int) -> Faces:
     side = np.zeros(len(groups), int)
     set_of = np.array([name.rpartition("/")[0] for name in strata])
     set_total = np.array([total[set_of == name].sum() for name in set_of])
-    large = ((counts > _LARGE_GROUP * set_total) & (counts > 20)).any(axis=1)
+    large = np.any((counts > _LARGE_GROUP * set_total) & (counts > 20), axis=1)
     # Largest groups first, each to the side that lacks most of it; the shuffle decides among equals.
     order = rng.permutation(len(groups))
     for g in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
@@ -233,11 +242,23 @@ def build_dataset(
 
 def _as_split(faces: Faces, manifest: Path) -> Faces:
     try:
-        with manifest.open(newline="") as file:
-            rows = {(row["source"], row["name"]): (int(row["group"]), row["split"]) for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError) as error:
+        data = manifest.read_bytes()
+        text = (gzip.decompress(data) if manifest.suffix == ".gz" else data).decode()
+        table = csv.DictReader(io.StringIO(text))
+        rows = {(row["source"], row["name"]): (int(row["group"]), row["split"]) for row in table}
+        if not {split for _, split in rows.values()} <= set(SPLITS):
+            raise ValueError("a side of another name")
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        csv.Error,
+        zlib.error,
+    ) as error:  # TypeError: a line that is cut off
         raise DatasetError(f"{manifest} is not a manifest that `python -m training.dataset` wrote.") from error
-    keys = list(zip(faces.source.tolist(), faces.name.tolist(), strict=True))
+    keys = list(zip(faces.source.tolist(), _photo_names(faces).tolist(), strict=True))  # a background goes with its photo
     faces = faces.where(np.array([key in rows for key in keys], bool))
     if not len(faces):
         raise DatasetError(f"{manifest} names none of these pictures; leave --split away to split anew.")
@@ -251,7 +272,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("datasets/faces"), help="writes OUT.npz, OUT.csv, OUT.json")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cropped", action="store_true", help="own pictures are tight face crops already")
-    parser.add_argument("--split", type=Path, help="take groups and sides from this OUT.csv of an earlier run")
+    parser.add_argument("--split", type=Path, help="take groups and sides from this OUT.csv (or .csv.gz) of an earlier run")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(argv)
     try:

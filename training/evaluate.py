@@ -1,193 +1,297 @@
 """Judge a trained network on faces it has never seen, and write down what came out.
 
-    python -m training.evaluate                    # judges models/, writes metrics.json, unseen.csv, MODEL_CARD.md
+    python -m training.evaluate                       # judges models/: metrics.json, unseen.csv, MODEL_CARD.md, plots
     python -m training.evaluate --model runs/mine --data datasets/mine.npz
+    python -m training.evaluate --part val            # for choosing: prints, and writes nothing that the card is made of
+    python -m training.evaluate --left-out fer --model runs/without_fer      # adds to models/left_out.json
+    python -m training.evaluate --baselines runs/lenet runs/seed             # adds to models/baselines.json
 
 Looks at the dataset's test part only: whole groups of near-copies and persons that training and choosing never touched.
-Reads the exported LiteRT file through the app's own `predict_smile`, so what is judged is what runs.
+Reads the exported LiteRT file through the app's own `SmileRecognizer`, so what is judged is what runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import hashlib
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from errors import DatasetError, SmileError
-from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, SmileRecognizer
-from training.dataset import SPLITS, Faces
+from face_detection import FaceDetector, create_detector
+from photo_analysis import analyze_photo
+from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, Readings, SmileRecognizer
+from training.faces import Faces
+from training.metrics import landmark_figures, photo_figures, plain, presence_figures, robustness, smile_figures
+from training.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
+from training.reading import read_picture
+from training.report import BASELINES, LEFT_OUT, read_json, read_training, record, write_card, write_json, write_unseen
+from training.sources import Picture, find_source, iterate_images
 
-CALIBRATION_BINS = 15
-
-
-def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927), 0 to 1."""
-    share = right / n
-    center = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return center - half, center + half
-
-
-def calibration_error(smile: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Expected calibration error (Guo et al. 2017) of P(smile) `(n,)` against labels 0/1 `(n,)`, in equal-width bins."""
-    which = np.minimum((probability * bins).astype(int), bins - 1)
-    gaps = [
-        abs(probability[which == b].mean() - smile[which == b].mean()) * (which == b).mean()
-        for b in range(bins)
-        if (which == b).any()
-    ]
-    return float(sum(gaps))
+_USUAL_PHOTOS = Path("../shared/data/genki.zip")
+_SHIPPED = Path("models")
 
 
-def predict(recognizer: SmileRecognizer, faces: Faces) -> np.ndarray:
-    """P(smile) `(n,)` of every crop of `faces`."""
-    whole = (0, CROP_SIZE, CROP_SIZE, 0)
-    return np.array([recognizer.predict_smile(gray, [whole])[0] for gray in faces.gray], np.float32)
+def read_crops(recognizer: SmileRecognizer, gray: np.ndarray) -> Readings:
+    """What the network sees in crops uint8 `(n, 64, 64)`; here `landmarks` are 0 to 1 across the crop."""
+    read = [recognizer.read(crop, [(0, CROP_SIZE, CROP_SIZE, 0)]) for crop in gray]
+    smile, presence = (np.array([getattr(r, name)[0] for r in read], np.float32) for name in ("smile", "presence"))
+    points = np.array([r.landmarks[0] for r in read], np.float32).reshape(-1, 5, 2)
+    return Readings(smile, presence, (points + np.float32(0.5)) / CROP_SIZE)
 
 
-def evaluate(recognizer: SmileRecognizer, faces: Faces) -> dict[str, dict[str, float]]:
-    """Figures for each set of the test part. Raises DatasetError when there is none."""
-    test = faces.part("test")
-    if not len(test.smile):
-        raise DatasetError("The dataset has no test part; build it again from more pictures.")
-    probability = predict(recognizer, test)
+def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:
+    """All figures on crops, as in `metrics.json`, and P(smile) `(n,)` of every crop of `part`, some of them labelled."""
+    read = read_crops(recognizer, part.gray)
+    measured = ~np.isnan(part.landmarks).any(axis=(1, 2))
+    presence = {}
+    for name in np.unique(part.source[part.face == 0]):
+        here = part.source == name
+        presence[str(name)] = presence_figures(part.face[here], read.presence[here])
+    if presence:
+        presence["all faces of all sets"] = presence_figures(part.face, read.presence)
+    return {
+        "sets": _by_set(part, read.smile, seed),
+        "landmarks": landmark_figures(read.landmarks[measured], part.landmarks[measured], part.group[measured], seed=seed)
+        if measured.any()
+        else None,
+        "presence": presence or None,
+        "robustness": robustness(recognizer, part.labelled(), seed=seed),
+    }, read.smile
+
+
+def _by_set(faces: Faces, probability: np.ndarray, seed: int) -> dict[str, Any]:
+    labelled = faces.smile >= 0
     figures = {}
-    for source in np.unique(test.source):
-        chosen = test.source == source
-        smile, p = test.smile[chosen], probability[chosen]
-        decided = p >= SMILE_THRESHOLD
-        right = int((decided == (smile > 0)).sum())
-        low, high = wilson_interval(right, len(smile))
-        both = len(np.unique(smile)) == 2
-        figures[str(source)] = {
-            "faces": len(smile),
-            "accuracy": right / len(smile),
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "balanced_accuracy": float(balanced_accuracy_score(smile, decided)) if both else math.nan,
-            "roc_auc": float(roc_auc_score(smile, p)) if both else math.nan,
-            "calibration_error": calibration_error(smile, p),
-        }
+    for name in np.unique(faces.source[labelled]):
+        here = labelled & (faces.source == name)
+        figures[str(name)] = smile_figures(faces.smile[here], probability[here], faces.group[here], seed=seed)
     return figures
 
 
-def write_unseen(test: Faces, path: Path) -> None:
-    """Names, not pictures, of what the network has never seen, so that others can judge it on the same faces."""
-    rows = sorted(f"{source},{name}" for source, name in zip(test.source, test.name, strict=True))
-    path.write_text("source,name\n" + "\n".join(rows) + "\n")
+def faces_digest(part: Faces) -> str:
+    """A short name for exactly these labelled faces: figures with the same one are of the same faces."""
+    labelled = part.labelled()
+    names = sorted(f"{s}/{n}/{y}" for s, n, y in zip(labelled.source, labelled.name, labelled.smile, strict=True))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
-def table(figures: dict[str, dict[str, float]]) -> str:
-    """`figures` as a Markdown table."""
-    rows = [
-        "| set | unseen faces | accuracy (95 % interval) | balanced | ROC AUC | calibration error |",
-        "|---|---|---|---|---|---|",
-    ]
-    for source, f in figures.items():
-        rows.append(
-            f"| {source} | {f['faces']} | {f['accuracy']:.1%} ({f['accuracy_low']:.1%} to {f['accuracy_high']:.1%}) "
-            f"| {f['balanced_accuracy']:.1%} | {f['roc_auc']:.3f} | {f['calibration_error']:.1%} |"
+# --- whole photos ---
+
+
+def judge_photos(path: Path, faces: Faces, part: str, recognizer: SmileRecognizer) -> dict[str, Any]:
+    """Figures of the whole path on the photos in `path`, the set or zip that `faces` have been cut from.
+
+    A photo in which the dataset found no face belongs to no part, and leaving it out would flatter. Nothing was trained on
+    them, so all are read, and each counts as much as `part` has of the other photos: as if it had been dealt a side.
+    Copies that the dataset dropped stay out, since their likes may have been trained on. Raises DatasetError.
+    """
+    source = find_source(path)
+    here = (faces.source == source.name) & (faces.face == 1)
+    known, wanted = set(faces.name[here].tolist()), set(faces.name[here & (faces.split == part)].tolist())
+    if source.cropped or source.points_file or not wanted:
+        raise DatasetError(
+            f"{path} holds no labelled whole photos of the dataset's {part} part; choose others with --photos."
         )
-    return "\n".join(rows)
+    detector = create_detector("face_recognition")
+    dealt, without = [], []
+    for picture in iterate_images(path, source):
+        if picture.name in wanted:
+            dealt.append(_judge_photo(picture, source.scale, detector, recognizer))
+        elif picture.name not in known and read_picture(source, picture.name, picture.data) == "no_face":
+            without.append(_judge_photo(picture, source.scale, detector, recognizer))
+    if len(dealt) < len(wanted):
+        raise DatasetError(f"{path} lacks {len(wanted) - len(dealt)} photos that the dataset was made from; restore it.")
+    return {"set": source.name, **photo_figures(dealt, without, len(wanted) / len(known))}
 
 
-_CARD = """# Model card: smile.tflite
-
-Made by `python -m training.evaluate`; change that command, not this file.
-
-## What it is
-A convolutional network of {weights:,} weights that reads one 64x64 grey face crop (a face_recognition box, nothing round it)
-and gives P(smile). MinMaxScaler, network and calibration temperature ({temperature:.2f}) are one file, `smile.tflite`;
-`my_model.keras` and `scaler.save` are the same network and scaler for training on.
-
-## What it is for
-Telling a smiling from a not smiling face, for fun, on frontal faces of about 40 pixels and more. It sees an expression,
-not a mood, an intent or an emotion. Don't use it to judge people.
-
-## How good it is
-On faces that were used neither for training nor for choosing anything. Within each set near-copies are on one side of the
-split, and so are pictures of one person as far as a face descriptor can tell. {blurred}A person may appear in more than one
-set. The intervals count every face as independent, which pictures of one person are not. Labels may be wrong themselves.
-
-{table}
-
-These are accuracies on found faces. Of the whole photos, the default detector missed:
-
-{missed}
-
-## What it was trained on
-{trained_on}
-
-{licence}
-
-## Known limits
-- Faces turned far to the side or strongly tilted were not measured; the default detector loses them.
-- Accuracy by age, gender or skin colour was not measured: the sets have no such labels.
-- Which kinds of smile it gets wrong was not studied.
-
-Seed {seed}, {epochs} epochs.
-"""
+def _judge_photo(
+    picture: Picture, scale: tuple[float, float], detector: FaceDetector, recognizer: SmileRecognizer
+) -> tuple[bool, int]:
+    """Whether the largest face was read right, and how many faces were found."""
+    image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{picture.name} can't be read any more; restore the set that it comes from.")
+    if scale != (1.0, 1.0):  # a set of squashed or tiny pictures: as they were before
+        image = cv2.resize(image, None, fx=scale[0], fy=scale[1], interpolation=cv2.INTER_CUBIC)
+    found = analyze_photo(image, detector, recognizer)
+    if not found:
+        return False, 0
+    largest = max(found, key=lambda face: face.box.area)
+    return (largest.smile >= SMILE_THRESHOLD) == (picture.smile > 0), len(found)
 
 
-_RESEARCH_ONLY = {"rafdb": "RAF-DB", "celeba64": "CelebA", "fer": "FER2013"}
+# --- other networks ---
 
 
-def model_card(figures: dict, training: dict, report: dict) -> str:
-    """The text of MODEL_CARD.md."""
-    sets = report.get("sets", {})
-    missed = [
-        f"- {name}: {entry['no_face']} of {sum(entry[key] for key in ('no_face', 'dropped', *SPLITS))}"
-        for name, entry in sets.items()
-        if "no_face" in entry
-    ]
-    blurred = sorted({"rafdb", "fer"} & set(figures))
-    research = [name for key, name in _RESEARCH_ONLY.items() if key in training["trained_on"]]
-    return _CARD.format(
-        blurred=f"In {' and '.join(blurred)} the pictures are too blurred for that: a person or a retouched copy may be on "
-        "both sides, so take those figures as optimistic. "
-        if blurred
-        else "",
-        licence=f"{', '.join(research)}: for non-commercial research only, and so is this file. The pictures are not in "
-        "this project. For other uses train it again from pictures with another licence; the README says how."
-        if research
-        else "What this file may be used for depends on the licence of these pictures.",
-        weights=training["weights"],
-        temperature=training["temperature"],
-        table=table(figures),
-        missed="\n".join(missed) or "- none (only crops)",
-        trained_on="\n".join(f"- {name}: {count:,} faces" for name, count in training["trained_on"].items()),
-        seed=training["seed"],
-        epochs=training["epochs"],
+def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> dict[str, Any]:
+    """Figures of a network that was trained without set `name`, on all of its faces. Raises DatasetError, ModelError."""
+    training = read_training(model)
+    if name in training["trained_on"]:
+        raise DatasetError(f"{model} was trained on {name}; train it with `python -m training.train --without {name}`.")
+    here = (faces.source == name) & (faces.smile >= 0)
+    # A near-copy of a face in another set has been seen after all.
+    used = np.isin(faces.source, list(training["trained_on"])) & (faces.split != "test")
+    rows = np.flatnonzero(here & ~np.isin(faces.group, np.unique(faces.group[used])))
+    if not len(rows):
+        raise DatasetError(f"The dataset has no faces of {name} with a smile label that the network has not seen.")
+    smile = read_crops(SmileRecognizer(model / "smile.tflite"), faces.gray[rows]).smile
+    return {
+        "figures": smile_figures(faces.smile[rows], smile, faces.group[rows], seed=seed),
+        "grouped_with_trained_on": int(here.sum()) - len(rows),
+        "trained_on": training["trained_on"],
+        "seed": training["seed"],
+        "epochs": training["epochs"],
+    }
+
+
+def judge_baseline(folder: Path, part: Faces, *, seed: int = 0) -> tuple[str, dict[str, Any]]:
+    """Name and figures of a Keras network that `training.train` wrote into `folder`. Raises DatasetError."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import joblib
+    import keras
+
+    from training.batches import resized, scale
+    from training.recipes import RECIPES
+
+    training = read_training(folder)
+    try:
+        model = keras.models.load_model(folder / "my_model.keras", compile=False)
+        scaler = joblib.load(folder / "scaler.save")
+    except Exception as error:  # both wrap a missing and a damaged file in whatever they met
+        raise DatasetError(f"{folder} holds no network of `python -m training.train`: {error}") from error
+    size, channels = model.input_shape[1], model.input_shape[3]
+
+    def outputs(faces: Faces) -> dict[str, np.ndarray]:
+        x = scale(scaler, resized(faces, size))
+        return model.predict(np.repeat(x, 3, axis=3) if channels == 3 else x, batch_size=256, verbose=0)
+
+    entry: dict[str, Any] = {"sets": {}, "landmarks": None, "faces_digest": faces_digest(part)}
+    if "smile" in model.output:
+        labelled = part.labelled()
+        for name in np.unique(labelled.source):  # one set at a time: their pictures as floats are large
+            here = labelled.where(labelled.source == name)
+            logits = outputs(here)["smile"][:, 0].astype(float) / training["temperature"]
+            entry["sets"][str(name)] = smile_figures(here.smile, (1 + np.tanh(logits / 2)) / 2, here.group, seed=seed)
+    measured = part.where(~np.isnan(part.landmarks).any(axis=(1, 2)))
+    if "landmarks" in model.output and len(measured):
+        points = outputs(measured)["landmarks"].reshape(-1, 5, 2)
+        entry["landmarks"] = landmark_figures(points, measured.landmarks, measured.group, seed=seed)
+    meant = RECIPES[training["network"]].sources if training["network"] in RECIPES else None
+    if not entry["sets"] and not entry["landmarks"]:
+        raise DatasetError(f"The network in {folder} says nothing that the dataset's test part could be asked about.")
+    entry |= {key: training[key] for key in ("trained_on", "weights", "seed", "epochs")}
+    return training["network"], {**entry, "meant_for": meant and list(meant)}
+
+
+# --- the command ---
+
+
+def _part_of(faces: Faces, split: str) -> Faces:
+    part = faces.part(split)
+    if not (part.smile >= 0).any():
+        raise DatasetError(f"The dataset's {split} part has no face with a smile label; build it again from more pictures.")
+    return part
+
+
+def _judge_part(options: argparse.Namespace) -> None:
+    if Path(os.path.relpath(options.mistakes)).parts[0] in ("docs", "models"):
+        raise DatasetError(f"{options.mistakes} is no place for pictures of people; choose another with --mistakes.")
+    recognizer = SmileRecognizer(options.model / "smile.tflite")
+    training = read_training(options.model)
+    faces = Faces.load(options.data)
+    part = _part_of(faces, options.part)
+    photos = options.photos
+    if photos is None and _USUAL_PHOTOS.exists() and _USUAL_PHOTOS.stem in part.source:
+        photos = _USUAL_PHOTOS
+    figures, probability = judge(recognizer, part, seed=options.seed)
+    figures["photos"] = judge_photos(photos, faces, options.part, recognizer) if photos else None
+    mistakes = mistakes_sheets(part, probability, options.mistakes, options.part)
+    # Plots of another network than the shipped one are no business of the documents.
+    plots = options.plots or (Path("docs/evaluation") if options.model == _SHIPPED else options.model / "plots")
+    files = {name: plots / f"{name}.png" for name in ("reliability", "robustness")}
+    print(sets_table(plain(figures["sets"])))
+    print(f"{mistakes} of the worst mistakes are in {options.mistakes}; they show people: don't publish them.")
+    if options.part != "test":
+        return
+    plot_reliability(plain(figures["sets"]), files["reliability"])
+    plot_robustness(figures["robustness"], files["robustness"])
+    report = options.data.with_suffix(".json")
+    write_json(
+        options.model / "metrics.json",
+        {
+            "part": options.part,
+            "command": _command(options),
+            "seed": options.seed,
+            "sha256": hashlib.sha256((options.model / "smile.tflite").read_bytes()).hexdigest(),
+            "weights": training["weights"],
+            "trained_on": training["trained_on"],
+            "faces_digest": faces_digest(part),
+            **figures,
+            "plots": {name: Path(os.path.relpath(path, options.model)).as_posix() for name, path in files.items()},
+            "dataset": read_json(report) if report.is_file() else {},
+        },
     )
+    write_unseen(part, options.model / "unseen.csv")
+    write_card(options.model)
+
+
+def _command(options: argparse.Namespace) -> str:
+    given = {"model": options.model, "data": options.data, "photos": options.photos, "seed": options.seed or None}
+    return " ".join(["python -m training.evaluate", *(f"--{key} {value}" for key, value in given.items() if value)])
+
+
+def _record(options: argparse.Namespace) -> None:
+    """Judges networks other than the one in the folder of the record, and makes that folder's card again, if it has one."""
+    target = options.record or _SHIPPED / (LEFT_OUT if options.left_out else BASELINES)
+    faces = Faces.load(options.data)
+    if options.left_out:
+        entries = [(options.left_out, judge_left_out(options.left_out, options.model, faces, seed=options.seed))]
+    else:
+        part = _part_of(faces, "test")
+        entries = [judge_baseline(folder, part, seed=options.seed) for folder in options.baselines]
+    for name, entry in entries:
+        record(target, name, entry)
+        sets = plain(entry["sets"] if "sets" in entry else {name: entry["figures"]})
+        print(name, sets_table(sets) if sets else landmark_table(plain(entry["landmarks"])), sep="\n\n")
+    if (target.parent / "metrics.json").is_file():
+        write_card(target.parent)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Judge a trained smile network.")
-    parser.add_argument("--model", type=Path, default=Path("models"), help="folder with smile.tflite and training.json")
+    parser.add_argument("--model", type=Path, default=_SHIPPED, help="folder with smile.tflite and training.json")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
+    parser.add_argument("--part", choices=("test", "val"), default="test", help="val: for choosing; writes no card")
+    parser.add_argument(
+        "--photos", type=Path, help=f"whole photos of a set in the dataset (default {_USUAL_PHOTOS}, if there)"
+    )
+    parser.add_argument("--plots", type=Path, help="folder for plots (default docs/evaluation for models, else MODEL/plots)")
+    parser.add_argument(
+        "--mistakes", type=Path, default=Path("runs/mistakes"), help="folder for pictures of the worst errors"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of intervals and of the faces that are made harder")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--left-out", metavar="SET", help="judge a network trained --without SET on all faces of it")
+    mode.add_argument("--baselines", type=Path, nargs="+", metavar="DIR", help="judge networks of --network NAME")
+    parser.add_argument("--record", type=Path, help="file that --left-out or --baselines adds to (default in models/)")
     options = parser.parse_args(argv)
     try:
-        faces = Faces.load(options.data)
-        recognizer = SmileRecognizer(options.model / "smile.tflite")
-        figures = evaluate(recognizer, faces)
-        training = json.loads((options.model / "training.json").read_text())
-        report_file = options.data.with_suffix(".json")
-        report = json.loads(report_file.read_text()) if report_file.is_file() else {}
-        (options.model / "metrics.json").write_text(json.dumps({"test": figures, "dataset": report}, indent=1) + "\n")
-        write_unseen(faces.part("test"), options.model / "unseen.csv")
-        (options.model / "MODEL_CARD.md").write_text(model_card(figures, training, report))
+        if options.left_out or options.baselines:
+            _record(options)
+        else:
+            _judge_part(options)
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2
     except (OSError, ValueError, KeyError) as error:
-        print(f"{options.model} can't be judged: {error}. Train it with `python -m training.train`.", file=sys.stderr)
+        print(f"Something is missing, damaged or in the way: {type(error).__name__}: {error}.", file=sys.stderr)
         return 2
-    print(table(figures))
     return 0
 
 

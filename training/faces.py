@@ -72,7 +72,7 @@ class Faces:
     def load(cls, path: Path) -> Faces:
         """Raises DatasetError when the file is missing or no dataset."""
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 return cls(**{field: data[field] for field in cls.__dataclass_fields__})
         except FileNotFoundError as error:
             raise DatasetError(f"There is no dataset at {path}; make it with `python -m training.dataset`.") from error

@@ -45,17 +45,14 @@ def build_network(config: NetworkConfig = NetworkConfig()) -> keras.Model:
     x = _residual(x, fourth)
     pooled = layers.Dropout(config.dropout)(layers.GlobalAveragePooling2D()(x))
     placed = layers.Flatten()(x)  # where things are matters to points
-    middle = keras.initializers.Constant(0.5)
     return keras.Model(
         inputs,
         {
             "smile": layers.Dense(1, name="smile", dtype="float32")(pooled),
             "presence": layers.Dense(1, name="presence", dtype="float32")(pooled),
-            "landmarks": layers.Dense(2 * len(LANDMARKS), bias_initializer=middle, name="landmarks", dtype="float32")(
-                placed
-            ),
+            "landmarks": _points(len(LANDMARKS), name="landmarks")(placed),
             "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
-            "shape68": layers.Dense(136, bias_initializer=middle, name="shape68", dtype="float32")(placed),
+            "shape68": _points(68, name="shape68")(placed),
         },
         name="smile",
     )
@@ -64,6 +61,12 @@ def build_network(config: NetworkConfig = NetworkConfig()) -> keras.Model:
 def shipped_part(model: keras.Model) -> keras.Model:
     """The same network without the outputs that exist only in training."""
     return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
+
+
+def _points(count: int, *, name: str) -> layers.Dense:
+    """x, y of points that begin near the middle: begun all over the picture, their error would drown the other outputs."""
+    small, middle = keras.initializers.RandomNormal(stddev=2e-4), keras.initializers.Constant(0.5)
+    return layers.Dense(2 * count, kernel_initializer=small, bias_initializer=middle, name=name, dtype="float32")
 
 
 def _convolve(x, channels: int, *, kernel: int = 3, stride: int = 1, activate: bool = True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,7 +115,7 @@ def _iterate_points(path: Path, source: Source) -> Iterator[Picture]:
     try:
         rows = list(csv.reader(io.StringIO(files[source.points_file].decode())))[1:]
         points = {row[0]: np.array(row[1:], float).reshape(68, 2) for row in rows}
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
+    except (ValueError, IndexError, csv.Error) as error:
         raise DatasetError(f"{source.points_file} in {path} is not a table of file, x0, y0 ... x67, y67.") from error
     for name in sorted(points):
         if name in files:
@@ -124,7 +125,7 @@ def _iterate_points(path: Path, source: Source) -> Iterator[Picture]:
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last: a password, or packed in another way
         return b""  # counted as unreadable, like any damaged picture
 
 
@@ -133,10 +134,14 @@ def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
         for file in sorted(path.rglob("*")):
             if file.is_file():
                 yield file.relative_to(path.parent).as_posix(), file.read_bytes
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if not name.endswith("/"):
-                    yield name, partial(_read_member, archive, name)
-    else:
-        raise DatasetError(f"{path} is neither a folder nor a zip file; give a set with folders smile and no_smile.")
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DatasetError(
+            f"{path} is neither a folder nor a whole zip file; give a set with folders smile and no_smile."
+        ) from error
+    with archive:
+        for name in sorted(archive.namelist()):
+            if not name.endswith("/"):
+                yield name, partial(_read_member, archive, name)

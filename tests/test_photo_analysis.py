@@ -1,0 +1,111 @@
+import cv2
+import numpy as np
+import pytest
+
+from face_detection import Box, create_detector
+from photo_analysis import Candidate, analyze_photo, read_carefully, search_steps, verified
+from smile_recognition import SmileRecognizer
+from tests.test_smile_recognition import ASTRONAUT_BOX
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return create_detector("face_recognition")
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return SmileRecognizer()
+
+
+def turned(image: np.ndarray, lean: float, center: tuple[float, float] = (227.0, 120.0)) -> np.ndarray:
+    height, width = image.shape[:2]
+    return cv2.warpAffine(
+        image, cv2.getRotationMatrix2D(center, -lean, 1.0), (width, height), borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def test_the_astronaut_is_found_once_and_smiles(astronaut, detector, recognizer):
+    faces = analyze_photo(astronaut, detector, recognizer)
+    assert [face.id for face in faces] == [1]
+    assert faces[0].box.iou(Box(*ASTRONAUT_BOX)) > 0.6
+    assert faces[0].smile > 0.8
+    assert faces[0].label == "smile"
+    assert len(faces[0].landmarks) == 5
+    (left, _), (right, _), (nose, _), (mouth_left, mouth_y), (mouth_right, _) = faces[0].landmarks
+    assert left < nose < right
+    assert mouth_left < nose < mouth_right
+    assert mouth_y > faces[0].landmarks[0][1]
+
+
+def test_a_grey_picture_gives_the_same(astronaut, detector, recognizer):
+    gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
+    colored, grey = (analyze_photo(image, detector, recognizer) for image in (astronaut, gray))
+    assert [face.box for face in grey] == [face.box for face in colored]
+
+
+@pytest.mark.parametrize("lean", [-40, 40])
+def test_a_head_on_its_side_is_found_all_the_same(astronaut, detector, recognizer, lean):
+    picture = turned(astronaut, lean)
+    faces = analyze_photo(picture, detector, recognizer)
+    assert len(faces) == 1
+    assert faces[0].box.iou(Box(*ASTRONAUT_BOX)) > 0.5
+    assert faces[0].smile > 0.5
+    (x0, y0), (x1, y1) = faces[0].landmarks[:2]
+    assert np.degrees(np.arctan2(y1 - y0, x1 - x0)) == pytest.approx(lean, abs=10)
+
+
+def test_a_face_of_twenty_four_pixels_is_found(astronaut, detector, recognizer):
+    picture = cv2.resize(astronaut[:240, 107:347], (64, 64), interpolation=cv2.INTER_AREA)  # her face: 24 px of 64
+    faces = analyze_photo(picture, detector, recognizer)
+    assert len(faces) == 1
+    assert faces[0].smile > 0.5
+
+
+def test_two_faces_are_two_faces_largest_first(astronaut, detector, recognizer):
+    face = astronaut[20:220, 127:327]
+    picture = np.full((300, 600, 3), 90, np.uint8)
+    picture[50:250, 30:230] = face
+    picture[80:230, 380:530] = cv2.resize(face, (150, 150), interpolation=cv2.INTER_AREA)
+    faces = analyze_photo(picture, detector, recognizer)
+    assert [face.id for face in faces] == [1, 2]
+    assert faces[0].box.center[0] < 300 < faces[1].box.center[0]
+    assert faces[0].box.area > faces[1].box.area
+
+
+@pytest.mark.parametrize("kind", ["flat", "noise", "stripes", "tiny"])
+def test_a_picture_of_nothing_has_no_face(kind, detector, recognizer):
+    picture = {
+        "flat": np.full((200, 200), 127, np.uint8),
+        "noise": np.random.default_rng(0).integers(0, 256, (200, 200)).astype(np.uint8),
+        "stripes": np.tile(np.repeat(np.array([0, 255], np.uint8), 8), (200, 12)),
+        "tiny": np.zeros((3, 2), np.uint8),
+    }[kind]
+    assert analyze_photo(picture, detector, recognizer) == []
+
+
+def test_each_step_says_its_name_and_the_first_is_the_cheap_one(astronaut, detector):
+    steps = search_steps(astronaut, detector)
+    assert {candidate.step for candidate in next(steps)} == {"first look"}
+    assert len(list(steps)) == 3
+
+
+def test_candidates_that_are_one_face_or_none_are_dropped(astronaut, detector, recognizer):
+    gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
+    candidates = next(search_steps(astronaut, detector))
+    assert len(verified(gray, candidates * 3, recognizer)) == 1
+    badge = Candidate(Box(334, 328, 390, 272), 0.0, "smaller faces")  # which looks like a face to the detector
+    assert verified(gray, [badge], recognizer) == []
+    assert verified(gray, [], recognizer) == []
+
+
+def test_a_careful_look_gives_the_same_in_the_mirror(astronaut, recognizer):
+    gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
+    box = Box(*ASTRONAUT_BOX)
+    mirrored_box = Box(box.top, 512 - box.left, box.bottom, 512 - box.right)
+    straight = read_carefully(gray, [box], [4.0], recognizer)
+    mirrored = read_carefully(np.ascontiguousarray(gray[:, ::-1]), [mirrored_box], [-4.0], recognizer)
+    assert mirrored.smile[0] == pytest.approx(straight.smile[0], abs=1e-4)
+    assert mirrored.presence[0] == pytest.approx(straight.presence[0], abs=1e-4)
+    assert mirrored.landmarks[0][[1, 0, 2, 4, 3]] * (-1, 1) + (511, 0) == pytest.approx(straight.landmarks[0], abs=0.05)
+    assert read_carefully(gray, [], [], recognizer).landmarks.shape == (0, 5, 2)
