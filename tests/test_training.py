@@ -1,5 +1,6 @@
 """From a dataset to a network that the app can load: it learns, survives a kill, and says in a sentence what is wrong."""
 
+import gzip
 import json
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
 from tests.drawn_faces import drawn_set
-from training import recipes, train
+from training import progress, recipes, train
 from training.dataset import split_groups
 from training.faces import NO_LABEL, Faces
 from training.network import SHIPPED_OUTPUTS, NetworkConfig, PictureNormalization, build_network, shipped_part
@@ -102,7 +103,7 @@ def test_training_learns_to_tell_smiles_and_faces_and_points(trained, faces):
 
 def test_training_writes_all_its_files_and_nothing_half_done(trained, faces):
     assert {file.name for file in trained.iterdir()} == {
-        *("my_model.keras", "scaler.save", "smile.tflite", "training.json", "logs")
+        *("best.keras", "my_model.keras", "scaler.save", "smile.tflite", "split.csv.gz", "training.json", "logs")
     }
     assert list((trained / "logs").rglob("events.out.tfevents.*"))
     made = json.loads((trained / "training.json").read_text())
@@ -150,10 +151,10 @@ def test_the_shipped_file_is_the_shipped_keras_network(astronaut):
 
 
 def build_tiny() -> keras.Model:
-    """All outputs of our network over one layer, without dropout, whose random state Keras does not keep in its files."""
+    """All outputs of our network over one layer, and its dropout, whose random state Keras does not keep in its files."""
     inputs = keras.Input((64, 64, 1), name="scaled")
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 8, 8, activation="relu")(inputs))
-    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dropout(0.3)(keras.layers.Flatten()(x))
     return keras.Model(inputs, {name: keras.layers.Dense(n, name=name)(x) for name, n in SIZES.items()})
 
 
@@ -162,7 +163,7 @@ def test_a_killed_training_goes_on_and_ends_alike(data, tmp_path, monkeypatch, c
     command = ["--data", str(data), "--sources", "smiles", "--network", network, "--epochs", "3", "--out"]
     monkeypatch.setitem(recipes.RECIPES, "smile", replace(RECIPES["smile"], build=build_tiny))
     assert train.main([*command, str(tmp_path / "whole")]) == 0
-    write = train._write_whole
+    write = progress.write_json_whole
 
     def die_in_the_second_epoch(path: Path, content: dict) -> None:
         if network == "lenet" and len(content["history"]) == 2:
@@ -171,10 +172,10 @@ def test_a_killed_training_goes_on_and_ends_alike(data, tmp_path, monkeypatch, c
         if len(content["history"]) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_write_whole", die_in_the_second_epoch)
+    monkeypatch.setattr(progress, "write_json_whole", die_in_the_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         train.main([*command, str(tmp_path / "run")])
-    monkeypatch.setattr(train, "_write_whole", write)
+    monkeypatch.setattr(progress, "write_json_whole", write)
     assert train.main([*command, str(tmp_path / "run")]) == 0
     assert f"continuing after epoch {1 if network == 'lenet' else 2}\n" in capsys.readouterr().out
     resumed, whole = history(tmp_path / "run"), history(tmp_path / "whole")
@@ -195,9 +196,28 @@ def test_other_options_begin_anew(data, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
+def test_a_training_can_begin_with_the_weights_of_another(data, faces, trained, tmp_path, capsys):
+    command = ["--data", str(data), "--epochs", "1", "--out", str(tmp_path / "on"), "--rate", "1e-6", "--plain-share", "0.5"]
+    assert train.main([*command, "--start-from", str(trained)]) == 0
+    before = max(entry["val"] for entry in history(trained))
+    assert history(tmp_path / "on")[0]["val"] > before - 0.05, "one careful epoch after ten is no start from nothing"
+    assert train.main([*command, "--start-from", str(tmp_path / "none")]) == 2
+    assert "give the folder of an earlier training" in capsys.readouterr().err
+
+
+def test_the_split_is_written_beside_the_network_the_same_each_time(trained, faces, tmp_path):
+    written = gzip.decompress((trained / "split.csv.gz").read_bytes()).decode().splitlines()
+    real = faces.where(faces.face == 1)
+    assert sorted(written[1:]) == sorted(
+        f"{s},{n},{g},{p}" for s, n, g, p in zip(real.source, real.name, real.group, real.split, strict=True)
+    )
+    train.save_split(faces, tmp_path / "again.csv.gz")
+    assert (tmp_path / "again.csv.gz").read_bytes() == (trained / "split.csv.gz").read_bytes()
+
+
 def test_training_stops_when_nothing_gets_better(data, tmp_path, monkeypatch):
     scores = iter([0.6, 0.7, 0.5, 0.65, 0.69])
-    monkeypatch.setattr(train._Progress, "judge", lambda *_: {"val": next(scores)})
+    monkeypatch.setattr(progress.Progress, "judge", lambda *_: {"val": next(scores)})
     assert train.main(["--data", str(data), "--network", "lenet", "--out", str(tmp_path), "--patience", "2"]) == 0
     made = json.loads((tmp_path / "training.json").read_text())
     assert made["epochs"] == 4
@@ -277,5 +297,5 @@ def test_temperature_makes_overconfident_logits_probabilities():
 
 def test_point_error_is_in_distances_between_the_eyes():
     truth = np.array([[[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.4, 0.8], [0.6, 0.8]]])
-    assert train.point_error(truth, truth)[0] == 0
-    assert train.point_error(truth + np.array([0.04, 0]), truth)[0] == pytest.approx(0.1)
+    assert progress.point_error(truth, truth)[0] == 0
+    assert progress.point_error(truth + np.array([0.04, 0]), truth)[0] == pytest.approx(0.1)

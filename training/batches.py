@@ -107,7 +107,7 @@ def make_targets(faces: Faces, *, soften: bool = True) -> Targets:
             "smile": sample_weights(faces),
             "presence": np.ones(n, np.float32),
             "landmarks": np.where(measured, _MEASURED_WEIGHT, shaped * _GUESSED_WEIGHT).astype(np.float32),
-            "expression": (expression >= 0).astype(np.float32),
+            "expression": ((expression >= 0) & (faces.face == 1)).astype(np.float32),
             "shape68": shaped.astype(np.float32),
         },
     )
@@ -144,12 +144,15 @@ class Batches(keras.utils.PyDataset):
         size: int = CROP_SIZE,
         color: bool = False,
         augmented: bool = True,
+        plain_share: float = 0.0,
         epochs: int = 0,
     ) -> None:
         """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known."""
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
+        # Two threads, since Keras lets a single one wait for the network instead of working beside it.
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
         self._faces, self._scaler, self._outputs = faces, scaler, outputs
         self._seed, self._size, self._color, self._augmented = seed, size, color, augmented
+        self._plain_share = plain_share
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
         self._targets = make_targets(faces, soften=augmented)
         self._real = np.flatnonzero(faces.face == 1)
@@ -185,6 +188,10 @@ class Batches(keras.utils.PyDataset):
         return np.repeat(x, 3, axis=3) if self._color else x, value, weight
 
     def _picture(self, row: int, i: int, rng: np.random.Generator, value: dict, weight: dict) -> np.ndarray:
+        if self._plain_share and rng.random() < self._plain_share and self._size == CROP_SIZE:
+            view = View(mirrored=bool(rng.random() < 0.5))
+            self._move(view, i, value)
+            return self._faces.gray[row][:, :: -1 if view.mirrored else 1]
         strength = _GENTLE_STRENGTH if self.epoch >= self._gentle_from else 1.0
         view = random_view(rng, strength) if self._augmented else View(mirrored=bool(rng.random() < 0.5))
         if "presence" in value and self._augmented and self._faces.face[row] and rng.random() < _MISSING_SHARE:
@@ -192,11 +199,14 @@ class Batches(keras.utils.PyDataset):
             value["presence"][i] = 0
             for name in weight:
                 weight[name][i] *= name == "presence"
+        self._move(view, i, value)
+        gray = look(self._faces.wide[row], view, self._size)
+        return spoil(gray, rng) if self._augmented and rng.random() < strength else gray
+
+    def _move(self, view: View, i: int, value: dict) -> None:
         for name, order in (("landmarks", MIRRORED_LANDMARKS), ("shape68", MIRRORED_68)):
             if name in value:
                 value[name][i] = move_points(value[name][i].reshape(-1, 2), view, order).ravel()
-        gray = look(self._faces.wide[row], view, self._size)
-        return spoil(gray, rng) if self._augmented and rng.random() < strength else gray
 
 
 def use_one_opencv_thread() -> None:

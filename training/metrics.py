@@ -20,7 +20,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from smile_recognition import CROP_SIZE, LANDMARKS, PRESENCE_THRESHOLD, SMILE_THRESHOLD, Readings, SmileRecognizer
 from training.augmentation import View, look
 from training.faces import Faces
-from training.train import point_error
+from training.progress import point_error
 
 CALIBRATION_BINS = 15
 DRAWS = 1000  # of the bootstrap

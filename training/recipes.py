@@ -25,7 +25,8 @@ from training.network import build_network
 class Recipe:
     """`build` makes a network from scaled crops `(n, size, size, 1 or 3)` to a dictionary of outputs by name.
 
-    `sources`: the sets it is meant for, None for all; `rate`: the highest learning rate of a cosine schedule.
+    `sources`: the sets it is meant for, None for all; `rate`: the highest learning rate of a cosine schedule;
+    `plain_share`: of the faces, shown just as they come, whatever `augmented` says of the others.
     """
 
     build: Callable[[], keras.Model]
@@ -33,10 +34,11 @@ class Recipe:
     color: bool = False
     sources: tuple[str, ...] | None = None
     augmented: bool = True
-    epochs: int = 44
+    epochs: int = 32
     batch: int = 64
     rate: float = 1.5e-3
     landmark_loss: str = "mae"
+    plain_share: float = 0.0
 
 
 def _convolution_stack(inputs, channels: tuple[int, ...], kernel: int, padding: str = "valid"):

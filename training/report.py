@@ -152,7 +152,7 @@ How the sets were split, by the dataset's own report (`train`, `val`, `test`: fa
 Near-copies were joined over all sets; pictures of one person within a set, where something tells persons apart. A person may
 appear in more than one set, and on both sides of the split where nothing tells, or a stricter limit than {usual:.2f} does.
 
-Seed {seed}; {epochs} epochs, of which number {chosen} was the best on the validation part; precision in training:
+Seed {seed}; {stages}; of the last training, epoch {chosen} was the best on the validation part; precision in training:
 {precision}.
 
 ## Known limits
@@ -217,11 +217,20 @@ def model_card(
         usual=Source("").person_distance,
         split=dataset_table(report) if report else "That report was not found.",
         seed=training["seed"],
-        epochs=training["epochs"],
+        stages=" and then ".join(_stage(stage) for stage in training.get("stages", [{"epochs": training["epochs"]}])),
         chosen=training.get("chosen_epoch", "(not recorded)"),
         precision=training.get("precision", "not recorded"),
         command=metrics["command"],
     )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    text = f"{stage['epochs']} epochs"
+    if "rate" in stage:
+        text += f" with a learning rate of {stage['rate']:g} at most"
+    if stage.get("plain_share"):
+        text += f" and {stage['plain_share']:.0%} of the faces as they come"
+    return text
 
 
 def write_card(folder: Path) -> None:

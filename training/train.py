@@ -4,6 +4,7 @@
     python -m training.train                       # all sets, about an hour and a half on two cores
     python -m training.train --sources genki smiles mine --epochs 5 --out runs/mine
     python -m training.train --network lenet       # a simple network to compare with: runs/lenet
+    python -m training.train --start-from runs/smile --rate 3e-4 --plain-share 0.5 --epochs 6 --out runs/polished
 
 Writes into --out: `my_model.keras`, `scaler.save` (joblib), `training.json` (how it was made), TensorBoard logs, and for
 our network `smile.tflite` (what the app loads). The same command continues after a kill from the last finished epoch.
@@ -12,7 +13,10 @@ our network `smile.tflite` (what the app loads). The same command continues afte
 from __future__ import annotations
 
 import argparse
+import csv
+import gzip
 import hashlib
+import io
 import json
 import os
 import sys
@@ -25,6 +29,7 @@ import numpy as np
 
 from errors import DatasetError, SmileError
 from training.faces import Faces
+from training.progress import BEST, Progress, save_network, write_json_whole
 
 if TYPE_CHECKING:
     import keras
@@ -44,18 +49,21 @@ def fit_temperature(logits: np.ndarray, smile: np.ndarray) -> float:
     return float(candidates[int(np.argmin(losses))])
 
 
-def point_error(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean distance of five points `(n, 5, 2)` from the true ones, in distances between the true eyes: `(n,)`."""
-    eyes = np.linalg.norm(truth[:, 0] - truth[:, 1], axis=1)
-    return np.linalg.norm(points - truth, axis=2).mean(axis=1) / np.maximum(eyes, 1e-6)
-
-
 def train(
-    faces: Faces, out: Path, recipe: Recipe, *, seed: int, patience: int, precision: str = "float32", shipped: bool = True
+    faces: Faces,
+    out: Path,
+    recipe: Recipe,
+    *,
+    seed: int,
+    patience: int,
+    precision: str = "float32",
+    shipped: bool = True,
+    start_from: Path | None = None,
 ) -> None:
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
     `shipped`: make the file for the app, too. `patience`: stop after so many epochs without a better one.
+    `start_from`: the folder of an earlier training of the same network, whose weights to begin with.
     """
     import keras
 
@@ -81,12 +89,14 @@ def train(
         size=recipe.size,
         color=recipe.color,
         augmented=recipe.augmented,
-        epochs=recipe.epochs,
+        plain_share=recipe.plain_share,
+        epochs=0 if start_from else recipe.epochs,
     )
+    if start_from:
+        _take_weights(model, start_from)
     _compile(model, recipe, steps=recipe.epochs * len(batches))
-    progress = _Progress(
-        out, _digest_of_all_that_matters(faces, recipe, seed, precision), validation, scaler, recipe, patience
-    )
+    digest = _digest_of_all_that_matters(faces, recipe, seed, precision, start_from)
+    progress = Progress(out, digest, seed, validation, scaler, recipe, patience)
     if (done := progress.resume()) is not None:
         model = done
         print(f"continuing after epoch {len(progress.history)}", flush=True)
@@ -101,7 +111,7 @@ def train(
             shuffle=False,
             callbacks=[progress.callback(), log],
         )
-    _finish(out, recipe, scaler, training, validation, progress, seed, precision, shipped)
+    _finish(out, recipe, scaler, faces, training, validation, progress, precision, shipped, start_from)
 
 
 def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
@@ -111,6 +121,17 @@ def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
             raise DatasetError(f"The {split} part needs both smiling and not smiling faces; add pictures of each.")
         if outputs == ("landmarks",) and np.isnan(part.landmarks).all():
             raise DatasetError(f"The {split} part has no landmarks; build the dataset with keypoints.zip.")
+
+
+def _take_weights(model: keras.Model, folder: Path) -> None:
+    import keras
+
+    try:
+        model.set_weights(keras.models.load_model(folder / BEST, compile=False).get_weights())
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{folder / BEST} is not a whole network of this kind; give the folder of an earlier training."
+        ) from error
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -133,96 +154,17 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
 
 
-class _Progress:
-    """What is known after each epoch, on disk so that a killed training goes on."""
-
-    def __init__(self, out: Path, digest: str, validation: Faces, scaler: Any, recipe: Recipe, patience: int) -> None:
-        from training.batches import resized, scale
-
-        self.out, self.digest, self.recipe, self.patience = out, digest, recipe, patience
-        self.history: list[dict] = []
-        self._file = out / "progress.json"
-        self._validation = validation
-        x = scale(scaler, resized(validation, recipe.size))
-        self._x = np.repeat(x, 3, axis=3) if recipe.color else x
-
-    def resume(self) -> keras.Model | None:
-        """The network as the last finished epoch left it, if there was one of the same data, code and options."""
-        import keras
-
-        if not self._file.is_file():
-            return None
-        saved = json.loads(self._file.read_text())
-        if saved["digest"] != self.digest:
-            return None
-        self.history = saved["history"]
-        return keras.models.load_model(_checkpoint(self.out, len(self.history)))
-
-    def best(self) -> int:
-        """Index of the best epoch so far, the last of equals; -1 before the first."""
-        scores = [entry["val"] for entry in self.history]
-        return max(range(len(scores)), key=lambda i: (scores[i], i), default=-1)
-
-    def finished(self) -> bool:
-        done = len(self.history)
-        return done >= self.recipe.epochs or done - 1 - self.best() >= self.patience
-
-    def callback(self) -> keras.callbacks.Callback:
-        import keras
-
-        outer = self
-
-        class Callback(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-                logs = logs if logs is not None else {}
-                figures = outer.judge(self.model)
-                logs.update(figures)  # for TensorBoard, which comes next
-                outer.history.append({"epoch": epoch + 1, "loss": float(logs["loss"]), **figures})
-                print(" ".join(f"{key} {value:.4g}" for key, value in outer.history[-1].items()), flush=True)
-                if outer.best() == epoch:
-                    _save_whole(self.model, outer.out / "my_model.keras")
-                # The checkpoint first and then the file that names it: a kill at any moment leaves a pair that fits.
-                self.model.save(_checkpoint(outer.out, epoch + 1))
-                _write_whole(outer._file, {"digest": outer.digest, "history": outer.history})
-                _checkpoint(outer.out, epoch).unlink(missing_ok=True)
-                self.model.stop_training = outer.finished()
-
-        return Callback()
-
-    def judge(self, model: keras.Model) -> dict[str, float]:
-        """Figures on the validation part. `val`, to choose by, is higher for better.
-
-        For smiles it is the mean of the sets' accuracies, so that no set buys another's loss; else minus the point error.
-        """
-        predicted = model.predict(self._x, batch_size=256, verbose=0)
-        figures: dict[str, float] = {}
-        if "smile" in predicted:
-            labelled = self._validation.smile >= 0
-            right = (predicted["smile"][:, 0] > 0) == (self._validation.smile > 0)
-            names = np.unique(self._validation.source[labelled])
-            for name in names:
-                figures[str(name)] = float(right[labelled & (self._validation.source == name)].mean())
-            figures["val"] = float(np.mean([figures[str(name)] for name in names]))
-        measured = ~np.isnan(self._validation.landmarks).any(axis=(1, 2))
-        if "landmarks" in predicted and measured.any():
-            points = predicted["landmarks"][measured].reshape(-1, 5, 2)
-            figures["point_error"] = float(point_error(points, self._validation.landmarks[measured]).mean())
-            figures.setdefault("val", -figures["point_error"])
-        if "presence" in predicted:
-            figures["presence"] = float(((predicted["presence"][:, 0] > 0) == (self._validation.face > 0)).mean())
-        return figures
-
-
 def _finish(
     out: Path,
     recipe: Recipe,
     scaler: Any,
+    faces: Faces,
     training: Faces,
     validation: Faces,
-    progress: _Progress,
-    seed: int,
+    progress: Progress,
     precision: str,
     shipped: bool,
+    start_from: Path | None,
 ) -> None:
     import keras
 
@@ -230,11 +172,10 @@ def _finish(
     from training.export import export_network
     from training.network import shipped_part
 
-    trained = keras.models.load_model(out / "my_model.keras")
     # Trained perhaps with short floats, used with whole ones; and the optimizer's memory stays behind.
     keras.mixed_precision.set_global_policy("float32")
     model = recipe.build()
-    model.set_weights(trained.get_weights())
+    _take_weights(model, out)
     temperature = 1.0
     if shipped:
         model = shipped_part(model)
@@ -242,54 +183,61 @@ def _finish(
         logits = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["smile"][:, 0]
         temperature = fit_temperature(logits, known.smile)
         export_network(model, scaler, temperature, out / "smile.tflite")
-    _save_whole(model, out / "my_model.keras")
+    save_network(model, out / "my_model.keras")
+    save_split(faces, out / "split.csv.gz")
     real = training.where(training.face == 1)
     counts = {str(name): int((real.source == name).sum()) for name in np.unique(real.source)}
-    _write_whole(
+    write_json_whole(
         out / "training.json",
         {
             "network": model.name,
             "trained_on": counts,
             "backgrounds": int((training.face == 0).sum()),
-            "seed": seed,
+            "seed": progress.seed,
             "epochs": len(progress.history),
             "chosen_epoch": progress.best() + 1,
             "precision": precision,
+            "stages": [
+                *_earlier_stages(start_from),
+                {"epochs": len(progress.history), "rate": recipe.rate, "plain_share": recipe.plain_share},
+            ],
             "weights": model.count_params(),
             "temperature": temperature,
             "history": progress.history,
         },
     )
     (out / "progress.json").unlink()
-    _checkpoint(out, len(progress.history)).unlink(missing_ok=True)
+    for checkpoint in out.glob("checkpoint-*.keras"):
+        checkpoint.unlink()
 
 
-def _digest_of_all_that_matters(faces: Faces, recipe: Recipe, seed: int, precision: str) -> str:
+def _earlier_stages(folder: Path | None) -> list[dict]:
+    """What the trainings before this one were, oldest first."""
+    if folder is None or not (folder / "training.json").is_file():
+        return []
+    return json.loads((folder / "training.json").read_text()).get("stages", [])
+
+
+def save_split(faces: Faces, path: Path) -> None:
+    """Names, not pictures, of all faces with group and side: what `training.dataset --split` takes."""
+    real = faces.where(faces.face == 1)
+    rows = sorted(zip(real.source.tolist(), real.name.tolist(), real.group.tolist(), real.split.tolist(), strict=True))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "name", "group", "split"])
+    writer.writerows(rows)
+    path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))  # no time in it: same split, same bytes
+
+
+def _digest_of_all_that_matters(faces: Faces, recipe: Recipe, seed: int, precision: str, start_from: Path | None) -> str:
     """A killed training goes on only where data, code and options are still the same."""
-    options = (recipe.epochs, recipe.batch, recipe.rate, seed, precision)
+    options = (recipe.epochs, recipe.batch, recipe.rate, recipe.plain_share, seed, precision, str(start_from))
     digest = hashlib.sha256(repr(options).encode())
     for array in (faces.gray, faces.smile, faces.source, faces.split):
         digest.update(array.tobytes())
-    for module in ("train", "batches", "recipes", "network", "augmentation"):
+    for module in ("train", "progress", "batches", "recipes", "network", "augmentation"):
         digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
     return digest.hexdigest()
-
-
-def _checkpoint(out: Path, epoch: int) -> Path:
-    return out / f"checkpoint-{epoch}.keras"
-
-
-def _save_whole(model, path: Path) -> None:
-    temporary = path.with_suffix(".tmp.keras")
-    model.save(temporary)
-    os.replace(temporary, path)
-
-
-def _write_whole(path: Path, content: dict) -> None:
-    """A kill leaves the old file or the new one, never half of one."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, path)
 
 
 def choose_sources(faces: Faces, sources: list[str] | None, without: list[str] | None, data: Path) -> Faces:
@@ -309,6 +257,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--without", nargs="+", help="leave these sets of the dataset out")
     parser.add_argument("--out", type=Path, help="folder to write (default runs/NETWORK)")
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--start-from", type=Path, metavar="DIR", help="begin with the weights of this earlier training")
+    parser.add_argument("--rate", type=float, help="highest learning rate (default: the network's own)")
+    parser.add_argument("--plain-share", type=float, help="of the faces, shown as they come, not augmented (default 0)")
     parser.add_argument("--patience", type=int, default=12, help="stop after so many epochs without a better one")
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras fetches it")
@@ -327,7 +278,12 @@ def main(argv: list[str] | None = None) -> int:
         recipe = RECIPES[options.network]
         if options.network == "vgg19":
             recipe = replace(recipe, build=partial(build_vgg19, options.imagenet_weights))
-        recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+        recipe = replace(
+            recipe,
+            epochs=options.epochs or recipe.epochs,
+            rate=options.rate or recipe.rate,
+            plain_share=recipe.plain_share if options.plain_share is None else options.plain_share,
+        )
         meant = [name for name in recipe.sources or () if name in faces.source]
         faces = choose_sources(faces, options.sources or meant or None, options.without, options.data)
         train(
@@ -338,6 +294,7 @@ def main(argv: list[str] | None = None) -> int:
             patience=options.patience,
             precision=options.precision,
             shipped=options.network == "smile",
+            start_from=options.start_from,
         )
     except SmileError as error:
         print(error, file=sys.stderr)
