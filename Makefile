@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETS := ../shared/data
 ZIPS = $(addprefix $(SETS)/,$(addsuffix .zip,genki smiles getty_faces rafdb celeba64 fer keypoints))
 # After the long training a short one on faces half of which are as they come.
-POLISH := --epochs 8 --rate 5e-4 --plain-share 0.5
+POLISH := --epochs 8 --rate 5e-4 --plain-share 0.5 --guessed-weight 0.1
 BASELINES := lenet seed minimal keypoints
 LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
 

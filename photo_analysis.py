@@ -5,7 +5,7 @@
 
 The detector looks first; where it finds no face, it looks again for smaller and for tilted ones, and then a less strict
 detector is asked. More effort means more mistakes, so every candidate must look like a face to the network's presence
-output. Each face is then read upright and centred, by its own landmarks, and once more in the mirror.
+output. A face that leans is read upright, by its own landmarks.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import numpy as np
 from face_alignment import align
 from face_detection import Box, FaceDetector, HaarDetector
 from face_tracking import Face, as_points, smallest_face
-from smile_recognition import PRESENCE_THRESHOLD, Readings, SmileRecognizer
+from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
-_MIRRORED = [1, 0, 2, 4, 3]  # left and right change places
 _TILTS = (-30.0, 30.0)
+_LEANING = 20.0  # degrees; the detector sees few faces that lean more
 _SAME_FACE = 0.3  # overlap of boxes
+_LARGEST_TURNED = 20_000  # pixels a side
 _FINER = 20.0  # pixels: the smallest face of the second look
 
 
@@ -38,19 +39,26 @@ class Candidate:
     step: str
 
 
+@dataclass(frozen=True)
+class Verified:
+    """A face: its box, P(smile), five `(x, y)` in pixels, and P(there is a face)."""
+
+    box: Box
+    smile: float
+    landmarks: tuple[tuple[float, float], ...]
+    presence: float
+
+
 def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRecognizer) -> list[Face]:
     """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    found: list[tuple[Box, float]] = []
+    found: list[Verified] = []
     for candidates in search_steps(image, detector):
         found = verified(gray, candidates, recognizer)
         if found:
             break
-    boxes, angles = [box for box, _ in found], [angle for _, angle in found]
-    readings = read_carefully(gray, boxes, angles, recognizer)
-    faces = [(boxes[i], float(readings.smile[i]), as_points(readings.landmarks[i])) for i in range(len(boxes))]
-    faces.sort(key=lambda face: -face[0].area)
-    return [Face(i + 1, box, smile, smile, points) for i, (box, smile, points) in enumerate(faces)]
+    found.sort(key=lambda face: -face.box.area)
+    return [Face(i + 1, face.box, face.smile, face.smile, face.landmarks) for i, face in enumerate(found)]
 
 
 def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[list[Candidate]]:
@@ -61,45 +69,32 @@ def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[list[Can
     yield [Candidate(box, 0.0, "haar") for box in _haar().detect(image, min_face=max(_FINER, image.shape[0] / 20))]
 
 
-def verified(gray: np.ndarray, candidates: list[Candidate], recognizer: SmileRecognizer) -> list[tuple[Box, float]]:
-    """Box and tilt, from its own landmarks, of each candidate that looks like a face; the same face only once."""
-    kept: list[tuple[float, Box, float]] = []
+def verified(gray: np.ndarray, candidates: list[Candidate], recognizer: SmileRecognizer) -> list[Verified]:
+    """What is read of each candidate that looks like a face; the same face only once, the surest first.
+
+    A face that leans by `_LEANING` degrees or more is read upright and centred; others as the detector's box shows them,
+    which is what the network learned from (on the validation photos that was right at least as often).
+    """
+    kept: list[Verified] = []
     for candidate in candidates:
         first = recognizer.read(gray, [candidate.box], [candidate.angle])
         box, angle = align(first.landmarks[0])
         if not _plausible(box, candidate.box):
             continue
         second = recognizer.read(gray, [box], [angle])
-        presence = float(second.presence[0])
+        presence = float(min(first.presence[0], second.presence[0]))  # a pattern seldom fools it from both sides
         if presence >= PRESENCE_THRESHOLD:
-            kept.append((presence, box, angle))
-    kept.sort(reverse=True, key=lambda entry: entry[0])
-    faces: list[tuple[Box, float]] = []
-    for _, box, angle in kept:
-        if all(box.iou(other) < _SAME_FACE for other, _ in faces):
-            faces.append((box, angle))
+            leans = max(abs(angle), abs(candidate.angle)) >= _LEANING
+            read = second if leans else first
+            kept.append(
+                Verified(box if leans else candidate.box, float(read.smile[0]), as_points(read.landmarks[0]), presence)
+            )
+    kept.sort(key=lambda face: -face.presence)
+    faces: list[Verified] = []
+    for face in kept:
+        if all(face.box.iou(other.box) < _SAME_FACE for other in faces):
+            faces.append(face)
     return faces
-
-
-def read_carefully(gray: np.ndarray, boxes: list[Box], angles: list[float] | None, recognizer: SmileRecognizer) -> Readings:
-    """As `recognizer.read`, averaged with what it sees in the mirror."""
-    plain = recognizer.read(gray, boxes, angles)
-    width = gray.shape[1]
-    mirrored_boxes = [Box(box[0], width - box[3], box[2], width - box[1]) for box in boxes]
-    mirrored_angles = None if angles is None else [-angle for angle in angles]
-    mirrored = recognizer.read(np.ascontiguousarray(gray[:, ::-1]), mirrored_boxes, mirrored_angles)
-    points = mirrored.landmarks[:, _MIRRORED] * (-1, 1) + (width - 1, 0)
-    return Readings(
-        _mean_probability(plain.smile, mirrored.smile),
-        _mean_probability(plain.presence, mirrored.presence),
-        ((plain.landmarks + points) / 2).astype(np.float32),
-    )
-
-
-def _mean_probability(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Mean of the logits: probabilities near 0 and 1 keep their weight."""
-    logits = [np.log(p) - np.log1p(-p) for p in (np.clip(a, 1e-6, 1 - 1e-6), np.clip(b, 1e-6, 1 - 1e-6))]
-    return (1 / (1 + np.exp(-(logits[0] + logits[1]) / 2))).astype(np.float32)
 
 
 def _plausible(box: Box, proposed: Box) -> bool:
@@ -113,7 +108,12 @@ def _finer(image: np.ndarray) -> float:
 
 def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float) -> list[Candidate]:
     """Faces of a copy turned so that those which lean `tilt` degrees clockwise stand upright."""
+    smallest = smallest_face(image.shape[0])
+    shrink = min(1.0, 80 / smallest)  # more than the detector looks at would only cost memory
+    image = image if shrink == 1 else cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     height, width = image.shape[:2]
+    if max(height, width) > _LARGEST_TURNED:
+        return []  # a panorama: OpenCV can't turn it
     radians = math.radians(tilt)
     wide = math.ceil(abs(width * math.cos(radians)) + abs(height * math.sin(radians)))
     high = math.ceil(abs(width * math.sin(radians)) + abs(height * math.cos(radians)))
@@ -124,9 +124,9 @@ def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float) -> list[Cand
     back = cv2.invertAffineTransform(turn)
     copy = cv2.warpAffine(image, turn, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     candidates = []
-    for box in detector.detect(copy, min_face=smallest_face(height)):
-        x, y = back[:, :2] @ box.center + back[:, 2]
-        half = box.height / 2
+    for box in detector.detect(copy, min_face=smallest * shrink):
+        x, y = (back[:, :2] @ box.center + back[:, 2]) / shrink
+        half = box.height / 2 / shrink
         upright = Box(round(y - half), round(x + half), round(y + half), round(x - half))
         candidates.append(Candidate(upright, tilt, "tilted copies"))
     return candidates

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from face_detection import create_detector
-from photo_analysis import read_carefully, search_steps, verified
+from photo_analysis import search_steps, verified
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
 from training.sources import find_source, iterate_images
 
@@ -66,8 +66,7 @@ def main() -> None:
             reached[name] += 1
             refused[name] += len(candidates) - len(faces)
             if faces:
-                box, angle = max(faces, key=lambda face: face[0].area)
-                smile = read_carefully(gray, [box], [angle], recognizer).smile[0]
+                smile = max(faces, key=lambda face: face.box.area).smile
                 found[name] += 1
                 right[name] += (smile >= SMILE_THRESHOLD) == (picture.smile > 0)
                 break

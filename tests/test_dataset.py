@@ -371,12 +371,12 @@ _HEAD = "source,name,smile,group,split\n"
     ("manifest", "sentence"),
     [
         (None, "is not a manifest"),
-        ("", "names none of these pictures"),
+        ("", "names no picture of mine"),
         ("a,b\n1,2\n", "is not a manifest"),
         (_HEAD + "mine,smile/0.png,1,none,train\n", "is not a manifest"),
         (_HEAD + "mine,smile/0.png,1\n", "is not a manifest"),
         (_HEAD + "mine,smile/0.png,1,0,\n", "is not a manifest"),
-        (_HEAD + "yours,smile/0.png,1,0,train\n", "names none of these pictures"),
+        (_HEAD + "yours,smile/0.png,1,0,train\n", "names no picture of mine"),
     ],
 )
 def test_a_wrong_manifest_gets_one_sentence(mine, tmp_path, capsys, manifest, sentence):

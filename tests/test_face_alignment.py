@@ -75,8 +75,8 @@ def test_the_network_finds_a_leaning_astronauts_landmarks_where_they_are(astrona
     upright = recognizer.read(gray, [ASTRONAUT_BOX])
     eyes = upright.landmarks[0, :2]
     assert upright.presence[0] > 0.8
-    # By eye: (207, 111) and (246, 112).
-    assert np.abs(eyes - [(207, 111), (246, 112)]).max() < 6
+    # By eye, where the pupils are; the distance between them is 43 pixels.
+    assert np.abs(eyes - [(203, 101), (246, 103)]).max() < 5
     center = (227.0, 120.0)
     lean = cv2.warpAffine(gray, cv2.getRotationMatrix2D(center, -30, 1.0), gray.shape[::-1], borderMode=cv2.BORDER_REFLECT)
     read = recognizer.read(lean, [ASTRONAUT_BOX], [30.0])

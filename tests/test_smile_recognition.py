@@ -46,6 +46,8 @@ def test_a_box_may_cover_the_whole_picture_or_reach_past_its_edge(gray):
     assert 0 <= past[0] <= 1
     far_out = predict_smile(face, [(-5000, 98, 98, -5000), (400, 600, 500, 500)])
     assert np.isfinite(far_out).all()
+    huge = predict_smile(face, [(-100_000, 100_000, 100_000, -100_000), (-(10**9), 10**9, 10**9, -(10**9))])
+    assert np.isfinite(huge).all()
 
 
 def test_small_and_large_faces_read_alike(gray):
@@ -103,7 +105,7 @@ def test_a_file_that_is_no_smile_network_is_said_in_a_sentence(tmp_path):
             SmileRecognizer(tmp_path / "broken.tflite")
 
 
-@pytest.mark.parametrize(("name", "bar"), [("smiles", 0.91), ("getty_faces", 0.89), ("genki", 0.91)])
+@pytest.mark.parametrize(("name", "bar"), [("smiles", 0.915), ("getty_faces", 0.91), ("genki", 0.945)])
 def test_the_shipped_network_reads_faces_that_it_has_never_seen(name, bar, shared_data):
     """On the pictures listed in models/unseen.csv, which training and choosing never touched."""
     from face_detection import create_detector

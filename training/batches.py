@@ -30,8 +30,7 @@ from training.reading import five_points
 # crowd-sourced tags more often than labels that experts agreed on.
 LABEL_NOISE = {"getty_faces": 0.08, "fer": 0.05, "smiles": 0.03, "genki": 0.02, "celeba64": 0.03, "rafdb": 0.02}
 _USUAL_NOISE = 0.03
-_GUESSED_WEIGHT = 0.4  # of landmarks that dlib guessed, against measured ones
-_MEASURED_WEIGHT = 3.0
+_MEASURED_WEIGHT = 3.0  # of landmarks
 _MISSING_SHARE = 0.07  # of the faces, shown so that they count as missing
 _BACKGROUND_SHARE = 0.12  # of an epoch
 # The last epochs show faces more as they come, since most will come that way (compare Touvron et al. 2019).
@@ -83,8 +82,11 @@ def sample_weights(faces: Faces) -> np.ndarray:
     return weights / max(weights[labelled].mean(), 1e-9) if labelled.any() else weights
 
 
-def make_targets(faces: Faces, *, soften: bool = True) -> Targets:
-    """Targets for every output; `soften` moves smile labels towards one half by what is known of a set's label noise."""
+def make_targets(faces: Faces, *, soften: bool = True, guessed_weight: float = 0.4) -> Targets:
+    """Targets for every output; `soften` moves smile labels towards one half by what is known of a set's label noise.
+
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3.
+    """
     n = len(faces)
     smile = np.clip(faces.smile, 0, 1).astype(np.float32)
     if soften:
@@ -106,7 +108,7 @@ def make_targets(faces: Faces, *, soften: bool = True) -> Targets:
         {
             "smile": sample_weights(faces),
             "presence": np.ones(n, np.float32),
-            "landmarks": np.where(measured, _MEASURED_WEIGHT, shaped * _GUESSED_WEIGHT).astype(np.float32),
+            "landmarks": np.where(measured, _MEASURED_WEIGHT, shaped * guessed_weight).astype(np.float32),
             "expression": ((expression >= 0) & (faces.face == 1)).astype(np.float32),
             "shape68": shaped.astype(np.float32),
         },
@@ -145,6 +147,7 @@ class Batches(keras.utils.PyDataset):
         color: bool = False,
         augmented: bool = True,
         plain_share: float = 0.0,
+        guessed_weight: float = 0.4,
         epochs: int = 0,
     ) -> None:
         """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known."""
@@ -154,7 +157,7 @@ class Batches(keras.utils.PyDataset):
         self._seed, self._size, self._color, self._augmented = seed, size, color, augmented
         self._plain_share = plain_share
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
-        self._targets = make_targets(faces, soften=augmented)
+        self._targets = make_targets(faces, soften=augmented, guessed_weight=guessed_weight)
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
         # A set of a few hundred pictures needs steps more than it needs steady ones.

@@ -114,8 +114,8 @@ def group_faces(
     group = connected_groups(n, np.concatenate(pairs))
     counts = {}
     for name in sources:
-        here = faces.source == name
-        sizes = np.bincount(group[here & (faces.face == 1)])
+        here = (faces.source == name) & (faces.face == 1)
+        sizes = np.bincount(group[here])
         counts[name] = {
             "exact_copies": int((exact & here).sum()),
             "near_copies_with_opposite_labels": int(np.isin(np.flatnonzero(here), contested).sum()),
@@ -259,9 +259,13 @@ def _as_split(faces: Faces, manifest: Path) -> Faces:
     ) as error:  # TypeError: a line that is cut off
         raise DatasetError(f"{manifest} is not a manifest that `python -m training.dataset` wrote.") from error
     keys = list(zip(faces.source.tolist(), _photo_names(faces).tolist(), strict=True))  # a background goes with its photo
-    faces = faces.where(np.array([key in rows for key in keys], bool))
-    if not len(faces):
-        raise DatasetError(f"{manifest} names none of these pictures; leave --split away to split anew.")
+    known = np.array([key in rows for key in keys], bool)
+    strangers = sorted(set(faces.source.tolist()) - set(faces.source[known].tolist()))
+    if strangers:
+        raise DatasetError(
+            f"{manifest} names no picture of {', '.join(strangers)}; leave --split away, or these sets, to split anew."
+        )
+    faces = faces.where(known)
     found = [rows[key] for key in keys if key in rows]
     return Faces(**{**faces.fields(), "group": np.array([f[0] for f in found]), "split": np.array([f[1] for f in found])})
 

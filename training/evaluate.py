@@ -200,7 +200,7 @@ def _part_of(faces: Faces, split: str) -> Faces:
 
 
 def _judge_part(options: argparse.Namespace) -> None:
-    if Path(os.path.relpath(options.mistakes)).parts[0] in ("docs", "models"):
+    if Path(os.path.relpath(options.mistakes)).parts[:1] in (("docs",), ("models",), ()):
         raise DatasetError(f"{options.mistakes} is no place for pictures of people; choose another with --mistakes.")
     recognizer = SmileRecognizer(options.model / "smile.tflite")
     training = read_training(options.model)

@@ -120,12 +120,16 @@ def robustness_table(curves: Mapping[str, Any]) -> str:
 
 
 def left_out_table(left_out: Mapping[str, Any], sets: Mapping[str, Any]) -> str:
-    entries = {name: {**entry["figures"], "ours": sets.get(name, {}).get("accuracy")} for name, entry in left_out.items()}
+    entries = {
+        name: {**entry["figures"], "epochs": entry.get("epochs", "-"), "ours": sets.get(name, {}).get("accuracy")}
+        for name, entry in left_out.items()
+    }
     columns: dict[str, Callable[[Any], str]] = {
         "its faces": lambda f: f"{f['faces']:,}",
         "accuracy": lambda f: percent(f["accuracy"]),
         "95 % by groups": lambda f: interval_text(f, "accuracy_grouped"),
         "ROC AUC": lambda f: number(f["roc_auc"]),
+        "epochs": lambda f: str(f["epochs"]),
         "this network, on the set's test part": lambda f: percent(f["ours"]),
     }
     return table("set left out", entries, columns)
@@ -157,7 +161,9 @@ def dataset_table(sets: Mapping[str, Any]) -> str:
     keys |= {"contested": "near_copies_with_opposite_labels", **{side: side for side in SPLITS}}
 
     def count(key: str) -> Callable[[Any], str]:
-        return lambda name: f"{sets[name].get(key, 0):,}"
+        # Copies are not looked for where an earlier split is taken over.
+        unknown = "-" if key in ("exact_copies", "near_copies_with_opposite_labels") else "0"
+        return lambda name: f"{sets[name][key]:,}" if key in sets[name] else unknown
 
     columns = {title: count(key) for title, key in keys.items()}
     columns["smiling"] = lambda name: percent(sets[name].get("smiling"))

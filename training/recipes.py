@@ -26,7 +26,8 @@ class Recipe:
     """`build` makes a network from scaled crops `(n, size, size, 1 or 3)` to a dictionary of outputs by name.
 
     `sources`: the sets it is meant for, None for all; `rate`: the highest learning rate of a cosine schedule;
-    `plain_share`: of the faces, shown just as they come, whatever `augmented` says of the others.
+    `plain_share`: of the faces, shown just as they come, whatever `augmented` says of the others;
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3.
     """
 
     build: Callable[[], keras.Model]
@@ -39,6 +40,7 @@ class Recipe:
     rate: float = 1.5e-3
     landmark_loss: str = "mae"
     plain_share: float = 0.0
+    guessed_weight: float = 0.4
 
 
 def _convolution_stack(inputs, channels: tuple[int, ...], kernel: int, padding: str = "valid"):

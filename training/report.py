@@ -240,8 +240,9 @@ def write_card(folder: Path) -> None:
     write_text(folder / "MODEL_CARD.md", card)
 
 
-_LEFT_OUT = """Networks trained by the same command without one of the sets, on all faces of that set: what to expect of
-pictures from elsewhere. Faces in one group with a face that was trained on (copies across sets) are not counted.
+_LEFT_OUT = """Networks of the same kind, trained without one of the sets and judged on all its faces: what to expect of
+pictures from elsewhere. They were trained for fewer epochs where the table says so. Faces in one group with a face that was
+trained on (copies across sets) are not counted.
 
 {table}"""
 

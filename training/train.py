@@ -13,11 +13,7 @@ our network `smile.tflite` (what the app loads). The same command continues afte
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import hashlib
-import io
-import json
 import os
 import sys
 from functools import partial
@@ -29,7 +25,8 @@ import numpy as np
 
 from errors import DatasetError, SmileError
 from training.faces import Faces
-from training.progress import BEST, Progress, save_network, write_json_whole
+from training.lineage import check_start, earlier_stages, save_split, take_weights, what_was_trained
+from training.progress import Progress, save_network, write_json_whole
 
 if TYPE_CHECKING:
     import keras
@@ -90,10 +87,12 @@ def train(
         color=recipe.color,
         augmented=recipe.augmented,
         plain_share=recipe.plain_share,
+        guessed_weight=recipe.guessed_weight,
         epochs=0 if start_from else recipe.epochs,
     )
     if start_from:
-        _take_weights(model, start_from)
+        check_start(start_from, faces)
+        take_weights(model, start_from)
     _compile(model, recipe, steps=recipe.epochs * len(batches))
     digest = _digest_of_all_that_matters(faces, recipe, seed, precision, start_from)
     progress = Progress(out, digest, seed, validation, scaler, recipe, patience)
@@ -121,17 +120,6 @@ def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
             raise DatasetError(f"The {split} part needs both smiling and not smiling faces; add pictures of each.")
         if outputs == ("landmarks",) and np.isnan(part.landmarks).all():
             raise DatasetError(f"The {split} part has no landmarks; build the dataset with keypoints.zip.")
-
-
-def _take_weights(model: keras.Model, folder: Path) -> None:
-    import keras
-
-    try:
-        model.set_weights(keras.models.load_model(folder / BEST, compile=False).get_weights())
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{folder / BEST} is not a whole network of this kind; give the folder of an earlier training."
-        ) from error
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -175,9 +163,10 @@ def _finish(
     # Trained perhaps with short floats, used with whole ones; and the optimizer's memory stays behind.
     keras.mixed_precision.set_global_policy("float32")
     model = recipe.build()
-    _take_weights(model, out)
+    take_weights(model, out)
     temperature = 1.0
     if shipped:
+        center_landmarks(model, training, scaler)
         model = shipped_part(model)
         known = validation.labelled()
         logits = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["smile"][:, 0]
@@ -186,7 +175,8 @@ def _finish(
     save_network(model, out / "my_model.keras")
     save_split(faces, out / "split.csv.gz")
     real = training.where(training.face == 1)
-    counts = {str(name): int((real.source == name).sum()) for name in np.unique(real.source)}
+    earlier = what_was_trained(start_from)["trained_on"] if start_from else {}
+    counts = earlier | {str(name): int((real.source == name).sum()) for name in np.unique(real.source)}
     write_json_whole(
         out / "training.json",
         {
@@ -198,8 +188,13 @@ def _finish(
             "chosen_epoch": progress.best() + 1,
             "precision": precision,
             "stages": [
-                *_earlier_stages(start_from),
-                {"epochs": len(progress.history), "rate": recipe.rate, "plain_share": recipe.plain_share},
+                *earlier_stages(start_from),
+                {
+                    "epochs": len(progress.history),
+                    "rate": recipe.rate,
+                    "plain_share": recipe.plain_share,
+                    "guessed_weight": recipe.guessed_weight,
+                },
             ],
             "weights": model.count_params(),
             "temperature": temperature,
@@ -211,27 +206,34 @@ def _finish(
         checkpoint.unlink()
 
 
-def _earlier_stages(folder: Path | None) -> list[dict]:
-    """What the trainings before this one were, oldest first."""
-    if folder is None or not (folder / "training.json").is_file():
-        return []
-    return json.loads((folder / "training.json").read_text()).get("stages", [])
+def center_landmarks(model: keras.Model, training: Faces, scaler: Any) -> None:
+    """Moves each landmark by its mean error on the training part's measured faces.
 
+    Half of the pictures were mirrored in training, so a network can't learn that a set's points lie to one side of where
+    they should. They do: those of the keypoints set by a hundredth or two of a box.
+    """
+    from training.batches import scale
 
-def save_split(faces: Faces, path: Path) -> None:
-    """Names, not pictures, of all faces with group and side: what `training.dataset --split` takes."""
-    real = faces.where(faces.face == 1)
-    rows = sorted(zip(real.source.tolist(), real.name.tolist(), real.group.tolist(), real.split.tolist(), strict=True))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "name", "group", "split"])
-    writer.writerows(rows)
-    path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))  # no time in it: same split, same bytes
+    measured = training.where(~np.isnan(training.landmarks).any(axis=(1, 2)))
+    if len(measured) < 500:
+        return
+    points = model.predict(scale(scaler, measured.gray), batch_size=256, verbose=0)["landmarks"]
+    layer = model.get_layer("landmarks")
+    layer.bias.assign_add((measured.landmarks.reshape(len(measured), -1) - points).mean(axis=0))
 
 
 def _digest_of_all_that_matters(faces: Faces, recipe: Recipe, seed: int, precision: str, start_from: Path | None) -> str:
     """A killed training goes on only where data, code and options are still the same."""
-    options = (recipe.epochs, recipe.batch, recipe.rate, recipe.plain_share, seed, precision, str(start_from))
+    options = (
+        recipe.epochs,
+        recipe.batch,
+        recipe.rate,
+        recipe.plain_share,
+        recipe.guessed_weight,
+        seed,
+        precision,
+        str(start_from),
+    )
     digest = hashlib.sha256(repr(options).encode())
     for array in (faces.gray, faces.smile, faces.source, faces.split):
         digest.update(array.tobytes())
@@ -262,6 +264,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--plain-share", type=float, help="of the faces, shown as they come, not augmented (default 0)")
     parser.add_argument("--patience", type=int, default=12, help="stop after so many epochs without a better one")
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
+    parser.add_argument(
+        "--guessed-weight", type=float, help="of landmarks that dlib guessed (default 0.4; measured ones: 3)"
+    )
     parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras fetches it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
@@ -283,6 +288,7 @@ def main(argv: list[str] | None = None) -> int:
             epochs=options.epochs or recipe.epochs,
             rate=options.rate or recipe.rate,
             plain_share=recipe.plain_share if options.plain_share is None else options.plain_share,
+            guessed_weight=recipe.guessed_weight if options.guessed_weight is None else options.guessed_weight,
         )
         meant = [name for name in recipe.sources or () if name in faces.source]
         faces = choose_sources(faces, options.sources or meant or None, options.without, options.data)

@@ -1,0 +1,77 @@
+"""Where a network comes from: what earlier trainings showed it, and their split, so that nothing it has seen judges it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from errors import DatasetError
+from training.faces import Faces
+from training.progress import BEST
+
+if TYPE_CHECKING:
+    import keras
+
+
+def take_weights(model: keras.Model, folder: Path) -> None:
+    import keras
+
+    from training.network import shipped_part
+
+    whole = (folder / BEST).is_file()
+    path = folder / (BEST if whole else "my_model.keras")
+    try:
+        weights = keras.models.load_model(path, compile=False).get_weights()
+        # What is shipped lacks the outputs that exist only in training; they begin anew.
+        (model if whole or "presence" not in model.output else shipped_part(model)).set_weights(weights)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a network of this kind; give the folder of an earlier training.") from error
+
+
+def earlier_stages(folder: Path | None) -> list[dict]:
+    """What the trainings before this one were, oldest first."""
+    return [] if folder is None else what_was_trained(folder).get("stages", [])
+
+
+def what_was_trained(folder: Path) -> dict:
+    """Raises DatasetError."""
+    try:
+        made = json.loads((folder / "training.json").read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{folder} has no readable training.json; give the folder of a whole training.") from error
+    if not isinstance(made, dict) or not isinstance(made.get("trained_on"), dict):
+        raise DatasetError(f"{folder / 'training.json'} does not say what was trained on; train that network again.")
+    return made
+
+
+def check_start(folder: Path, faces: Faces) -> None:
+    """A network may go on with less or more data, but not with faces to choose or judge by that it was trained on."""
+    what_was_trained(folder)
+    try:
+        rows = csv.DictReader(io.StringIO(gzip.decompress((folder / "split.csv.gz").read_bytes()).decode()))
+        seen = {(row["source"], row["name"]) for row in rows if row["split"] == "train"}
+    except FileNotFoundError:
+        raise DatasetError(f"{folder} has no split.csv.gz, so nobody knows what its network has seen.") from None
+    except (OSError, EOFError, KeyError, ValueError) as error:
+        raise DatasetError(f"{folder / 'split.csv.gz'} can't be read; train that network again.") from error
+    kept = faces.where(faces.split != "train")
+    if any(key in seen for key in zip(kept.source.tolist(), kept.name.tolist(), strict=True)):
+        raise DatasetError(
+            f"The network in {folder} was trained on faces of this dataset's validation or test part; "
+            f"build the dataset with --split {folder / 'split.csv.gz'}."
+        )
+
+
+def save_split(faces: Faces, path: Path) -> None:
+    """Names, not pictures, of all faces with group and side: what `training.dataset --split` takes."""
+    real = faces.where(faces.face == 1)
+    rows = sorted(zip(real.source.tolist(), real.name.tolist(), real.group.tolist(), real.split.tolist(), strict=True))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "name", "group", "split"])
+    writer.writerows(rows)
+    path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))  # no time in it: same split, same bytes
