@@ -218,7 +218,16 @@ def test_the_card_says_what_was_measured(judged, tmp_path, capsys):
     assert row in capsys.readouterr().out
     assert f"{figures['landmarks']['mean']:.1%}" in card
     assert f"{figures['presence']['mine']['false_positive_share']:.1%} | " in card
-    for said in ("1,234,567", "0.87", "9,000", "33 epochs", "epoch 29 was the best", "mixed_bfloat16", "4,321", figures["sha256"]):
+    for said in (
+        "1,234,567",
+        "0.87",
+        "9,000",
+        "33 epochs",
+        "epoch 29 was the best",
+        "mixed_bfloat16",
+        "4,321",
+        figures["sha256"],
+    ):
         assert said in card
     assert "non-commercial research only" in card
     assert "300-W" in card
