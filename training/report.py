@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import DatasetError
-from smile_recognition import LANDMARKS
+from smile_recognition import LANDMARKS, PRESENCE_THRESHOLD
 from training.faces import Faces
 from training.metrics import plain
 from training.plots import (
@@ -203,7 +203,9 @@ def model_card(
         reliability=f"![How often faces smile of which the network says P(smile)]({plots['reliability']})",
         photos=_photos(photos) if photos else _NOT_MEASURED,
         points=_points(points) if points else _NOT_MEASURED,
-        presence=_PRESENCE.format(table=presence_table(presence)) if presence else _NOT_MEASURED,
+        presence=_PRESENCE.format(table=presence_table(presence), threshold=PRESENCE_THRESHOLD)
+        if presence
+        else _NOT_MEASURED,
         robustness=_ROBUSTNESS.format(
             most=max(curves["faces"].values()), seed=curves["seed"], table=robustness_table(curves), plot=plots["robustness"]
         ),
@@ -267,7 +269,8 @@ groups: {interval}), median {median}; {large} of the faces have more than 10 %.
 
 {table}"""
 
-_PRESENCE = """At 0.5, on faces of the test part and on backgrounds from the same photos: squares that Haar's cascade at
+_PRESENCE = """Where the app draws the line, at P(face) = {threshold:.1f}, on faces of the test part and on backgrounds
+from the same photos: squares that Haar's cascade at
 its laxest takes for a face, then random ones. They were chosen by their distance from the largest face alone, so they may
 hold a second one.
 
