@@ -32,11 +32,10 @@ _FINER = 20.0  # pixels: the smallest face of the second look
 
 @dataclass(frozen=True)
 class Candidate:
-    """A box that may hold a face which leans `angle` degrees clockwise, and which step proposed it."""
+    """A box that may hold a face which leans `angle` degrees clockwise."""
 
     box: Box
-    angle: float
-    step: str
+    angle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRe
     """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     found: list[Verified] = []
-    for candidates in search_steps(image, detector):
+    for _, candidates in search_steps(image, detector):
         found = verified(gray, candidates, recognizer)
         if found:
             break
@@ -61,12 +60,15 @@ def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRe
     return [Face(i + 1, face.box, face.smile, face.smile, face.landmarks) for i, face in enumerate(found)]
 
 
-def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[list[Candidate]]:
-    """Candidates of one step after the other, each more willing than the last; the caller stops at the first success."""
-    yield [Candidate(box, 0.0, "first look") for box in detector.detect(image, min_face=smallest_face(image.shape[0]))]
-    yield [Candidate(box, 0.0, "smaller faces") for box in detector.detect(image, min_face=_finer(image))]
-    yield [candidate for tilt in _TILTS for candidate in _tilted(image, detector, tilt)]
-    yield [Candidate(box, 0.0, "haar") for box in _haar().detect(image, min_face=max(_FINER, image.shape[0] / 20))]
+def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[str, list[Candidate]]]:
+    """Name and candidates of one step after the other, each more willing than the last; stop at the first success."""
+    smallest = smallest_face(image.shape[0])
+    # The second look goes below the first, but a large picture is not blown up for faces that nobody could see.
+    smaller = max(_FINER, smallest / 2)
+    yield "first look", [Candidate(box) for box in detector.detect(image, min_face=smallest)]
+    yield "smaller faces", [Candidate(box) for box in detector.detect(image, min_face=smaller)]
+    yield "tilted copies", [candidate for tilt in _TILTS for candidate in _tilted(image, detector, tilt, smallest)]
+    yield "haar", [Candidate(box) for box in _haar().detect(image, min_face=max(_FINER, image.shape[0] / 20))]
 
 
 def verified(gray: np.ndarray, candidates: list[Candidate], recognizer: SmileRecognizer) -> list[Verified]:
@@ -101,14 +103,8 @@ def _plausible(box: Box, proposed: Box) -> bool:
     return 0.5 < box.height / max(1, proposed.height) < 2 and box.iou(proposed) > 0.2
 
 
-def _finer(image: np.ndarray) -> float:
-    """The second look goes below the first, but a large picture is not blown up for faces that nobody could see."""
-    return max(_FINER, smallest_face(image.shape[0]) / 2)
-
-
-def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float) -> list[Candidate]:
+def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float, smallest: float) -> list[Candidate]:
     """Faces of a copy turned so that those which lean `tilt` degrees clockwise stand upright."""
-    smallest = smallest_face(image.shape[0])
     shrink = min(1.0, 80 / smallest)  # more than the detector looks at would only cost memory
     image = image if shrink == 1 else cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     height, width = image.shape[:2]
@@ -117,9 +113,8 @@ def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float) -> list[Cand
     radians = math.radians(tilt)
     wide = math.ceil(abs(width * math.cos(radians)) + abs(height * math.sin(radians)))
     high = math.ceil(abs(width * math.sin(radians)) + abs(height * math.cos(radians)))
-    turn = cv2.getRotationMatrix2D(
-        (width / 2, height / 2), tilt, 1.0
-    )  # positive is counter-clockwise, which undoes the lean
+    # A positive angle turns counter-clockwise, which undoes the lean.
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1.0)
     turn[:, 2] += ((wide - width) / 2, (high - height) / 2)
     back = cv2.invertAffineTransform(turn)
     copy = cv2.warpAffine(image, turn, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -128,7 +123,7 @@ def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float) -> list[Cand
         x, y = (back[:, :2] @ box.center + back[:, 2]) / shrink
         half = box.height / 2 / shrink
         upright = Box(round(y - half), round(x + half), round(y + half), round(x - half))
-        candidates.append(Candidate(upright, tilt, "tilted copies"))
+        candidates.append(Candidate(upright, tilt))
     return candidates
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from smile_recognition import LANDMARKS
+from training.augmentation import MIRRORED_LANDMARKS
 from training.batches import guessed_landmarks
 from training.faces import Faces
 
@@ -27,7 +28,7 @@ def main() -> None:
     points = guessed_landmarks(faces)[faces.source == options.set]  # (n, 5, 2)
     tilt = points[:, 1] - points[:, 0]
     points = points[np.abs(tilt[:, 1] / tilt[:, 0]) < 0.1]
-    mirrored = points[:, [1, 0, 2, 4, 3]] * (-1, 1) + (1, 0)
+    mirrored = points[:, MIRRORED_LANDMARKS] * (-1, 1) + (1, 0)
     median = np.median(np.concatenate([points, mirrored]), axis=0)
     print(f"{len(points)} upright faces of {options.set}")
     for name, (x, y) in zip(LANDMARKS, median, strict=True):

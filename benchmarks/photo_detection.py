@@ -10,10 +10,8 @@ photo that came so far, and the share of right smile labels among the faces that
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import cv2
@@ -23,6 +21,7 @@ from face_detection import create_detector
 from photo_analysis import search_steps, verified
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
 from training.sources import find_source, iterate_images
+from training.splits import read_split
 
 
 def main() -> None:
@@ -38,12 +37,15 @@ def main() -> None:
     detector = create_detector(options.detector, options.detector_model)
     recognizer = SmileRecognizer()
     source = find_source(options.photos)
-    chosen = _names(options.split, source.name, options.part) if options.split else None
+    chosen = None
+    if options.split:
+        rows = read_split(options.split)
+        chosen = {name for (of, name), (_, side) in rows.items() if (of, side) == (source.name, options.part)}
     found: Counter[str] = Counter()
     right: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     reached: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     photos = 0
     for picture in iterate_images(options.photos, source):
         if chosen is not None and picture.name not in chosen:
@@ -57,12 +59,11 @@ def main() -> None:
         image = np.clip(image * options.dark, 0, 255).astype(np.uint8)
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         photos += 1
-        steps = search_steps(image, detector)
-        for name in _STEPS:
-            started = time.perf_counter()
-            candidates = next(steps)
+        started = time.perf_counter()
+        for name, candidates in search_steps(image, detector):
             faces = verified(gray, candidates, recognizer)
-            seconds[name] += time.perf_counter() - started  # type: ignore[assignment]
+            seconds[name] += time.perf_counter() - started
+            started = time.perf_counter()
             reached[name] += 1
             refused[name] += len(candidates) - len(faces)
             if faces:
@@ -72,21 +73,12 @@ def main() -> None:
                 break
     print(f"{photos} photos")
     print("step            photos that came so far   found first   labels right   turned down or doubled   ms a photo")
-    for name in _STEPS:
+    for name in reached:
         n = reached[name]
         print(
             f"{name:15} {n:24} {found[name]:13} {right[name]:14} {refused[name]:24} {1e3 * seconds[name] / max(1, n):12.1f}"
         )
     print(f"found {sum(found.values()) / photos:.2%}, whole path right {sum(right.values()) / photos:.2%}")
-
-
-_STEPS = ("first look", "smaller faces", "tilted copies", "haar")
-
-
-def _names(manifest: Path, source: str, part: str) -> set[str]:
-    data = manifest.read_bytes()
-    text = (gzip.decompress(data) if manifest.suffix == ".gz" else data).decode()
-    return {row["name"] for row in csv.DictReader(text.splitlines()) if (row["source"], row["split"]) == (source, part)}
 
 
 if __name__ == "__main__":

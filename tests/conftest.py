@@ -61,6 +61,21 @@ def shared_data() -> Path:
     return SHARED / "data"
 
 
+@pytest.fixture(scope="module")
+def dataset_workers_in_this_process() -> Iterator[None]:
+    """`training.dataset` with threads for its processes, which take seconds to start."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tqdm import tqdm
+
+    from training import dataset
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "_workers", ThreadPoolExecutor)
+        patch.setattr(tqdm, "monitor_interval", 0)  # no thread that watches progress bars
+        yield
+
+
 BARS = 12  # bits of the frame number that can be read off a numbered video
 
 

@@ -265,3 +265,32 @@ def test_a_network_of_another_size_gets_its_size_and_colors():
     color = batches[0][0]
     assert color.shape == (16, 28, 28, 3)
     assert (color[..., 0] == color[..., 2]).all()
+
+
+def test_faces_shown_as_they_come_are_what_the_app_reads_or_its_mirror_image():
+    faces = drawn_set("keypoints", 64, 4)
+    scaler = fit_scaler(faces.gray)
+    batches = Batches(faces, scaler, ("presence", "landmarks"), seed=0, batch=64, plain_share=1.0)
+    as_read, in_the_mirror = (scale(scaler, gray)[..., 0] for gray in (faces.gray, faces.gray[:, :, ::-1]))
+    seen = 0
+    for index in range(len(batches)):
+        x, value, weight = batches[index]
+        for picture, points, presence in zip(
+            x[..., 0], value["landmarks"].reshape(-1, 5, 2), value["presence"], strict=True
+        ):
+            straight = np.flatnonzero(np.abs(as_read - picture).max(axis=(1, 2)) < 1e-6)
+            mirrored = np.flatnonzero(np.abs(in_the_mirror - picture).max(axis=(1, 2)) < 1e-6)
+            assert len(straight) + len(mirrored) >= 1, "neither a face as it is nor its mirror image"
+            expected = [faces.landmarks[i] for i in straight]
+            expected += [faces.landmarks[i][MIRRORED_LANDMARKS] * (-1, 1) + (1, 0) for i in mirrored]
+            assert min(np.abs(points - truth).max() for truth in expected) < 1e-5
+            assert presence == 1
+            seen += 1
+        assert (weight["landmarks"] > 0).all()
+    assert seen >= 48
+
+
+def test_guessed_landmarks_count_as_much_as_is_said():
+    faces = drawn_set("genki", 20, 1, measured=False)
+    for weight in (0.4, 0.1):
+        assert make_targets(faces, guessed_weight=weight).weight["landmarks"] == pytest.approx(weight)

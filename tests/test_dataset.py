@@ -7,13 +7,11 @@ import json
 import os
 import shutil
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from tqdm import tqdm
 
 from errors import DatasetError
 from face_detection import create_detector
@@ -27,13 +25,7 @@ from training.sources import KNOWN, Source, find_source, iterate_images
 _fresh_workers = dataset._workers
 
 
-@pytest.fixture(scope="module", autouse=True)
-def workers_in_this_process():
-    """Fresh processes take seconds to start; the first dataset below is made by them all the same."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "_workers", ThreadPoolExecutor)
-        patch.setattr(tqdm, "monitor_interval", 0)  # no thread that watches progress bars
-        yield
+pytestmark = pytest.mark.usefixtures("dataset_workers_in_this_process")
 
 
 def save_pictures(folder: Path, count: int, classes: tuple[str, str] = ("smile", "no_smile"), seed: int = 1) -> Path:

@@ -1,12 +1,10 @@
 """Copies and persons are found, and no side of a split shares one with another."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from tqdm import tqdm
 
 from tests.drawn_faces import drawn_set
 from training import dataset
@@ -15,14 +13,7 @@ from training.faces import SPLITS, Faces
 from training.grouping import connected_groups, describe_person, duplicate_pairs, person_pairs
 from training.sources import KNOWN, Source, person_in_name
 
-
-@pytest.fixture(scope="module", autouse=True)
-def workers_in_this_process():
-    """Fresh processes take seconds to start."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "_workers", ThreadPoolExecutor)
-        patch.setattr(tqdm, "monitor_interval", 0)  # no thread that watches progress bars
-        yield
+pytestmark = pytest.mark.usefixtures("dataset_workers_in_this_process")
 
 
 def plain(*names: str) -> dict[str, Source]:

@@ -15,7 +15,8 @@ import pytest
 
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
 from tests.drawn_faces import drawn_set
-from training import lineage, progress, recipes, train
+from training import progress, recipes, splits, train
+from training.batches import fit_scaler, scale
 from training.dataset import split_groups
 from training.faces import NO_LABEL, Faces
 from training.network import SHIPPED_OUTPUTS, NetworkConfig, PictureNormalization, build_network, shipped_part
@@ -227,8 +228,41 @@ def test_the_split_is_written_beside_the_network_the_same_each_time(trained, fac
     assert sorted(written[1:]) == sorted(
         f"{s},{n},{g},{p}" for s, n, g, p in zip(real.source, real.name, real.group, real.split, strict=True)
     )
-    lineage.save_split(used, tmp_path / "again.csv.gz")
+    splits.save_split(used, tmp_path / "again.csv.gz")
     assert (tmp_path / "again.csv.gz").read_bytes() == (trained / "split.csv.gz").read_bytes()
+
+
+def test_a_network_whose_split_nobody_knows_is_not_trained_on(data, trained, tmp_path, capsys):
+    shutil.copytree(trained, tmp_path / "first")
+    command = ["--data", str(data), "--out", str(tmp_path / "on"), "--start-from", str(tmp_path / "first")]
+    (tmp_path / "first" / "split.csv.gz").write_bytes(b"nonsense")
+    assert train.main(command) == 2
+    (tmp_path / "first" / "split.csv.gz").unlink()
+    assert train.main(command) == 2
+    (tmp_path / "first" / "training.json").write_text("{")
+    assert train.main(command) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert all(words in line for words, line in zip(("is not a manifest", "nobody knows", "no readable"), said, strict=True))
+    assert not (tmp_path / "on" / "training.json").exists()
+
+
+def test_landmarks_are_moved_by_what_the_measured_ones_lie_to_one_side(tmp_path):
+    measured = drawn_set("keypoints", 600, 4)
+    moved = replace(measured, landmarks=measured.landmarks + np.float32([0.02, -0.01]))
+    scaler = fit_scaler(measured.gray)
+
+    def mean_error(model: keras.Model) -> np.ndarray:
+        points = model.predict(scale(scaler, moved.gray), batch_size=256, verbose=0)["landmarks"].reshape(-1, 5, 2)
+        return (points - moved.landmarks).mean(axis=0)
+
+    model = build_tiny()
+    assert np.abs(mean_error(model)).max() > 0.01
+    train.center_landmarks(model, moved, scaler)
+    assert np.abs(mean_error(model)).max() < 1e-3
+    few = build_tiny()
+    before = mean_error(few)
+    train.center_landmarks(few, moved.where(np.arange(100)), scaler)
+    assert np.abs(mean_error(few) - before).max() < 1e-6, "a hundred faces are too few to tell"
 
 
 def test_training_stops_when_nothing_gets_better(data, tmp_path, monkeypatch):

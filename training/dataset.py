@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import hashlib
-import io
 import json
 import multiprocessing
 import sys
-import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -32,6 +29,7 @@ from training.faces import NO_LABEL, SPLITS, Faces, save_arrays
 from training.grouping import connected_groups, describe_person, duplicate_pairs, person_pairs
 from training.reading import Crop, read_picture
 from training.sources import Picture, Source, find_source, iterate_images, person_in_name
+from training.splits import read_split
 
 SHARES = (0.80, 0.08, 0.12)
 _LARGE_GROUP = 0.01  # of its set: such a group would be a validation or test part of its own
@@ -241,23 +239,7 @@ def build_dataset(
 
 
 def _as_split(faces: Faces, manifest: Path) -> Faces:
-    try:
-        data = manifest.read_bytes()
-        text = (gzip.decompress(data) if manifest.suffix == ".gz" else data).decode()
-        table = csv.DictReader(io.StringIO(text))
-        rows = {(row["source"], row["name"]): (int(row["group"]), row["split"]) for row in table}
-        if not {split for _, split in rows.values()} <= set(SPLITS):
-            raise ValueError("a side of another name")
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-        csv.Error,
-        zlib.error,
-    ) as error:  # TypeError: a line that is cut off
-        raise DatasetError(f"{manifest} is not a manifest that `python -m training.dataset` wrote.") from error
+    rows = read_split(manifest)
     keys = list(zip(faces.source.tolist(), _photo_names(faces).tolist(), strict=True))  # a background goes with its photo
     known = np.array([key in rows for key in keys], bool)
     strangers = sorted(set(faces.source.tolist()) - set(faces.source[known].tolist()))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +9,14 @@ from typing import TYPE_CHECKING
 from errors import DatasetError
 from training.faces import Faces
 from training.progress import BEST
+from training.splits import read_split
 
 if TYPE_CHECKING:
     import keras
 
 
 def take_weights(model: keras.Model, folder: Path) -> None:
+    """Gives `model` the weights of the best epoch in `folder`, or of the shipped network there. Raises DatasetError."""
     import keras
 
     from training.network import shipped_part
@@ -38,7 +37,7 @@ def earlier_stages(folder: Path | None) -> list[dict]:
 
 
 def what_was_trained(folder: Path) -> dict:
-    """Raises DatasetError."""
+    """The `training.json` in `folder`. Raises DatasetError."""
     try:
         made = json.loads((folder / "training.json").read_text())
     except (OSError, ValueError) as error:
@@ -51,27 +50,13 @@ def what_was_trained(folder: Path) -> dict:
 def check_start(folder: Path, faces: Faces) -> None:
     """A network may go on with less or more data, but not with faces to choose or judge by that it was trained on."""
     what_was_trained(folder)
-    try:
-        rows = csv.DictReader(io.StringIO(gzip.decompress((folder / "split.csv.gz").read_bytes()).decode()))
-        seen = {(row["source"], row["name"]) for row in rows if row["split"] == "train"}
-    except FileNotFoundError:
-        raise DatasetError(f"{folder} has no split.csv.gz, so nobody knows what its network has seen.") from None
-    except (OSError, EOFError, KeyError, ValueError) as error:
-        raise DatasetError(f"{folder / 'split.csv.gz'} can't be read; train that network again.") from error
+    manifest = folder / "split.csv.gz"
+    if not manifest.is_file():
+        raise DatasetError(f"{folder} has no split.csv.gz, so nobody knows what its network has seen.")
+    seen = {key for key, (_, side) in read_split(manifest).items() if side == "train"}
     kept = faces.where(faces.split != "train")
     if any(key in seen for key in zip(kept.source.tolist(), kept.name.tolist(), strict=True)):
         raise DatasetError(
             f"The network in {folder} was trained on faces of this dataset's validation or test part; "
-            f"build the dataset with --split {folder / 'split.csv.gz'}."
+            f"build the dataset with --split {manifest}."
         )
-
-
-def save_split(faces: Faces, path: Path) -> None:
-    """Names, not pictures, of all faces with group and side: what `training.dataset --split` takes."""
-    real = faces.where(faces.face == 1)
-    rows = sorted(zip(real.source.tolist(), real.name.tolist(), real.group.tolist(), real.split.tolist(), strict=True))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "name", "group", "split"])
-    writer.writerows(rows)
-    path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))  # no time in it: same split, same bytes

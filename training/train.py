@@ -1,7 +1,7 @@
 """Train the smile network and export it for the app.
 
     python -m training.dataset ../shared/data/{genki,smiles,getty_faces,rafdb,celeba64,fer,keypoints}.zip
-    python -m training.train                       # all sets, about an hour and a half on two cores
+    python -m training.train                       # all sets, about an hour on two cores
     python -m training.train --sources genki smiles mine --epochs 5 --out runs/mine
     python -m training.train --network lenet       # a simple network to compare with: runs/lenet
     python -m training.train --start-from runs/smile --rate 3e-4 --plain-share 0.5 --epochs 6 --out runs/polished
@@ -25,8 +25,9 @@ import numpy as np
 
 from errors import DatasetError, SmileError
 from training.faces import Faces
-from training.lineage import check_start, earlier_stages, save_split, take_weights, what_was_trained
+from training.lineage import check_start, earlier_stages, take_weights, what_was_trained
 from training.progress import Progress, save_network, write_json_whole
+from training.splits import save_split
 
 if TYPE_CHECKING:
     import keras
