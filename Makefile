@@ -25,7 +25,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy .
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks.bench $(if $(SOURCE),--source "$(SOURCE)")
+	@$(BIN)/python -m benchmarks.bench $(if $(SOURCE),--source "$(SOURCE)") $(ARGS)
 
 train: $(VENV)/.dev
 	$(BIN)/python -m training.dataset $(ZIPS) --split models/split.csv.gz
@@ -52,6 +52,6 @@ $(VENV)/.app: requirements/app.txt dlib_from_wheel/pyproject.toml | $(VENV)/bin/
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements/app.txt
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/training.txt $(VENV)/.app
+$(VENV)/.dev: requirements/dev.txt requirements/training.txt requirements/plot.txt $(VENV)/.app
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements/dev.txt
 	@touch $@

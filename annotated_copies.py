@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from annotation import annotate
-from errors import OutputError, SettingsError
+from errors import OutputError
 from face_tracking import Face
 from media_files import VideoFrame, suffix_of
+from output_folder import OutputFolder
 
 # By suffix, what is encoded. Other kinds become PNG files, with `.png` after their name.
 _ENCODED_AS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg"} | {
@@ -34,47 +35,22 @@ class AnnotatedCopies:
 
         Raises SettingsError when copies could fall among them, OutputError when the folder can't be made.
         """
-        self._folder = os.path.abspath(folder)
+        self._folder = OutputFolder(folder, paths, option="--annotate", holds="annotated copies")
         self._landmarks = landmarks
-        self._check_apart(folder, paths)
-        roots = [os.path.abspath(path) if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)) for path in paths]
-        try:
-            self._root = os.path.commonpath(roots)  # so that a/x.jpg and b/x.jpg keep apart
-        except ValueError as error:  # Windows: on several drives
-            raise SettingsError("With --annotate all pictures must be on one drive; run it once for each.") from error
-        try:
-            os.makedirs(self._folder, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"The folder {folder} can't be made ({error.strerror}); choose another --annotate.") from error
         self._video: cv2.VideoWriter | None = None
         self._video_part = self._video_whole = Path()
         self._told = False
 
-    def _check_apart(self, folder: str, paths: Sequence[str]) -> None:
-        ours = Path(os.path.realpath(folder))
-        for path in paths:
-            read = Path(os.path.realpath(path))
-            if read.is_relative_to(ours) or (read.is_dir() and ours.is_relative_to(read)):
-                raise SettingsError(
-                    f"The annotated copies in {folder} would fall among the files that are read from {path}; "
-                    "give --annotate a folder outside of them."
-                )
-
     def add_photo(self, file: str, image: np.ndarray, faces: Sequence[Face]) -> None:
         """Draws into `image`, uint8 BGR `(h, w, 3)`, and writes it. Raises OutputError."""
         suffix = suffix_of(file)
-        target = self._target(file, "" if suffix in _ENCODED_AS else ".png")
+        target = self._folder.target(file, "" if suffix in _ENCODED_AS else ".png")
         annotate(image, faces, landmarks=self._landmarks)
         encoded_as = _ENCODED_AS.get(suffix, ".png")
         ok, data = cv2.imencode(encoded_as, image, _JPEG_QUALITY if encoded_as == ".jpg" else [])
         if not ok:
             raise OutputError(f"{target} can't be encoded; leave this picture out, or run without --annotate.")
-        part = target.with_name(target.name + ".part")
-        try:
-            part.write_bytes(data.tobytes())
-            os.replace(part, target)
-        except OSError as error:
-            raise _unwritable(target, error) from error
+        self._folder.write(target, data.tobytes())
 
     def add_frame(self, file: str, frame: VideoFrame, faces: Sequence[Face]) -> None:
         """Draws into the frame's image and appends it to the video's copy, an MP4 of constant rate."""
@@ -96,10 +72,10 @@ class AnnotatedCopies:
             else:
                 self._video_part.unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(self._video_whole, error) from error
+            raise self._folder.unwritable(self._video_whole, error) from error
 
     def _open_video(self, file: str, frame: VideoFrame) -> None:
-        self._video_whole = self._target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
+        self._video_whole = self._folder.target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
         self._video_part = self._video_whole.with_name(self._video_whole.stem + ".part.mp4")  # OpenCV goes by the suffix
         size = (frame.image.shape[1], frame.image.shape[0])
         writer = cv2.VideoWriter(str(self._video_part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), frame.rate, size)
@@ -108,17 +84,3 @@ class AnnotatedCopies:
         elif not self._told:
             self._told = True
             print("Annotated videos can't be written here and are left out; the table is complete.", file=sys.stderr)
-
-    def _target(self, file: str, added: str) -> Path:
-        target = Path(self._folder, os.path.relpath(os.path.abspath(file), self._root) + added)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists() and os.path.samefile(target, file):  # by a link
-                raise SettingsError(f"The annotated copy of {file} would overwrite it; choose another --annotate.")
-        except OSError as error:
-            raise _unwritable(target, error) from error
-        return target
-
-
-def _unwritable(target: Path, error: OSError) -> OutputError:
-    return OutputError(f"{target} can't be written ({error.strerror}); free some space, or choose another --annotate.")

@@ -4,6 +4,7 @@ python inference.py holiday/ --out faces.csv                     # all pictures 
 python inference.py a.jpg b.png party.mp4 --out faces.jsonl      # JSON Lines instead of CSV
 python inference.py crops/ --cropped                             # each picture is one tight face crop; CSV on the screen
 python inference.py holiday/ --out faces.csv --annotate marked --landmarks
+python inference.py party.mp4 --out faces.csv --plot plots       # plots/party.mp4.png: who smiled when
 
 Columns, always all of them and in this order:
 
@@ -12,8 +13,9 @@ Columns, always all of them and in this order:
     face                    1, 2, ... in its picture or frame, largest first; empty: no face there
     track                   video: the same number for the same face from frame to frame; picture: empty
     top, right, bottom, left                  the face's box in pixels; it may reach past the edge
-    smile, label            P(smile) from 0 to 1; "smile" from 0.5 on, else "no_smile"
+    smile, label            P(smile) from 0 to 1, in videos smoothed over time; "smile" from 0.5 on, else "no_smile"
     left_eye_x ... mouth_right_y              landmarks in pixels; "left" is the image's left
+    raw_smile               P(smile) of this picture or frame alone; in pictures and --cropped the same as smile
     error                   one sentence on a file that can't be read, which then has a row of its own; else empty
 """
 
@@ -49,23 +51,31 @@ from media_files import (
 from photo_analysis import analyze_photo
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
 from table_writer import Table, empty_row, face_row, open_table, part_of
+from timeline_plot import TimelinePlots
 
 
 class Scorer:
-    """Analyses files one after the other into table rows, and annotated copies if wanted."""
+    """Analyses files one after the other into table rows, and annotated copies and plots if wanted."""
 
     def __init__(
-        self, recognizer: SmileRecognizer, detector: FaceDetector | None, *, copies: AnnotatedCopies | None = None
+        self,
+        recognizer: SmileRecognizer,
+        detector: FaceDetector | None,
+        *,
+        copies: AnnotatedCopies | None = None,
+        plots: TimelinePlots | None = None,
     ) -> None:
         """`detector` None: every picture is one tight face crop."""
         self._recognizer = recognizer
         self._detector = detector
         self._copies = copies
+        self._plots = plots
 
     def rows(self, file: MediaFile) -> Iterator[dict[str, Any]]:
         """The rows of one file, as `table_writer.face_row` says. What is wrong with the file becomes a row.
 
-        Raises OutputError when an annotated copy can't be written, SettingsError when it would overwrite its original.
+        Raises OutputError when an annotated copy or a plot can't be written, SettingsError when it would overwrite what is
+        read.
         """
         frame, time_s = 0, None
         try:
@@ -104,12 +114,21 @@ class Scorer:
                 else:
                     faces = tracker.update(frame.image, frame.time_s)
                 yield from _rows(path, frame.number, frame.time_s, faces, tracked=tracker is not None)
+                if self._plots:
+                    self._plots.add_frame(path, frame, faces)
                 if self._copies:
                     self._copies.add_frame(path, frame, faces)
             whole = True
         except PictureError:
             whole = True  # as far as it goes
             raise
+        finally:
+            self._end_video(whole=whole)
+
+    def _end_video(self, *, whole: bool) -> None:
+        try:
+            if self._plots:
+                self._plots.end_video(whole=whole)
         finally:
             if self._copies:
                 self._copies.end_video(whole=whole)
@@ -167,15 +186,20 @@ def score(paths: Sequence[str], table: Table, scorer: Scorer, *, total: int | No
     return tally
 
 
-def _count(paths: Sequence[str]) -> int:
-    """How many files there are to read. Raises SettingsError when a path is missing or holds none."""
-    total = 0
+def _count(paths: Sequence[str]) -> tuple[int, int]:
+    """How many files there are to read, and how many of them are videos.
+
+    Raises SettingsError when a path is missing or holds none.
+    """
+    total = videos = 0
     for path in paths:
-        found = sum(1 for _ in find_media([path]))
-        if not found:
+        before = total
+        for file in find_media([path]):
+            total += 1
+            videos += file.is_video
+        if total == before:
             raise SettingsError(f"There is no picture or video in {path}; check the folder.")
-        total += found
-    return total
+    return total, videos
 
 
 def _check_out(out: str, paths: Sequence[str]) -> None:
@@ -202,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cropped", action="store_true", help="each picture is one tight face crop: no face is searched for")
     add("--annotate", metavar="DIR", help="write copies with boxes and percentages into this folder (videos as MP4)")
     add("--landmarks", action="store_true", help="mark eyes, nose and mouth corners in these copies")
+    add("--plot", metavar="DIR", help="write a plot of each video's smiles over time into this folder (PNG)")
     add("--detector", default="face_recognition", help="face_recognition, haar or yunet (default: face_recognition)")
     add("--detector-model", type=Path, metavar="FILE", help="network file for the yunet detector")
     add("--model", type=Path, default=DEFAULT_MODEL, metavar="FILE", help="smile network (default: models/smile.tflite)")
@@ -219,16 +244,19 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if options.landmarks and not options.annotate:
             raise SettingsError("--landmarks marks the annotated copies; give --annotate DIR too.")
-        total = _count(options.paths)
+        total, videos = _count(options.paths)
+        if options.plot and not videos:
+            raise SettingsError("--plot draws videos, and there is none among the files; leave it out, or name a video.")
         _check_out(options.out, options.paths)
         detector = None if options.cropped else create_detector(options.detector, options.detector_model)
         copies = AnnotatedCopies(options.annotate, options.paths, landmarks=options.landmarks) if options.annotate else None
+        plots = TimelinePlots(options.plot, options.paths) if options.plot else None
         table = open_table(options.out)
         if detector is not None:
             detector.load()
         recognizer = SmileRecognizer(options.model)
         shared = options.out == "-" and sys.stdout.isatty()  # rows and a bar on one terminal would be a muddle
-        scorer = Scorer(recognizer, detector, copies=copies)
+        scorer = Scorer(recognizer, detector, copies=copies, plots=plots)
         tally = score(options.paths, table, scorer, total=total, bar=False if shared else None)
         table.finish()
     except SmileError as error:

@@ -30,6 +30,7 @@ COLUMNS = (
     "smile",
     "label",
     *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
+    "raw_smile",
     "error",
 )
 
@@ -62,6 +63,7 @@ def face_row(file: str, frame: int, time_s: float | None, number: int, face: Fac
         # Of the number as it is written, so that no row contradicts itself.
         "label": "smile" if smile is not None and smile >= SMILE_THRESHOLD else "no_smile",
         **points,
+        "raw_smile": _rounded(face.raw_smile, 6),
     }
 
 

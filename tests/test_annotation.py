@@ -60,6 +60,79 @@ def test_the_label_stays_inside_the_picture_wherever_the_face_is(box):
     assert (runs > 60).sum() >= 15, "a whole plate of the label's colour is in view"
 
 
+def boxes_in_a_row(count: int, side: int, gap: int, top: int) -> list[Box]:
+    lefts = [gap + i * (side + gap) for i in range(count)]
+    return [Box(top, left + side, top + side, left) for left in lefts]
+
+
+def inner(image: np.ndarray, box: Box) -> np.ndarray:
+    """What a box holds, without its frame."""
+    rim = box.height // 8
+    return image[box.top + rim : box.bottom - rim, box.left + rim : box.right - rim]
+
+
+@pytest.mark.parametrize("smile", [0.05, 0.95])
+@pytest.mark.parametrize("side", [40, 60, 120])
+def test_in_a_group_no_label_covers_a_face(side, smile):
+    image = np.full((480, 640, 3), 128, np.uint8)
+    rows = [boxes_in_a_row(4, side, side // 2, top) for top in (60, 60 + side + 80)]
+    boxes = [box for row in rows for box in row]
+    annotate(image, [face(box, smile) for box in boxes])
+    for box in boxes:
+        assert (inner(image, box) == 128).all()
+    plates = (image == PLATE[smile > 0.5]).all(axis=2)
+    assert plates.sum() > len(boxes) * 150, "and all labels are there"
+
+
+def test_in_a_crowd_without_room_labels_are_small_and_a_face_keeps_most_of_its_own():
+    image = np.full((480, 640, 3), 128, np.uint8)
+    boxes = [box for top in range(5, 400, 66) for box in boxes_in_a_row(9, 60, 6, top)]
+    annotate(image, [face(box) for box in boxes])
+    for box in boxes:
+        assert (inner(image, box) == 128).all(axis=2).mean() > 0.4
+
+
+def _plate(image: np.ndarray, smile: bool) -> tuple[int, int]:
+    """Width and height of the only label's plate."""
+    runs = [_longest_run(row) for row in (image == PLATE[smile]).all(axis=2)]
+    rows = [i for i, run in enumerate(runs) if run >= 8]
+    return max(runs), len(rows)
+
+
+def test_a_small_face_among_others_has_its_number_alone():
+    other = Box(300, 600, 400, 500)
+    widths = []
+    for smile in (0.05, 0.95):
+        image = np.full((480, 640, 3), 128, np.uint8)
+        annotate(image, [face(other, 1 - smile), face(Box(100, 140, 140, 100), smile)])
+        widths.append(_plate(image[:240], smile > 0.5)[0])
+    assert max(widths) < 90, "a face of 40 pixels has a label about as wide"
+    alone = annotate(np.full((480, 640, 3), 128, np.uint8), [face(Box(100, 140, 140, 100), 0.95)])
+    assert _plate(alone[:99], True)[0] > max(widths), "alone there is room for words"
+
+
+def test_letters_come_in_few_sizes_which_grow_with_the_face_and_stop():
+    heights = []
+    for side in range(40, 420, 2):
+        image = np.full((480, 640, 3), 128, np.uint8)
+        label_above = annotate(image, [face(Box(60, 60 + side, 60 + side, 60))])[:58]
+        heights.append(_plate(label_above, True)[1])
+    assert heights == sorted(heights)
+    assert 3 <= len(set(heights)) <= 6, "a face that moves a little keeps its size of letters"
+    assert heights[0] >= 15, "still to be read"
+    assert heights[-1] == heights[-60], "as large as they get in a picture of this size"
+
+
+def test_letters_grow_with_the_picture():
+    heights = []
+    for scale in (1, 2, 4):
+        image = np.full((240 * scale, 320 * scale, 3), 128, np.uint8)
+        annotate(image, [face(Box(80 * scale, 200 * scale, 200 * scale, 80 * scale))])
+        heights.append(_plate(image[: 79 * scale], True)[1])
+    assert heights[1] > 1.7 * heights[0]
+    assert heights[2] > 1.7 * heights[1]
+
+
 def test_no_face_leaves_the_picture_as_it_is():
     image = np.full((48, 64, 3), 7, np.uint8)
     assert (annotate(image.copy(), []) == image).all()

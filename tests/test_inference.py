@@ -56,7 +56,7 @@ def short_video(tmp_path_factory, astronaut) -> Path:
 def test_the_columns_are_the_promised_ones_in_their_order(tmp_path, face_picture):
     score(tmp_path, face_picture)
     header = (tmp_path / "table.csv").read_text().splitlines()[0]
-    assert header.split(",") == [*FIELDS, "error"] == list(COLUMNS)
+    assert header.split(",") == [*FIELDS, "raw_smile", "error"] == list(COLUMNS)
 
 
 def test_a_photo_gives_one_row_for_each_face(tmp_path, astronaut):
@@ -76,6 +76,7 @@ def test_a_photo_gives_one_row_for_each_face(tmp_path, astronaut):
     for row, face in zip(rows, faces, strict=True):
         assert box(row) == face.box
         assert float(row["smile"]) == pytest.approx(face.smile, abs=1e-6)
+        assert row["raw_smile"] == row["smile"], "a photo has nothing to be smoothed over"
         assert row["label"] == ("smile" if float(row["smile"]) >= 0.5 else "no_smile")
         written = [float(row[name]) for name in FIELDS[11:]]
         assert written == pytest.approx([value for point in face.landmarks for value in point], abs=0.006), "x then y"
@@ -139,10 +140,19 @@ def test_a_video_gives_a_row_for_each_face_and_frame(tmp_path, short_video):
     assert [int(row["frame"]) for row in rows] == list(range(75)), "one face at most, every frame, the first one too"
     assert [float(row["time_s"]) for row in rows] == pytest.approx([i / 25 for i in range(75)], abs=0.001)
     assert {(row["face"], row["track"]) for row in rows[:25]} == {("1", "1")}
-    assert all(np.isfinite(float(row[name])) for row in rows[:25] for name in ("smile", *FIELDS[11:]))
+    assert all(np.isfinite(float(row[name])) for row in rows[:25] for name in ("smile", "raw_smile", *FIELDS[11:]))
     for i in (5, 20):
         assert Box(*box(rows[i])).iou(Box(77, 266 - i, 166, 176 - i)) > 0.6, "the box follows"
     assert {(row["face"], row["track"], row["smile"]) for row in rows[-25:]} == {("", "", "")}
+
+
+def test_in_a_video_the_smile_is_smoothed_and_the_raw_one_is_of_its_frame(tmp_path, shared_videos):
+    rows = [row for row in score(tmp_path, shared_videos / "neutral_smile_neutral.mp4") if row["face"]]
+    smooth, raw = (np.array([float(row[name]) for row in rows]) for name in ("smile", "raw_smile"))
+    assert rows[0]["smile"] == rows[0]["raw_smile"]
+    assert np.abs(np.diff(smooth)).max() < np.abs(np.diff(raw)).max()
+    assert {row["label"] for row in rows} == {"smile", "no_smile"}
+    assert [row["label"] == "smile" for row in rows] == [float(row["smile"]) >= 0.5 for row in rows]
 
 
 def test_a_video_gives_the_same_table_however_fast_the_computer_is(tmp_path, short_video):
@@ -198,6 +208,7 @@ def test_crops_are_read_whole(tmp_path, astronaut):
 def test_each_frame_of_a_video_of_crops_is_one_face(tmp_path, short_video):
     rows = score(tmp_path, short_video, "--cropped")
     assert [(row["frame"], row["face"], box(row)) for row in rows] == [(str(i), "1", (0, 480, 360, 0)) for i in range(75)]
+    assert all(row["raw_smile"] == row["smile"] for row in rows)
 
 
 def test_json_lines_hold_the_same_values(tmp_path, face_picture, short_video):
@@ -232,8 +243,8 @@ def test_label_and_number_never_contradict_each_other():
 
 
 def test_what_is_no_number_is_an_empty_cell():
-    row = face_row("a", 0, None, 1, Face(1, Box(0, 9, 9, 0), math.nan, 0, ((math.inf, 1.0),) * 5), tracked=False)
-    assert (row["smile"], row["nose_x"], row["nose_y"]) == (None, None, 1.0)
+    row = face_row("a", 0, None, 1, Face(1, Box(0, 9, 9, 0), math.nan, math.nan, ((math.inf, 1.0),) * 5), tracked=False)
+    assert (row["smile"], row["raw_smile"], row["nose_x"], row["nose_y"]) == (None, None, None, 1.0)
     assert set(empty_row("a", 0, None)) == set(COLUMNS)
 
 
@@ -273,6 +284,55 @@ def test_copies_of_several_folders_keep_apart(tmp_path, face_picture):
     ]
 
 
+def test_each_video_gets_a_plot_under_its_relative_name(tmp_path, face_picture, short_video):
+    media = tmp_path / "media"
+    (media / "sub").mkdir(parents=True)
+    shutil.copy(face_picture, media / "a.jpg")
+    (media / "broken.mp4").write_bytes(b"no video")
+    for name in ("v.avi", "sub/v.avi"):
+        shutil.copy(short_video, media / name)
+    plain = score(tmp_path, media)
+    assert score(tmp_path, media, "--plot", tmp_path / "plots") == plain, "the table is the same"
+    names = sorted(str(path.relative_to(tmp_path / "plots")) for path in (tmp_path / "plots").rglob("*.*"))
+    assert names == ["sub/v.avi.png", "v.avi.png"]
+    plot = cv2.imread(str(tmp_path / "plots/v.avi.png"))
+    assert plot.shape[1] == 1080
+    assert (plot[0, 0] == 255).all()
+
+
+def test_plots_and_annotated_copies_can_share_a_folder_with_crops_too(tmp_path, short_video):
+    both = tmp_path / "both"
+    score(tmp_path, short_video, "--cropped", "--plot", both, "--annotate", both)
+    assert sorted(path.name for path in both.iterdir()) == ["short.avi.mp4", "short.avi.png"]
+
+
+def test_a_plot_that_can_not_be_written_gets_one_sentence_and_keeps_the_rows(tmp_path, short_video, capsys):
+    plots = tmp_path / "plots"
+    (plots / "short.avi.png").mkdir(parents=True)
+    assert main([str(short_video), "--out", str(tmp_path / "table.csv"), "--plot", str(plots)]) == 2
+    err = capsys.readouterr().err
+    assert "short.avi.png can't be written" in err
+    assert "choose another --plot. The rows so far are in" in err
+    assert [path.name for path in plots.iterdir()] == ["short.avi.png"]
+    assert len((tmp_path / "table.csv.part").read_text().splitlines()) == 76
+
+
+def test_without_matplotlib_a_plot_is_refused_before_any_work_and_all_else_goes_on(tmp_path, short_video, face_picture):
+    # A `matplotlib` that can't be imported, in front of the real one.
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not installed')")
+    command = [sys.executable, "-c", "import sys, inference; sys.exit(inference.main(sys.argv[1:]))"]
+    environment = clean_environment() | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 60, "env": environment}
+    refused = subprocess.run([*command, str(short_video), "--plot", str(tmp_path / "plots")], **options)
+    assert refused.returncode == 2
+    assert "pip install -r requirements/plot.txt" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not refused.stdout
+    assert not (tmp_path / "plots").exists()
+    assert (ROOT / "requirements/plot.txt").read_text().splitlines()[-1].startswith("matplotlib==")
+    assert subprocess.run([*command, str(face_picture)], **options).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -292,9 +352,13 @@ def test_copies_of_several_folders_keep_apart(tmp_path, face_picture):
         (["photos", "--annotate", "photos/marked"], "would fall among the files that are read"),
         (["photos", "--annotate", "photos"], "would fall among the files that are read"),
         (["a.jpg", "--annotate", "plain"], "can't be made"),
+        (["a.jpg", "photos", "--plot", "plots"], "there is none among the files"),
+        (["v.avi", "--plot", "."], "The plots in . would fall among the files that are read from v.avi"),
+        (["v.avi", "--plot", "plain"], "choose another --plot"),
     ],
 )
 def test_what_can_not_be_done_gets_one_sentence_and_code_2(arguments, sentence, tmp_path, face_picture, monkeypatch, capsys):
+    (tmp_path / "v.avi").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "photos"):
         (tmp_path / name).mkdir()
@@ -364,11 +428,11 @@ def test_ctrl_c_keeps_the_rows_so_far_and_the_old_table(tmp_path, face_picture):
     assert {row["face"] for row in rows} == {"1"}
 
 
-def test_neither_tensorflow_nor_flask_is_loaded(face_picture):
+def test_neither_tensorflow_nor_flask_nor_matplotlib_is_loaded(face_picture):
     check = f"""if True:
         import inference, sys
         inference.main([{str(face_picture)!r}])
-        print({{"tensorflow", "flask"}} & set(sys.modules))"""
+        print({{"tensorflow", "flask", "matplotlib"}} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "set()"
 
@@ -383,6 +447,7 @@ def test_the_help_names_every_column():
         "top, right, bottom, left",
         "smile, label",
         "left_eye_x",
+        "raw_smile",
         "error",
     ):
         assert name in inference.__doc__

@@ -1,0 +1,73 @@
+"""A folder for what is made of the files that are read, under the same relative names, and never over one of them.
+
+folder = OutputFolder("marked", ["holiday/"], option="--annotate", holds="annotated copies")
+folder.target("holiday/beach/a.pgm", ".png")                 # Path("marked/beach/a.pgm.png"), whose folder exists
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from errors import OutputError, SettingsError
+
+
+class OutputFolder:
+    """Names for files in `path`, made if it is not there."""
+
+    def __init__(self, path: str, read: Sequence[str], *, option: str, holds: str) -> None:
+        """`read`: all files and folders that are read. `option` and `holds` (a plural) are for error messages.
+
+        Raises SettingsError when what is written could fall among what is read, OutputError when the folder can't be made.
+        """
+        self._path = os.path.abspath(path)
+        self._option = option
+        self._check_apart(path, read, holds)
+        roots = [os.path.abspath(given if os.path.isdir(given) else os.path.dirname(given)) for given in read]
+        try:
+            self._root = os.path.commonpath(roots)  # so that a/x.jpg and b/x.jpg keep apart
+        except ValueError as error:  # Windows: on several drives
+            raise SettingsError(f"With {option} all files must be on one drive; run it once for each.") from error
+        try:
+            os.makedirs(self._path, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {path} can't be made ({error.strerror}); choose another {option}.") from error
+
+    def _check_apart(self, path: str, read: Sequence[str], holds: str) -> None:
+        ours = Path(os.path.realpath(path))
+        for given in read:
+            theirs = Path(os.path.realpath(given))
+            if theirs.is_relative_to(ours) or (theirs.is_dir() and ours.is_relative_to(theirs)):
+                raise SettingsError(
+                    f"The {holds} in {path} would fall among the files that are read from {given}; "
+                    f"give {self._option} a folder outside of them."
+                )
+
+    def target(self, file: str, added: str) -> Path:
+        """Where to write what is made of `file`: its name and `added`. Raises OutputError, SettingsError."""
+        target = Path(self._path, os.path.relpath(os.path.abspath(file), self._root) + added)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists() and os.path.samefile(target, file):  # by a link
+                raise SettingsError(f"{target} would overwrite {file}, which is read; choose another {self._option}.")
+        except OSError as error:
+            raise self.unwritable(target, error) from error
+        return target
+
+    def write(self, target: Path, data: bytes) -> None:
+        """The file gets its name when it is whole. Raises OutputError."""
+        part = target.with_name(target.name + ".part")
+        try:
+            part.write_bytes(data)
+            os.replace(part, target)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            raise self.unwritable(target, error) from error
+
+    def unwritable(self, target: Path, error: OSError) -> OutputError:
+        return OutputError(
+            f"{target} can't be written ({error.strerror}); free some space, or choose another {self._option}."
+        )
