@@ -7,7 +7,6 @@ python app.py --source video.mp4       # a file, picture or rtsp/http stream ins
 from __future__ import annotations
 
 import ipaddress
-import logging
 import mimetypes
 import os
 import socket
@@ -19,8 +18,10 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, jsonify, render_template, request
 
 from errors import SmileError
+from event_log import set_up_logging
 from generate_joke import JokeBox
 from live_stream import MJPEG_MIMETYPE, ViewersFull
+from metrics import METRICS_MIMETYPE
 from settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ _LIVE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = None) -> Flask:
     """The Flask app. Nothing is opened or loaded until a request asks for it; `close_app(app)` ends what was started."""
     from smile_watch import SmileWatch
+    from visitor_analysis import VisitorAnalysis
+    from visitor_api import InMemoryRequest, error_json, visitor_api
 
     settings = settings or Settings()
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
         mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
+    app.request_class = InMemoryRequest
+    app.register_blueprint(visitor_api(VisitorAnalysis(settings)))
     watch = watch or SmileWatch(settings)
     jokes = JokeBox(settings.joke_url)
     app.extensions["smile_watch"], app.extensions["joke_box"] = watch, jokes
@@ -95,9 +100,16 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
 
     @app.get("/healthz")
     def healthz() -> Response:
-        response = jsonify(watch.health())
+        # 503 asks for a restart; what a restart can't mend, such as a lost camera, is `degraded` and 200.
+        health = watch.health()
+        response = jsonify(health)
+        response.status_code = 503 if health["status"] == "failed" else 200
         response.headers.update(_LIVE)
         return response
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(watch.metrics.text(), content_type=METRICS_MIMETYPE, headers=_LIVE)
 
     @app.errorhandler(ViewersFull)
     def viewers_full(error: ViewersFull) -> Response:
@@ -108,11 +120,14 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     @app.errorhandler(405)
     @app.errorhandler(500)
     def not_served(error) -> Response:
+        methods = getattr(error, "valid_methods", None) or ["GET"]
         sentence = {
             404: "There is nothing at this address; the page is at /.",
-            405: "This address only answers GET.",
+            405: f"This address only answers {' and '.join(sorted({*methods} - {'HEAD', 'OPTIONS'}))}.",
             500: "Something went wrong in the app; its log says what.",
         }.get(error.code, "This request can't be understood; the page is at /.")
+        if request.path.startswith("/api/"):
+            return error_json(sentence, error.code)
         return Response(f"{sentence}\n", error.code, mimetype="text/plain")
 
     @app.after_request
@@ -158,9 +173,9 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OPENCV_AVFOUNDATION_SKIP_AUTH", "1")
     # Windows: without this some webcams take half a minute to open.
     os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = parse_settings(argv)
+        set_up_logging(settings.log_format)
         from server import serve
 
         return serve(settings)

@@ -12,6 +12,7 @@ for ever. What goes wrong is never an exception here: it is a `CameraState` with
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -21,9 +22,12 @@ from typing import Protocol
 import numpy as np
 
 from errors import CameraError
+from event_log import log_event
 from picture_source import open_source, without_password
 
 RETRY_PAUSES_S = (1.0, 5.0, 10.0, 60.0)
+STATUSES = ("idle", "opening", "live", "lost", "ended", "none")
+_LOGGED_PER_MINUTE = 10  # of each kind of change; a source that comes and goes many times a second is summed up
 _MAX_STUCK_READERS = 3
 
 
@@ -42,6 +46,9 @@ class CameraState:
 
     status: str
     message: str
+
+
+_LIVE = CameraState("live", "")
 
 
 class PictureSource(Protocol):
@@ -138,13 +145,13 @@ class Camera:
     def _watch_over(self) -> None:
         failures = 0
         while not self._stopping:
-            with self._changed:
-                if not self._is_wanted():
-                    self._state = CameraState("idle", "The camera is off while nobody watches.")
+            if not self._is_wanted():
+                self._set_state("idle", "The camera is off while nobody watches.")
+                with self._changed:
                     self._frame = None  # forgotten, as the page promises
                     self._changed.wait_for(lambda: self._stopping or self._is_wanted(), 60)
-                    failures = 0
-                    continue
+                failures = 0
+                continue
             if self.source == "none":
                 self._set_state("none", "The app was started without a camera (--source none).")
                 self._pause(1.0)
@@ -154,7 +161,7 @@ class Camera:
             if outcome is None or self._stopping:
                 continue
             if outcome.status == "ended":
-                self._state = outcome
+                self._set_state(outcome.status, outcome.message)
                 self._wait_until_unwanted()
                 continue
             failures = 1 if self._captured > before else failures + 1
@@ -205,7 +212,9 @@ class Camera:
 
     def _set_state(self, status: str, message: str) -> None:
         with self._changed:
-            self._state = CameraState(status, message)
+            state, before = CameraState(status, message), self._state
+            self._state = state
+        _log_change(before, state)
 
     def _called(self) -> str:
         if self.source.isdigit():
@@ -280,5 +289,12 @@ class _Reader:
             self.alive_at = time.monotonic()
             camera._captured += 1
             camera._frame = Frame(image, camera._captured, self.alive_at)
-            camera._state = CameraState("live", "")
+            before, camera._state = camera._state, _LIVE
             camera._changed.notify_all()
+        _log_change(before, _LIVE)
+
+
+def _log_change(before: CameraState, state: CameraState) -> None:
+    if state != before:
+        level = logging.WARNING if state.status == "lost" else logging.INFO
+        log_event("camera", level=level, per_minute=_LOGGED_PER_MINUTE, status=state.status, message=state.message)

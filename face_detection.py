@@ -11,9 +11,7 @@ Every detector takes uint8 BGR `(h, w, 3)` or grey `(h, w)` and returns boxes in
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -127,24 +125,16 @@ class FaceRecognitionDetector(_LazyDetector):
     _smallest = 80.0
 
     def _load(self) -> Callable[[np.ndarray], Any]:
-        # Without its model package face_recognition prints advice and ends the process, so look for it first.
-        missing = [name for name in ("face_recognition", "face_recognition_models", "dlib") if find_spec(name) is None]
-        if missing:
-            raise DetectorError(
-                f"The package {missing[0]} is missing; run `pip install -r requirements/app.txt`, "
-                "or start with --detector haar."
-            )
-        warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+        # What face_recognition.face_locations() asks, without the package round it: that loads four networks first, a
+        # second and a hundred megabytes. And a detector of our own, since it keeps state while it works.
         try:
-            import face_recognition
-        except (Exception, SystemExit) as error:  # it ends the process when its models can't be loaded
+            import dlib
+        except ImportError as error:
             raise DetectorError(
-                "The face_recognition package can't be loaded; run `pip install -r requirements/app.txt` again, "
-                "or start with --detector haar."
+                "The face_recognition detector can't be loaded, its package dlib is missing or damaged; "
+                "run `pip install -r requirements/app.txt`, or start with --detector haar."
             ) from error
-        # face_recognition.face_locations() without its one detector for all: that one keeps state while it works, and
-        # two threads would have to wait for each other.
-        return face_recognition.api.dlib.get_frontal_face_detector()
+        return dlib.get_frontal_face_detector()
 
     def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
         # HOG reads brightness only, so grey in gives the same faces for less work.

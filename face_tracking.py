@@ -1,33 +1,46 @@
 """Follow faces from frame to frame: the same id, a steady box and a steady probability.
 
 A detector is too slow to search every frame. So a thread of its own searches whole frames now and then for new faces, and
-each face already known is found again by the same detector in a small region round its last place.
+each face already known is followed by the smile network alone: its landmarks say where to look next, its presence output
+whether the face is still there.
 """
 
 from __future__ import annotations
 
-import logging
+import itertools
 import math
-import threading
 import time
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from errors import DetectorError, SmileError
+from face_alignment import align
 from face_detection import Box, FaceDetector
-from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
+from face_following import Sight, distance, follow, look
+from face_search import FaceSearch
+from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer, crop_tilted
+from smoothing import OneEuroFilter, SmoothedSmile
 
-log = logging.getLogger("smile")
-
-_SEARCH_EVERY_S = 0.25  # with no face in view
+_SEARCH_EVERY_S = 0.25  # with no face in view, or one just lost
+_SEARCH_EVERY_OFFLINE_S = 0.1
 _SEARCH_EVERY_WITH_FACES_S = 1.0
-_FORGET_AFTER_S = 0.6  # a tilt or a hand hides a face from the detector for a moment
-_REGION = 1.8  # side of the searched region in box sides
-_SEARCH_BOX_SLACK = 0.2  # in box heights
-_FOLLOWED_PER_FRAME = 4  # more faces take turns
-_SMILE_SMOOTHING_S = 0.08
+_SEARCH_FINELY_EVERY_S = 3.0
+_SHOWN_AFTER_S = 0.12  # a frame or two that can't be read do not make a box flicker
+_FORGET_AFTER_S = 2.0  # a hand or a passer-by hides a face for a moment; it comes back as itself
+_COAST_S = 1.0  # a hidden face is expected to move on as it did, for so long
+_VELOCITY_S = 0.15  # over which velocity is averaged
+_COURSE_S = 0.5  # the same of a face that goes out of sight, whose last movements were partly what hid it
+_FOLLOWED_PER_FRAME = 8  # more faces take turns
+_SAME_FACE = 0.4  # distance in box heights at which two tracks have come to follow one face
+_LIKE = 0.6  # correlation of two portraits of one person, minutes apart at most
+_PORTRAIT = 16  # pixels
+_PORTRAIT_EVERY_S = 0.5
+_PORTRAITS = 4  # the last of which may show a hand already
+_HELD = 0.012  # of its height, by which a box may be off before it moves
+_THUMBNAIL = (32, 24)
+_CUT = 0.5  # correlation of two frames' thumbnails below which they show different scenes
 
 
 @dataclass(frozen=True)
@@ -48,214 +61,257 @@ class Face:
         return "smile" if self.smile >= SMILE_THRESHOLD else "no_smile"
 
 
-@dataclass
-class _Known:
-    face: Face
-    search_box: Box  # where to look: kept while the face moves little, so that a still face gives a still box
-    seen_at: float
-    tried_at: float
-
-
-def smallest_face(height: int) -> float:
-    """Height in pixels of the smallest face to look for in a picture `height` pixels high."""
-    return max(40.0, height / 12)
-
-
 def as_points(landmarks: np.ndarray) -> tuple[tuple[float, float], ...]:
     """`(5, 2)` -> five `(x, y)`."""
     return tuple((float(x), float(y)) for x, y in landmarks)
 
 
+@dataclass
+class _Track:
+    face: Face  # as it is shown
+    sight: Sight  # the last one
+    seen_at: float
+    tried_at: float
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels a second
+    course: np.ndarray = field(default_factory=lambda: np.zeros(2))  # the same, over a longer time
+    steady: OneEuroFilter = field(default_factory=OneEuroFilter)
+    smile: SmoothedSmile = field(default_factory=SmoothedSmile)
+    portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_PORTRAITS))
+    portrait_at: float = float("-inf")
+
+    def hidden(self, now: float) -> bool:
+        return now - self.seen_at > _SHOWN_AFTER_S
+
+    def moved_by(self, now: float) -> np.ndarray:
+        """Pixels `(x, y)` by which the face has probably moved since it was seen."""
+        return (self.course if self.hidden(now) else self.velocity) * min(now - self.seen_at, _COAST_S)
+
+    def expected(self, now: float) -> Box:
+        dx, dy = self.moved_by(now)
+        return self.sight.box.shifted(round(dx), round(dy))
+
+    def likeness(self, portrait: np.ndarray) -> float:
+        """-1 to 1: how much the face looked like `portrait` lately."""
+        return max((_correlation(mine, portrait) for mine in self.portraits), default=1.0)
+
+
 class FaceTracker:
     """Faces over time. `update` is called from one thread; the search for new faces runs in another until `close()`."""
 
-    def __init__(
-        self,
-        detector: FaceDetector,
-        recognizer: SmileRecognizer,
-        *,
-        follower: FaceDetector | None = None,
-        offline: bool = False,
-    ) -> None:
-        """`follower`: a second detector for the small regions, so that following never waits for a search.
-
-        `offline`: nothing has to be in time, so `update` itself searches, and follows every face in every frame: what is
+    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer, *, offline: bool = False) -> None:
+        """`offline`: nothing has to be in time, so `update` itself searches, and follows every face in every frame: what is
         found depends on the frames and their times only, not on how fast the computer is.
         """
         self._offline = offline
-        self._detector = detector
-        self._follower = follower or detector
         self._recognizer = recognizer
-        self._known: list[_Known] = []
+        self._search = FaceSearch(detector, at_once=offline)
+        self._tracks: list[_Track] = []
         self._next_id = 1
-        self._changed = threading.Condition()
-        self._to_search: tuple[np.ndarray, int] | None = None  # a frame and its scene
-        self._searching = False
-        self._searched_at = float("-inf")
-        self._found: list[Box] | None = None
-        self._problem: SmileError | None = None
-        self._closed = False
-        self._thread: threading.Thread | None = None
-        self._updated_at = float("-inf")
-        self._scene = 0
-        self.searches = 0  # that worked
-        self.timings_ms = {"follow": 0.0, "smile": 0.0}
+        self._updated_at = self._searched_finely_at = float("-inf")
+        self._thumbnail: np.ndarray | None = None
+        self._before_cut: tuple[float, np.ndarray, list[_Track]] | None = None
+        self.timings_ms = {"follow": 0.0}
+
+    @property
+    def searches(self) -> int:
+        """Searches of whole frames that worked."""
+        return self._search.searches
+
+    @property
+    def failed_searches(self) -> int:
+        return self._search.failures
 
     def update(self, image: np.ndarray, now: float) -> list[Face]:
         """Faces in the next frame, uint8 BGR `(h, w, 3)`, at `now` monotonic seconds; largest first.
 
         Raises the SmileError that the searching thread met, if it met one.
         """
-        self._raise_problem()
         started = time.perf_counter()
+        found = self._search.take()
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        self._follow(gray, now)
-        self._take_found(now)
+        if now <= self._updated_at:  # a file that begins again
+            self.forget()
+        self._updated_at = now
+        if self._scene_changed(gray, now):
+            found = []
+        self._follow_all(gray, now)
+        self._take_in(found, gray, now)
         self._ask_for_search(image, now)
         if self._offline:  # the search is over already
-            self._raise_problem()
-            self._take_found(now)
-        followed = time.perf_counter()
-        self._read_smiles(gray, now - self._updated_at)
-        self._updated_at = now
-        self.timings_ms = {
-            "follow": (followed - started) * 1e3,
-            "smile": (time.perf_counter() - followed) * 1e3,
-        }
-        return sorted((known.face for known in self._known), key=lambda face: -face.box.area)
+            self._take_in(self._search.take(), gray, now)
+        self._tracks = [track for track in self._tracks if not _is_over(track, now, gray.shape)]
+        self.timings_ms = {"follow": (time.perf_counter() - started) * 1e3}
+        shown = [track.face for track in self._tracks if not track.hidden(now)]
+        return sorted(shown, key=lambda face: -face.box.area)
 
     def forget(self) -> None:
         """Drop all faces: what comes next is another scene."""
-        self._known.clear()
-        with self._changed:
-            self._scene += 1  # what a search under way finds belongs to the old scene
-            self._found = None
-            self._searched_at = float("-inf")
+        self._tracks = []
+        self._searched_finely_at = float("-inf")
+        self._thumbnail = self._before_cut = None
+        self._search.forget()
 
     def close(self, timeout: float = 2.0) -> None:
         """Ends the searching thread, waiting up to `timeout` seconds for it."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(timeout)
-
-    def _raise_problem(self) -> None:
-        if self._problem is not None:
-            problem, self._problem = self._problem, None
-            raise problem
+        self._search.close(timeout)
 
     # --- known faces ---
 
-    def _follow(self, gray: np.ndarray, now: float) -> None:
-        turns = len(self._known) if self._offline else _FOLLOWED_PER_FRAME
-        for known in sorted(self._known, key=lambda known: known.tried_at)[:turns]:
-            known.tried_at = now
-            box = self._find_again(gray, known.search_box)
-            if box is not None:
-                if _moved(known.search_box, box) > _SEARCH_BOX_SLACK:
-                    known.search_box = box
-                known.face = replace(known.face, box=_steadied(known.face.box, box))
-                known.seen_at = now
-        self._known = [known for known in self._known if now - known.seen_at < _FORGET_AFTER_S]
-        # Two ids that have come to follow one face: the older one stays.
-        for younger in sorted(self._known, key=lambda known: -known.face.id):
-            if any(o.face.id < younger.face.id and o.face.box.iou(younger.face.box) > 0.5 for o in self._known):
-                self._known.remove(younger)
+    def _follow_all(self, gray: np.ndarray, now: float) -> None:
+        tracks = self._tracks
+        if not self._offline and len(tracks) > _FOLLOWED_PER_FRAME:
+            tracks = sorted(tracks, key=lambda track: track.tried_at)[:_FOLLOWED_PER_FRAME]
+        sights: list[tuple[_Track, Sight]] = []
+        for track in tracks:
+            track.tried_at = now
+            sight = self._find_again(track, gray, now)
+            if sight is not None:
+                sights.append((track, sight))
+        for track, sight in self._settled(sights, gray, now):
+            self._see(track, sight, gray, now)
 
-    def _find_again(self, gray: np.ndarray, box: Box) -> Box | None:
-        x, y = box.center
-        half = _REGION * box.height / 2
-        top, left = max(0, int(y - half)), max(0, int(x - half))
-        region = gray[top : int(y + half), left : int(x + half)]
-        if min(region.shape) < 16:
+    def _find_again(self, track: _Track, gray: np.ndarray, now: float) -> Sight | None:
+        moved = track.moved_by(now)
+        sight = follow(gray, track.sight.landmarks + moved, self._recognizer)
+        if not sight.present and np.abs(moved).max() > 0.1 * track.sight.box.height:  # it stopped, or turned back
+            sight = follow(gray, track.sight.landmarks, self._recognizer)
+        if not sight.present:
             return None
-        found = self._follower.detect(region, min_face=0.72 * box.height)
-        candidates = [candidate.shifted(left, top) for candidate in found]
-        return max(candidates, key=lambda candidate: candidate.iou(box), default=None)
+        if not track.hidden(now):
+            return sight
+        # Hidden for a while: now it must be a face for certain, and the same one.
+        return sight if sight.presence >= PRESENCE_THRESHOLD and self._is_like(track, sight, gray) else None
 
-    def _read_smiles(self, gray: np.ndarray, elapsed: float) -> None:
-        keep = math.exp(-elapsed / _SMILE_SMOOTHING_S)
-        readings = self._recognizer.read(gray, [known.face.box for known in self._known])
-        doubtful = {
-            known.face.id
-            for known, presence in zip(self._known, readings.presence.tolist(), strict=True)
-            if math.isnan(known.face.smile) and presence < PRESENCE_THRESHOLD
-        }
-        for known, raw, points in zip(self._known, readings.smile.tolist(), readings.landmarks, strict=True):
-            old = known.face.smile
-            smile = raw if math.isnan(old) else keep * old + (1 - keep) * raw
-            known.face = replace(known.face, smile=smile, raw_smile=raw, landmarks=as_points(points))
-        # The detector takes a pattern for a face now and then; the network is asked before one is shown.
-        self._known = [known for known in self._known if known.face.id not in doubtful]
+    def _settled(self, sights: list[tuple[_Track, Sight]], gray: np.ndarray, now: float) -> list[tuple[_Track, Sight]]:
+        """Of two tracks that see one face, as when people pass each other, it is the one's that expected it there."""
+        lost: set[int] = set()
+        for (a, sight_a), (b, sight_b) in itertools.combinations(sights, 2):
+            if {a.face.id, b.face.id} & lost or not _same_place(sight_a.box, sight_b.box):
+                continue
+            doubt_a, doubt_b = self._doubt(a, sight_a, gray, now), self._doubt(b, sight_b, gray, now)
+            lost.add((a if doubt_a > doubt_b else b).face.id)
+        return [(track, sight) for track, sight in sights if track.face.id not in lost]
+
+    def _doubt(self, track: _Track, sight: Sight, gray: np.ndarray, now: float) -> float:
+        unlike = 1 - track.likeness(_portrait(gray, sight))
+        return distance(sight.box, track.expected(now)) + 0.5 * unlike + 0.3 * track.hidden(now)
+
+    def _see(self, track: _Track, sight: Sight, gray: np.ndarray, now: float) -> None:
+        elapsed = now - track.seen_at
+        if track.hidden(now):
+            track.steady.reset()
+            track.velocity = np.zeros(2)
+        elif elapsed > 0:
+            velocity = (sight.landmarks.mean(axis=0) - track.sight.landmarks.mean(axis=0)) / elapsed
+            track.velocity = track.velocity + (1 - math.exp(-elapsed / _VELOCITY_S)) * (velocity - track.velocity)
+            track.course = track.course + (1 - math.exp(-elapsed / _COURSE_S)) * (velocity - track.course)
+        landmarks = track.steady(sight.landmarks, elapsed, sight.box.height)
+        box = _held(track.face.box, align(landmarks)[0])
+        smile = track.smile(sight.smile, elapsed)
+        track.face = Face(track.face.id, box, smile, sight.smile, as_points(landmarks))
+        track.sight, track.seen_at = sight, now
+        if now - track.portrait_at >= _PORTRAIT_EVERY_S:
+            track.portraits.append(_portrait(gray, sight))
+            track.portrait_at = now
 
     # --- new faces ---
 
-    def _take_found(self, now: float) -> None:
-        with self._changed:
-            found, self._found = self._found, None
-        for box in found or []:
-            if any(known.face.box.iou(box) > 0.2 or _holds(known.face.box, box) for known in self._known):
+    def _take_in(self, boxes: list[Box], gray: np.ndarray, now: float) -> None:
+        for box in boxes:
+            if self._is_followed(box, now):
                 continue
-            self._known.append(_Known(Face(self._next_id, box, math.nan, math.nan), box, seen_at=now, tried_at=now))
-            self._next_id += 1
+            # The detector takes a pattern for a face now and then; the network is asked before one is shown.
+            sight = look(gray, box, 0.0, self._recognizer)
+            if sight.presence < PRESENCE_THRESHOLD or self._is_followed(sight.box, now):
+                continue
+            track = self._hidden_one(sight, gray, now)
+            if track is None:
+                face = Face(self._next_id, align(sight.landmarks)[0], sight.smile, sight.smile, as_points(sight.landmarks))
+                track = _Track(face, sight, seen_at=now, tried_at=now)
+                self._tracks.append(track)
+                self._next_id += 1
+            self._see(track, sight, gray, now)
+
+    def _is_followed(self, box: Box, now: float) -> bool:
+        seen = [track.sight.box for track in self._tracks if not track.hidden(now)]
+        return any(other.iou(box) > 0.2 or _holds(other, box) for other in seen)
+
+    def _hidden_one(self, sight: Sight, gray: np.ndarray, now: float) -> _Track | None:
+        """The face that went out of sight and may be this one: near enough for the time that passed, and like it."""
+        hidden = [track for track in self._tracks if track.hidden(now)]
+        for track in sorted(hidden, key=lambda track: distance(track.expected(now), sight.box)):
+            ratio = track.sight.box.height / max(1, sight.box.height)
+            near = distance(track.expected(now), sight.box) < 0.5 + 1.5 * (now - track.seen_at)
+            if near and 0.6 < ratio < 1.7 and self._is_like(track, sight, gray):
+                return track
+        return None
+
+    def _is_like(self, track: _Track, sight: Sight, gray: np.ndarray) -> bool:
+        return track.likeness(_portrait(gray, sight)) >= _LIKE
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
-        if self._offline:
-            pause = _SEARCH_EVERY_S if self._known else 0.0
-        else:
-            pause = _SEARCH_EVERY_WITH_FACES_S if self._known else _SEARCH_EVERY_S
-        with self._changed:
-            if self._closed or self._searching or now - self._searched_at < pause:
-                return
-            self._to_search, self._searching, self._searched_at = (image, self._scene), True, now
-            self._changed.notify_all()
-        if self._offline:
-            self._search_once()
-        elif self._thread is None:
-            self._thread = threading.Thread(target=self._search, name="face-search", daemon=True)
-            self._thread.start()
+        if not self._tracks or any(track.hidden(now) for track in self._tracks):
+            if self._search.ask(image, now, pause=_SEARCH_EVERY_OFFLINE_S if self._offline else _SEARCH_EVERY_S):
+                self._searched_finely_at = now
+            return
+        # Who joins a face is mostly about as near to the camera, and small faces cost the most to look for.
+        fine = now - self._searched_finely_at >= _SEARCH_FINELY_EVERY_S
+        smallest = 0.0 if fine else min(track.sight.box.height for track in self._tracks) / 2
+        asked = self._search.ask(image, now, pause=_SEARCH_EVERY_WITH_FACES_S, smallest=smallest)
+        if asked and fine:
+            self._searched_finely_at = now
 
-    def _search(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._to_search is not None, 60)
-                if self._closed:
-                    return
-            self._search_once()
+    # --- scenes ---
 
-    def _search_once(self) -> None:
-        with self._changed:
-            if self._to_search is None:
-                return
-            (image, scene), self._to_search = self._to_search, None
-        boxes: list[Box] | None = None
-        try:
-            boxes = self._detector.detect(image, min_face=smallest_face(image.shape[0]))
-        except SmileError as error:
-            self._problem = error
-        except Exception as error:
-            log.exception("the search for faces failed")
-            self._problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
-        finally:
-            del image
-            with self._changed:
-                self._found = boxes if scene == self._scene else None
-                self._searching = False
-                self.searches += boxes is not None
+    def _scene_changed(self, gray: np.ndarray, now: float) -> bool:
+        """Sees a cut, and puts all faces aside; they come back with their scene if that was only broken or covered."""
+        thumbnail = cv2.resize(gray[::4, ::4], _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+        before, self._thumbnail = self._thumbnail, thumbnail
+        # A picture of one colour, from a covered lens, is no other scene.
+        if before is None or min(before.std(), thumbnail.std()) < 4 or _correlation(before, thumbnail) >= _CUT:
+            return False
+        tracks, self._tracks = self._tracks, []
+        self._search.forget()
+        if self._before_cut is not None:
+            at, earlier, aside = self._before_cut
+            self._before_cut = None
+            if now - at < _FORGET_AFTER_S and _correlation(earlier, thumbnail) >= _CUT:
+                self._tracks = aside
+                return True
+        self._before_cut = (now, before, tracks)
+        return True
 
 
-def _steadied(old: Box, new: Box) -> Box:
-    """Half-way to the new place when it is near, all the way when the face really moved."""
-    weight = min(1.0, 0.35 + 8 * _moved(old, new))
-    return Box(*(round(a + weight * (b - a)) for a, b in zip(old, new, strict=True)))
+def _is_over(track: _Track, now: float, shape: tuple[int, ...]) -> bool:
+    hidden = now - track.seen_at
+    x, y = track.expected(now).center
+    gone = not (0 <= x <= shape[1] and 0 <= y <= shape[0])  # it has left the picture
+    return hidden > (_SHOWN_AFTER_S if gone else _FORGET_AFTER_S)
 
 
-def _moved(old: Box, new: Box) -> float:
-    """How far any edge moved, in box heights."""
-    return max(abs(a - b) for a, b in zip(old, new, strict=True)) / max(1, old.height)
+def _same_place(box: Box, other: Box) -> bool:
+    return distance(box, other) < _SAME_FACE and 0.6 < box.height / max(1, other.height) < 1.7
 
 
 def _holds(box: Box, other: Box) -> bool:
     x, y = other.center
     return box.left <= x <= box.right and box.top <= y <= box.bottom
+
+
+def _held(old: Box, new: Box) -> Box:
+    """The old box while the new one is nearly the same: it trembles less than its edges are rounded."""
+    most = max(1.0, _HELD * new.height)
+    return old if all(abs(a - b) <= most for a, b in zip(old, new, strict=True)) else new
+
+
+def _portrait(gray: np.ndarray, sight: Sight) -> np.ndarray:
+    """The upper, calmer part of the upright face, small: float32 `(11, 16)`."""
+    crop, _ = crop_tilted(gray, sight.box, sight.angle, _PORTRAIT)
+    return crop[: _PORTRAIT * 2 // 3 + 1].astype(np.float32)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two pictures of one shape, -1 to 1; 0 where one has no contrast."""
+    a, b = a - a.mean(), b - b.mean()
+    norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / norm if norm > 1e-6 else 0.0

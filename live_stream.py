@@ -27,19 +27,28 @@ class ViewersFull(SmileError):
 
 @dataclass(frozen=True)
 class Published:
-    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ...; `passing`: another will follow soon."""
+    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ...; `passing`: another will follow soon.
+
+    `captured_at`: when the camera gave it, in `time.monotonic()` seconds; None for a picture that no camera gave.
+    """
 
     jpeg: bytes
     event: str
     number: int
     passing: bool
+    captured_at: float | None = None
 
 
 class LiveStream:
     """Where the analysis puts its newest picture and where viewers wait for it."""
 
-    def __init__(self, *, viewer_limit: int = 50) -> None:
+    def __init__(self, *, viewer_limit: int = 50, on_delivered: Callable[[float], None] | None = None) -> None:
+        """`on_delivered`: told the seconds from a picture's capture until the server had taken it, for each viewer once.
+
+        It is called from the viewers' threads.
+        """
         self.viewer_limit = viewer_limit
+        self._on_delivered = on_delivered
         self._changed = threading.Condition()
         self._newest: Published | None = None
         self._published_at = float("-inf")
@@ -53,15 +62,20 @@ class LiveStream:
         return self._viewers["picture"]
 
     @property
+    def viewers_by_kind(self) -> dict[str, int]:
+        """Open streams: `picture`, `event`, and `still` for snapshots."""
+        return dict(self._viewers)
+
+    @property
     def watched(self) -> bool:
         """Whether anybody at all waits for pictures or events."""
         return any(self._viewers.values())
 
-    def publish(self, jpeg: bytes, event: str, *, passing: bool = False) -> None:
+    def publish(self, jpeg: bytes, event: str, *, passing: bool = False, captured_at: float | None = None) -> None:
         """Replaces the newest picture and wakes everybody who waits. `passing`: not what a snapshot is meant to show."""
         with self._changed:
             self._count += 1
-            self._newest = Published(jpeg, event, self._count, passing)
+            self._newest = Published(jpeg, event, self._count, passing, captured_at)
             self._published_at = time.monotonic()
             self._changed.notify_all()
 
@@ -124,6 +138,7 @@ class LiveStream:
             yield head
             number = 0
             last: Published | None = None
+            before = self._count  # an older picture is late for a viewer who was late himself
             while not self._closed:
                 new = self.wait_newer(number, _REPEAT_S)
                 last = new or last
@@ -132,9 +147,15 @@ class LiveStream:
                     continue
                 number = last.number
                 yield encode(last)
+                if kind == "picture" and new is not None and new.number > before and new.captured_at is not None:
+                    self._delivered(new.captured_at)
                 if interval:
                     with self._changed:
                         self._changed.wait_for(lambda: self._closed, interval)
+
+    def _delivered(self, captured_at: float) -> None:
+        if self._on_delivered is not None:
+            self._on_delivered(time.monotonic() - captured_at)
 
     @contextmanager
     def _viewing(self, kind: str) -> Iterator[None]:

@@ -20,7 +20,8 @@ import numpy as np
 
 from face_alignment import align
 from face_detection import Box, FaceDetector, HaarDetector
-from face_tracking import Face, as_points, smallest_face
+from face_search import smallest_face
+from face_tracking import Face, as_points
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 _TILTS = (-30.0, 30.0)

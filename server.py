@@ -6,17 +6,22 @@ import logging
 import select
 import signal
 import socket
+import sys
 import threading
+import time
 
 import waitress.server
 
 from app import close_app, create_app
 from errors import SettingsError
-from picture_source import check_source
+from event_log import log_event, write_line
+from picture_source import check_source, without_password
 from settings import Settings
+from visitor_analysis import MAX_BYTES
 
 _HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place is taken
 _UNSENT_BYTES = 16_384
+_MOST_BODY_BYTES = MAX_BYTES + 2**20  # a picture, and what a form adds
 _GONE_AFTER_MS = 20_000
 
 
@@ -34,6 +39,9 @@ def serve(settings: Settings) -> int:
         # A viewer that takes nothing holds its own thread, not a growing buffer.
         outbuf_high_watermark=1,
         channel_timeout=60,
+        # Visitors' pictures stay in memory: what is larger than waitress's own limit goes through a file on disk.
+        max_request_body_size=_MOST_BODY_BYTES,
+        inbuf_overflow=2 * _MOST_BODY_BYTES,
         ident="",
     )
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a viewer that leaves is no news
@@ -46,15 +54,25 @@ def serve(settings: Settings) -> int:
     watch = app.extensions["smile_watch"]
     warming = threading.Thread(target=watch.warm_up, name="warm-up", daemon=True)
     warming.start()
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Smile at http://{host}:{listener.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
-    if settings.host not in ("127.0.0.1", "localhost", "::1"):
-        print("Everybody who can reach this computer can now see its camera on this page.", flush=True)
+    _greet(settings, port=listener.getsockname()[1])
+    started_at = time.monotonic()
     try:
         _run(server, on_stop=lambda: close_app(app, timeout=1.0))
     finally:
         listener.close()
+    log_event("stopped", uptime_s=round(time.monotonic() - started_at, 1))
     return 0
+
+
+def _greet(settings: Settings, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{port}"
+    public = settings.host not in ("127.0.0.1", "localhost", "::1")
+    if settings.log_format == "text":  # for a person; a program finds all of it in the line below
+        write_line(sys.stdout, f"Smile at {address}  (Ctrl-C ends it)")
+        if public:
+            write_line(sys.stdout, "Everybody who can reach this computer can now see its camera on this page.")
+    log_event("started", address=address, source=without_password(settings.source), public=public)
 
 
 def _run(server, *, on_stop) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from errors import SettingsError
+from event_log import LOG_FORMATS
 from generate_joke import JOKE_URL
 from smile_recognition import DEFAULT_MODEL
 
@@ -30,6 +31,7 @@ class Settings:
     landmarks: bool = False
     joke_url: str = JOKE_URL
     allow_host: str = ""
+    log_format: str = "text"
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, f"--port must be a number from 1 to 65535, not {self.port}.")
@@ -37,6 +39,7 @@ class Settings:
         _check(64 <= self.max_width <= 7680, f"--max-width must be from 64 to 7680 pixels, not {self.max_width}.")
         _check(1 <= self.jpeg_quality <= 100, f"--jpeg-quality must be from 1 to 100, not {self.jpeg_quality}.")
         _check(bool(self.source), "--source is empty; give a device number, a file, a URL, auto or none.")
+        _check(self.log_format in LOG_FORMATS, f"--log-format must be text or json, not {self.log_format}.")
 
 
 def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -77,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--landmarks", action=argparse.BooleanOptionalAction, help="mark eyes, nose and mouth corners (default: no)")
     add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
     add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
+    add("--log-format", metavar="FORMAT", help="text (key=value, the default) or json; one line an event on standard error")
     return parser
 
 

@@ -4,7 +4,7 @@
 const RETRY_MS = 3000;
 const $ = (id) => document.getElementById(id);
 const live = $("live"), curtain = $("curtain");
-let events = null, retry = null, lastWords = "", lastWordsAt = 0;
+let events = null, retry = null, lastWords = "", lastWordsAt = -Infinity;
 
 function connect() {
   disconnect();
@@ -59,9 +59,9 @@ function showMeter(smile, verdict) {
   $("meter").setAttribute("aria-valuetext", smile === null ? verdict : `${percent} percent`);
   document.body.classList.toggle("smiling", smile !== null && smile >= 0.5);
   // A screen reader hears a change of verdict, at most every two seconds.
-  if (verdict !== lastWords && Date.now() - lastWordsAt > 2000) {
+  if (verdict !== lastWords && performance.now() - lastWordsAt > 2000) {
     lastWords = verdict;
-    lastWordsAt = Date.now();
+    lastWordsAt = performance.now();
     $("announcement").textContent = verdict;
   }
 }

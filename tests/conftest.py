@@ -10,12 +10,13 @@ import queue
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +138,7 @@ class RunningApp:
     process: subprocess.Popen
     url: str
     lines: list[str] = field(default_factory=list)
+    listener: threading.Thread | None = None
 
     @property
     def port(self) -> int:
@@ -148,6 +150,13 @@ class RunningApp:
 
     def json(self, path: str) -> dict:
         return json.loads(self.get(path))
+
+    def metrics(self) -> dict[str, float]:
+        """What `/metrics` says, by name with labels as written there: `{'smile_viewers{kind="picture"}': 1.0, ...}`."""
+        lines = self.get("/metrics").decode().splitlines()
+        return {
+            name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        }
 
     def event(self) -> dict:
         """One event from /events."""
@@ -187,7 +196,10 @@ class RunningApp:
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
-        return time.monotonic() - started
+        seconds = time.monotonic() - started
+        if self.listener is not None:
+            self.listener.join(10)  # `lines` is whole now
+        return seconds
 
 
 @pytest.fixture
@@ -195,12 +207,13 @@ def run_app() -> Iterator[Callable[..., RunningApp]]:
     """Starts `python app.py` on a free port; ends it after the test and holds it to a clean end without traceback."""
     running: list[tuple[RunningApp, threading.Thread]] = []
 
-    def run(*options: str | Path) -> RunningApp:
+    def run(*options: str | Path, environ: Mapping[str, str] | None = None) -> RunningApp:
         command = [sys.executable, "app.py", "--port", "0", *map(str, options)]
         if "--joke-url" not in options:
             command += ["--joke-url", ""]
+        environment = clean_environment() | dict(environ or {})
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
         lines: list[str] = []
         addresses: queue.Queue[str] = queue.Queue()
@@ -209,14 +222,14 @@ def run_app() -> Iterator[Callable[..., RunningApp]]:
             assert process.stdout is not None
             for line in process.stdout:
                 lines.append(line.rstrip())
-                if match := re.search(r"http://\S+", line):
+                if match := re.search(r"http://[^\s\"]+", line):
                     addresses.put(match[0])
             process.stdout.close()
             addresses.put("")
 
         thread = threading.Thread(target=listen, name="listen")
         thread.start()
-        app = RunningApp(process, "", lines)
+        app = RunningApp(process, "", lines, thread)
         running.append((app, thread))
         app.url = addresses.get(timeout=30)
         assert app.url, f"the app did not start: {lines}"
@@ -232,6 +245,41 @@ def run_app() -> Iterator[Callable[..., RunningApp]]:
                 app.process.kill()
         thread.join(10)
         assert not any("Traceback" in line for line in app.lines), "\n".join(app.lines)
+
+
+@contextmanager
+def viewer(app: RunningApp, *, receive_buffer: int = 0) -> Iterator[socket.socket]:
+    """An open picture stream: a socket past its response head."""
+    with socket.socket() as connection:
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(15)
+        connection.connect(("127.0.0.1", app.port))
+        connection.sendall(f"GET /video_feed HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\n\r\n".encode())
+        yield connection
+
+
+def watch(connection: socket.socket, seconds: float, bytes_per_second: float = 0) -> list[tuple[float, int]]:
+    """`(time, frame number)` of every whole picture that arrived, reading no faster than asked."""
+    seen: list[tuple[float, int]] = []
+    data = b""
+    started = time.monotonic()
+    received = 0
+    while (elapsed := time.monotonic() - started) < seconds:
+        if bytes_per_second and received > elapsed * bytes_per_second:
+            time.sleep(0.005)
+            continue
+        chunk = connection.recv(4096 if bytes_per_second else 65536)
+        if not chunk:
+            break
+        received += len(chunk)
+        data += chunk
+        while (end := data.find(b"\r\n--frame", 2)) >= 0:
+            begin = data.find(b"\xff\xd8", 0, end)
+            if begin >= 0:
+                seen.append((time.monotonic(), read_number(data[begin:end])))
+            data = data[end + 2 :]
+    return seen
 
 
 def clean_environment() -> dict[str, str]:
@@ -267,7 +315,11 @@ def http_server(handler: Callable[[http.server.BaseHTTPRequestHandler], None], p
 
 @dataclass
 class NetworkCamera:
-    """An HTTP camera (MJPEG) that can die, hang and return. `mode`: `live`, `silent` (hangs), `dead`, `garbage`."""
+    """An HTTP camera (MJPEG) that can die, hang and return.
+
+    `mode`: `live`, `silent` (hangs), `closes` (each connection after a second), `dead`, `garbage`, or `damaged` (every third
+    picture is cut short and full of noise). `image` can be changed at any time.
+    """
 
     image: np.ndarray
     mode: str = "live"
@@ -280,18 +332,21 @@ class NetworkCamera:
         request.send_response(200)
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=camera")
         request.end_headers()
-        deadline = time.monotonic() + 120
+        opened = time.monotonic()
+        deadline = opened + 120
         while time.monotonic() < deadline:
             mode = self.mode
-            if mode == "dead":
+            if mode == "dead" or (mode == "closes" and time.monotonic() > opened + 1):
                 return
             if mode == "garbage":
                 request.wfile.write(os.urandom(20_000))
-            if mode == "live":
+            if mode in ("live", "closes", "damaged"):
                 image = self.image.copy()
                 number_picture(image, self.sent % 4096)
                 self.sent += 1
                 jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+                if mode == "damaged" and self.sent % 3 == 0:
+                    jpeg = jpeg[:700] + os.urandom(3000)
                 head = f"--camera\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 request.wfile.write(head.encode() + jpeg + b"\r\n")
             time.sleep(1 / 25)

@@ -30,6 +30,17 @@ def test_every_detector_finds_the_face_at_about_the_same_place(name, astronaut):
     assert box.iou(create_detector("face_recognition").detect(astronaut, min_face=60)[0]) > 0.6
 
 
+@pytest.mark.parametrize(("upsampled", "smallest"), [(0, 80), (1, 40)])
+def test_the_default_detector_gives_the_boxes_of_the_face_recognition_package(astronaut, upsampled, smallest):
+    import face_recognition
+
+    rgb = cv2.cvtColor(astronaut, cv2.COLOR_BGR2RGB)
+    expected = face_recognition.face_locations(rgb, number_of_times_to_upsample=upsampled)
+    found = create_detector("face_recognition").detect(astronaut, min_face=smallest)
+    largest = max((Box(*box) for box in expected), key=lambda box: box.area)
+    assert found[0].iou(largest) > (0.99 if not upsampled else 0.8), "enlarging is done otherwise, so not to the pixel"
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_grey_and_colour_pictures_of_any_size_are_accepted(name, astronaut):
     detector = detector_or_skip(name)

@@ -5,52 +5,17 @@ import itertools
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import psutil
 import pytest
 
-from tests.conftest import ROOT, RunningApp, clean_environment, http_server, read_number
-
-
-@contextmanager
-def viewer(app: RunningApp, *, receive_buffer: int = 0):
-    """An open picture stream: a socket past its response head."""
-    with socket.socket() as connection:
-        if receive_buffer:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        connection.settimeout(15)
-        connection.connect(("127.0.0.1", app.port))
-        connection.sendall(f"GET /video_feed HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\n\r\n".encode())
-        yield connection
-
-
-def watch(connection, seconds: float, bytes_per_second: float = 0) -> list[tuple[float, int]]:
-    """`(time, frame number)` of every whole picture that arrived, reading no faster than asked."""
-    seen, data = [], b""
-    started = time.monotonic()
-    received = 0
-    while (elapsed := time.monotonic() - started) < seconds:
-        if bytes_per_second and received > elapsed * bytes_per_second:
-            time.sleep(0.005)
-            continue
-        chunk = connection.recv(4096 if bytes_per_second else 65536)
-        if not chunk:
-            break
-        received += len(chunk)
-        data += chunk
-        while (end := data.find(b"\r\n--frame", 2)) >= 0:
-            begin = data.find(b"\xff\xd8", 0, end)
-            if begin >= 0:
-                seen.append((time.monotonic(), read_number(data[begin:end])))
-            data = data[end + 2 :]
-    return seen
+from tests.conftest import ROOT, RunningApp, clean_environment, http_server, viewer, watch
 
 
 def test_the_video_feed_is_a_multipart_stream_of_pictures(run_app, face_video):

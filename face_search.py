@@ -1,0 +1,118 @@
+"""Search whole pictures for faces with a detector, in a thread of its own, so that no frame waits for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import numpy as np
+
+from errors import DetectorError, SmileError
+from face_detection import Box, FaceDetector
+
+log = logging.getLogger("smile")
+
+
+def smallest_face(height: int) -> float:
+    """Height in pixels of the smallest face to look for in a picture `height` pixels high."""
+    return max(40.0, height / 12)
+
+
+class FaceSearch:
+    """One picture at a time. `ask` and `take` are called from one thread; the other ends with `close()`."""
+
+    def __init__(self, detector: FaceDetector, *, at_once: bool = False) -> None:
+        """`at_once`: `ask` itself searches, so that what is found depends on pictures alone, not on the computer's speed."""
+        self._detector = detector
+        self._at_once = at_once
+        self._changed = threading.Condition()
+        self._image: np.ndarray | None = None
+        self._smallest = 0.0
+        self._busy = False
+        self._scene = 0
+        self._asked_at = float("-inf")
+        self._found: list[Box] | None = None
+        self._problem: SmileError | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self.searches = 0  # that worked
+        self.failures = 0
+
+    def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0) -> bool:
+        """Have `image`, uint8 BGR `(h, w, 3)`, searched for faces at least `smallest` pixels high (0: `smallest_face`).
+
+        False, and nothing is done, while another is being searched and for `pause` seconds after the last. The picture must
+        not be changed from then on.
+        """
+        with self._changed:
+            if self._closed or self._busy or now - self._asked_at < pause:
+                return False
+            self._image, self._busy, self._asked_at = image, True, now
+            self._smallest = max(smallest, smallest_face(image.shape[0]))
+            self._changed.notify_all()
+        if self._at_once:
+            self._search_once()
+        elif self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="face-search", daemon=True)
+            self._thread.start()
+        return True
+
+    def take(self) -> list[Box]:
+        """The boxes found since the last call. Raises the SmileError that the search met, if it met one."""
+        with self._changed:
+            found, self._found = self._found, None
+            problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
+        return found or []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search is under way."""
+        return self._busy
+
+    def forget(self) -> None:
+        """What comes next is another scene: what a search under way finds is dropped, and the next one may begin at once."""
+        with self._changed:
+            self._scene += 1
+            self._found = None
+            self._asked_at = float("-inf")
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Ends the thread, waiting up to `timeout` seconds for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._image is not None, 60)
+                if self._closed:
+                    return
+            self._search_once()
+
+    def _search_once(self) -> None:
+        with self._changed:
+            if self._image is None:
+                return
+            image, self._image, scene, smallest = self._image, None, self._scene, self._smallest
+        boxes: list[Box] | None = None
+        problem: SmileError | None = None
+        try:
+            boxes = self._detector.detect(image, min_face=smallest)
+        except SmileError as error:
+            problem = error
+        except Exception as error:
+            log.exception("the search for faces failed")
+            problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
+        finally:
+            del image
+            with self._changed:
+                self._problem = problem
+                self._found = boxes if scene == self._scene else None
+                self._busy = False
+                self.searches += boxes is not None
+                self.failures += boxes is None

@@ -1,0 +1,70 @@
+"""The same face in the next picture, by the network alone."""
+
+import cv2
+import numpy as np
+import pytest
+
+from face_alignment import align
+from face_detection import Box
+from face_following import distance, follow, look, misfit
+from smile_recognition import SmileRecognizer
+
+FACE = Box(73, 276, 165, 184)
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> SmileRecognizer:
+    return SmileRecognizer()
+
+
+@pytest.fixture(scope="module")
+def gray(astronaut) -> np.ndarray:
+    return cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
+
+
+def test_a_face_is_seen_with_all_that_is_known_of_it(gray, recognizer):
+    sight = look(gray, FACE, 0.0, recognizer)
+    assert sight.present
+    assert sight.presence > 0.9
+    assert sight.smile > 0.7
+    assert sight.box.iou(FACE) > 0.5
+    assert sight.box.width == sight.box.height
+
+
+def test_following_a_still_face_stays_where_it_is(gray, recognizer):
+    sight = look(gray, FACE, 0.0, recognizer)
+    first = sight.box
+    for _ in range(100):
+        sight = follow(gray, sight.landmarks, recognizer)
+        assert sight.present
+    assert distance(sight.box, first) < 0.1
+    assert 0.9 < sight.box.height / first.height < 1.1
+
+
+def test_a_face_a_quarter_of_its_size_further_is_found_by_a_second_look(gray, recognizer):
+    here = look(gray, FACE, 0.0, recognizer)
+    beside = follow(gray, here.landmarks + 0.25 * FACE.height, recognizer)
+    assert beside.present
+    assert distance(beside.box, here.box) < 0.08
+
+
+def test_where_no_face_is_none_is_seen(gray, recognizer):
+    landmarks = look(gray, FACE, 0.0, recognizer).landmarks
+    for shift in ((0, 250), (-150, 100), (5000, 0), (0, -5000)):
+        assert not follow(gray, landmarks + shift, recognizer).present
+    assert not follow(np.full_like(gray, 90), landmarks, recognizer).present
+
+
+def test_landmarks_that_no_face_has_are_no_face(gray, recognizer):
+    landmarks = look(gray, FACE, 0.0, recognizer).landmarks
+    box, angle = align(landmarks)
+    assert misfit(landmarks, box, angle) < 0.1
+    upside_down = landmarks[[3, 4, 2, 0, 1]]
+    assert misfit(upside_down, *align(upside_down)) > 0.17
+
+
+@pytest.mark.parametrize(
+    "points", [np.full((5, 2), np.nan), np.full((5, 2), np.inf), np.full((5, 2), 1e12), np.zeros((5, 2))]
+)
+def test_numbers_that_mean_nothing_are_no_face(gray, recognizer, points):
+    assert not follow(gray, points, recognizer).present

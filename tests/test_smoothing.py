@@ -1,0 +1,68 @@
+"""Positions that neither tremble nor lag; a probability whose label does not flicker."""
+
+import numpy as np
+import pytest
+
+from smile_recognition import SMILE_THRESHOLD
+from smoothing import OneEuroFilter, SmoothedSmile
+
+FRAME = 1 / 30
+
+
+def test_resting_points_are_calmed():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 100, (5, 2))
+    steady = OneEuroFilter()
+    seen = [steady(points + rng.normal(0, 1, points.shape), FRAME, unit=100) for _ in range(200)]
+    assert np.std(seen[50:], axis=0).mean() < 0.5, "half of the noise at most"
+    assert np.abs(np.mean(seen[50:], axis=0) - points).max() < 0.3
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+def test_moving_points_do_not_lag(speed):
+    steady = OneEuroFilter()
+    for i in range(60):
+        true = np.full((5, 2), 100 * speed * i * FRAME)
+        seen = steady(true, FRAME, unit=100)
+    assert np.abs(seen - true).max() < 20, "a fifth of a face"
+    assert np.abs(seen - true).max() < 100 * speed * FRAME * 2.5, "or two frames and a half"
+
+
+def test_the_first_points_and_those_after_a_reset_are_taken_as_they_are():
+    steady = OneEuroFilter()
+    first, second = np.zeros((5, 2)), np.full((5, 2), 50.0)
+    assert (steady(first, FRAME) == first).all()
+    steady.reset()
+    assert (steady(second, FRAME) == second).all()
+    assert (steady(first, 0.0) == first).all(), "no time has passed: nothing to smooth over"
+
+
+def test_the_probability_follows_within_a_tenth_of_a_second_or_two():
+    smile = SmoothedSmile()
+    assert smile(0.02, 0.0) == 0.02
+    for _ in range(6):
+        value = smile(0.98, FRAME)
+    assert value > 0.85
+    for _ in range(6):
+        value = smile(0.02, FRAME)
+    assert value < 0.15
+
+
+def test_a_face_between_two_expressions_does_not_flicker():
+    smile = SmoothedSmile()
+    values = [smile(0.5 + 0.04 * (-1) ** i, FRAME) for i in range(60)]
+    assert len({value >= SMILE_THRESHOLD for value in values}) == 1
+    smile = SmoothedSmile()
+    smile(0.1, 0.0)
+    values = [smile(0.5 + 0.05 * np.sin(i / 5), FRAME) for i in range(200)]
+    assert max(values) < SMILE_THRESHOLD, "the label says what the number says"
+    assert max(values) > 0.49
+    assert [smile(0.8, FRAME) for _ in range(20)][-1] > 0.75, "but a smile is a smile"
+    values = [smile(0.5 + 0.05 * np.sin(i / 5), FRAME) for i in range(200)]
+    assert min(values) == SMILE_THRESHOLD
+
+
+def test_after_a_long_time_only_the_present_counts():
+    smile = SmoothedSmile()
+    smile(0.9, 0.0)
+    assert smile(0.1, 10.0) == pytest.approx(0.1)

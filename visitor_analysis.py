@@ -1,0 +1,211 @@
+"""Faces in one picture that a visitor sends, and in the next one with no memory of the first.
+
+    >>> analysis = VisitorAnalysis(Settings())
+    >>> answer = analysis.analyze(jpeg)                     # a still: searched as hard as a folder's photos
+    >>> answer = analysis.analyze(next_jpeg, answer)        # a stream: faces of the answer before are followed
+
+All that must be known of the past travels with the request, so any worker process can answer it. Pictures are neither kept
+nor written anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from errors import PictureError, SmileError
+from face_alignment import align
+from face_detection import Box, FaceDetector, create_detector
+from face_following import distance, follow, look
+from face_tracking import Face, as_points
+from media_files import decode_picture
+from photo_analysis import analyze_photo
+from picture_size import picture_size
+from settings import Settings
+from smile_recognition import LANDMARKS, PRESENCE_THRESHOLD, SmileRecognizer
+from smoothing import SmoothedSmile
+
+MAX_BYTES = 12 * 2**20
+_MAX_PIXELS = 25_000_000
+_MAX_FACES = 32
+_WAIT_S = 2.0  # for a place among those being analysed
+_SEARCH_EVERY = 15  # answers of a stream, while faces are followed
+_SMALLEST = 1 / 8  # of a visitor's picture: they sit before their camera
+_SAME_FACE = 0.4  # distance in box heights
+
+
+class TooBusy(SmileError):
+    """All places are taken; a moment later one may be free."""
+
+
+class PreviousError(SmileError):
+    """What came as the answer before is not one."""
+
+
+class TooLarge(SmileError):
+    """The picture has more pixels than are analysed."""
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What one picture at a time needs."""
+
+    detector: FaceDetector
+    recognizer: SmileRecognizer
+
+
+@dataclass(frozen=True)
+class _Previous:
+    """The answer before: `faces` as `(id, smile, landmarks (5, 2))`; `followed`: answers since the last search."""
+
+    faces: list[tuple[int, float, np.ndarray]]
+    followed: int
+    next_id: int
+    time: float
+
+
+class VisitorAnalysis:
+    """Analyses pictures, a few at once. Nothing is loaded before the first."""
+
+    def __init__(self, settings: Settings, *, places: int | None = None) -> None:
+        """`places`: pictures analysed at the same time (default: one a core, four at most)."""
+        self._settings = settings
+        self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
+        for _ in range(places or min(4, os.cpu_count() or 1)):
+            self._desks.put(None)  # made when it is needed
+
+    def analyze(self, data: bytes, previous: Any = None) -> dict[str, Any]:
+        """What `POST /api/v1/analyze` answers, from a JPEG, PNG or WebP file's bytes.
+
+        `previous`: None for a still; for a stream the answer to the picture before, or `{}` with the first. Raises
+        PictureError, TooLarge, PreviousError, TooBusy, DetectorError or ModelError.
+        """
+        started = time.perf_counter()
+        before = None if previous is None else _read_previous(previous)
+        image = _decode(data)
+        with self._desk() as desk:
+            stream: dict[str, Any] = {}
+            if before is None:
+                faces = analyze_photo(image, desk.detector, desk.recognizer)
+            else:
+                faces, stream = _next_in_stream(image, before, desk)
+        height, width = image.shape[:2]
+        elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
+        return {
+            "width": width,
+            "height": height,
+            "elapsed_ms": elapsed_ms,
+            "faces": [_as_json(face) for face in faces],
+        } | stream
+
+    @contextmanager
+    def _desk(self) -> Iterator[_Desk]:
+        try:
+            desk = self._desks.get(timeout=_WAIT_S)
+        except queue.Empty:
+            raise TooBusy("Too many pictures at once; try again in a second.") from None
+        try:
+            if desk is None:
+                detector = create_detector(self._settings.detector, self._settings.detector_model)
+                detector.load()
+                desk = _Desk(detector, SmileRecognizer(self._settings.model))
+            yield desk
+        finally:
+            self._desks.put(desk)
+
+
+def _decode(data: bytes) -> np.ndarray:
+    if not (data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")):
+        raise PictureError("This is not a JPEG, PNG or WebP picture; send one of these.")
+    size = picture_size(data)
+    if size is not None and size[0] * size[1] > _MAX_PIXELS:
+        raise TooLarge(f"The picture has {size[0]}x{size[1]} pixels; send one of at most {_MAX_PIXELS // 10**6} megapixels.")
+    return decode_picture(data)
+
+
+def _next_in_stream(image: np.ndarray, before: _Previous, desk: _Desk) -> tuple[list[Face], dict[str, Any]]:
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    now = time.time()
+    elapsed = min(max(now - before.time, 0.0), 1.0)
+    faces: list[Face] = []
+    places: list[Box] = []
+    for number, smile_before, landmarks in before.faces:
+        sight = follow(gray, landmarks, desk.recognizer)
+        if not sight.present or any(distance(sight.box, place) < _SAME_FACE for place in places):
+            continue
+        smoothed = SmoothedSmile()
+        smoothed(smile_before, 0.0)
+        places.append(sight.box)
+        smile = smoothed(sight.smile, elapsed)
+        faces.append(Face(number, sight.box, smile, sight.smile, as_points(sight.landmarks)))
+    followed, next_id = before.followed + 1, before.next_id
+    if not faces or len(faces) < len(before.faces) or followed >= _SEARCH_EVERY:
+        followed = 0
+        for box in desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0])):
+            sight = look(gray, box, 0.0, desk.recognizer)
+            known = any(distance(sight.box, place) < _SAME_FACE or place.iou(sight.box) > 0.2 for place in places)
+            if known or sight.presence < PRESENCE_THRESHOLD or len(faces) >= _MAX_FACES:
+                continue
+            places.append(sight.box)
+            place, _ = align(sight.landmarks)
+            faces.append(Face(next_id, place, sight.smile, sight.smile, as_points(sight.landmarks)))
+            next_id += 1
+    faces.sort(key=lambda face: -face.box.area)
+    return faces, {"followed": followed, "next_id": next_id, "time": round(now, 3)}
+
+
+def _as_json(face: Face) -> dict[str, Any]:
+    return {
+        "id": face.id,
+        "box": face.box._asdict(),
+        "smile": round(face.smile, 4),
+        "raw_smile": round(face.raw_smile, 4),
+        "label": face.label,
+        "landmarks": {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, face.landmarks, strict=True)},
+    }
+
+
+def _read_previous(previous: Any) -> _Previous:
+    """Raises PreviousError for what is no answer. A face at an impossible place is left to be found gone."""
+    wrong = PreviousError(
+        "The field 'previous' must be the answer to the picture before, or {} with the first; leave it out."
+    )
+    if not isinstance(previous, Mapping):
+        raise wrong
+    try:
+        faces = [
+            (_whole(face["id"]), _number(face["smile"]), _points(face["landmarks"])) for face in previous.get("faces", [])
+        ]
+        followed, next_id = _whole(previous.get("followed", 0)), _whole(previous.get("next_id", 1))
+        at = _number(previous.get("time", 0.0))
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+        raise wrong from None
+    if len(faces) > _MAX_FACES or len({number for number, _, _ in faces}) < len(faces):
+        raise wrong
+    next_id = max([next_id, *(number + 1 for number, _, _ in faces)])
+    return _Previous([(number, min(max(smile, 0.0), 1.0), points) for number, smile, points in faces], followed, next_id, at)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise ValueError
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError
+    return float(value)
+
+
+def _points(value: Any) -> np.ndarray:
+    return np.array([[_number(x), _number(y)] for x, y in (value[name] for name in LANDMARKS)])
