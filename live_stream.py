@@ -1,13 +1,14 @@
 """The newest encoded picture, handed to any number of viewers, each at the pace it can take.
 
-A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. Nothing
-here knows what is in the picture.
+A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. One that
+only missed its turn for a moment gets the picture before the newest too. Nothing here knows what is in the picture.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ MJPEG_MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
 # A browser shows a part when the next one begins, so each part's head is sent ahead of its picture: the end of one picture
 # is then the beginning of the next part, and it is shown at once.
 _PART_HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+_CATCH_UP = 2  # pictures that a viewer may be behind and still get them all
 _REPEAT_S = 1.0  # a generator that yields nothing never learns that its viewer left
 
 
@@ -50,7 +52,7 @@ class LiveStream:
         self.viewer_limit = viewer_limit
         self._on_delivered = on_delivered
         self._changed = threading.Condition()
-        self._newest: Published | None = None
+        self._recent: deque[Published] = deque(maxlen=_CATCH_UP)
         self._published_at = float("-inf")
         self._count = 0
         self._viewers = {"picture": 0, "event": 0, "still": 0}
@@ -75,14 +77,14 @@ class LiveStream:
         """Replaces the newest picture and wakes everybody who waits. `passing`: not what a snapshot is meant to show."""
         with self._changed:
             self._count += 1
-            self._newest = Published(jpeg, event, self._count, passing, captured_at)
+            self._recent.append(Published(jpeg, event, self._count, passing, captured_at))
             self._published_at = time.monotonic()
             self._changed.notify_all()
 
     def forget(self) -> None:
         """Drops the newest picture: nobody who comes later shall see it."""
         with self._changed:
-            self._newest = None
+            self._recent.clear()
             self._published_at = float("-inf")
 
     def wait_until_watched(self, timeout: float) -> bool:
@@ -97,12 +99,17 @@ class LiveStream:
             self._closed = True
             self._changed.notify_all()
 
-    def wait_newer(self, after: int, timeout: float) -> Published | None:
-        """The newest picture if its number is above `after`, waiting up to `timeout` seconds; else None."""
+    def wait_newer(self, after: int, timeout: float, *, in_turn: bool = False) -> Published | None:
+        """The newest picture if its number is above `after`, waiting up to `timeout` seconds; else None.
+
+        `in_turn`: rather the one that follows `after`, if it is still there.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._newest and self._newest.number > after), timeout)
-            newest = self._newest
-            return newest if newest is not None and newest.number > after and not self._closed else None
+            self._changed.wait_for(lambda: self._closed or (self._recent and self._recent[-1].number > after), timeout)
+            newer = [picture for picture in self._recent if picture.number > after]
+            if self._closed or not newer:
+                return None
+            return newer[0] if in_turn and newer[0].number == after + 1 else newer[-1]
 
     def snapshot(self, timeout: float, *, max_age: float = 0.5) -> Published | None:
         """One picture not older than `max_age` seconds, waking the camera for it if needed; None after `timeout`."""
@@ -140,7 +147,7 @@ class LiveStream:
             last: Published | None = None
             before = self._count  # an older picture is late for a viewer who was late himself
             while not self._closed:
-                new = self.wait_newer(number, _REPEAT_S)
+                new = self.wait_newer(number, _REPEAT_S, in_turn=kind == "picture")
                 last = new or last
                 if last is None or self._closed:
                     yield b"" if kind == "picture" else b": waiting\n\n"

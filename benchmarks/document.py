@@ -115,10 +115,12 @@ def _plot(curve: Curve, path: Path) -> None:
     canvas = Canvas(figsize=(5.6, 3.2), layout="constrained")
     FigureCanvasAgg(canvas)
     axes = canvas.add_subplot()
+    few = len(curve.x) <= 10
     for name, values in curve.series.items():
-        axes.plot(curve.x, values, marker="o", label=name)
+        axes.plot(curve.x, values, marker="o" if few else None, label=name)
     axes.set(title=curve.title, xlabel=curve.x_label, ylabel=curve.y_label)
-    axes.set_xticks(list(curve.x), labels=list(curve.ticks) or [f"{x:g}" for x in curve.x])
+    if few:
+        axes.set_xticks(list(curve.x), labels=list(curve.ticks) or [f"{x:g}" for x in curve.x])
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     if len(curve.series) > 1:

@@ -143,3 +143,24 @@ def test_a_snapshot_waits_for_a_real_picture_rather_than_the_card_before_it():
     timer.start()
     assert live.snapshot(5).jpeg == b"picture"
     timer.join()
+
+
+def test_a_viewer_who_missed_a_turn_gets_both_pictures_and_one_who_missed_more_the_newest():
+    live = LiveStream()
+    live.publish(b"1", "{}")
+    stream = live.mjpeg()
+    take(stream)
+    assert take(stream)[0].startswith(b"1")
+    live.publish(b"2", "{}")
+    live.publish(b"3", "{}")
+    assert [part[:1] for part in take(stream, 2)] == [b"2", b"3"]
+    for number in (b"4", b"5", b"6"):
+        live.publish(number, "{}")
+    assert take(stream)[0].startswith(b"6")
+    stream.close()
+    events = live.events(interval=0.0)
+    next(events)
+    live.publish(b"7", '{"n": 7}')
+    live.publish(b"8", '{"n": 8}')
+    assert b'{"n": 8}' in next(event for event in events if b"data" in event), "what is known is never old"
+    events.close()
