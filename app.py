@@ -46,6 +46,8 @@ _LIVE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = None) -> Flask:
     """The Flask app. Nothing is opened or loaded until a request asks for it; `close_app(app)` ends what was started."""
+    from board_api import board_api
+    from joke_board import open_board
     from smile_watch import SmileWatch
     from visitor_analysis import VisitorAnalysis
     from visitor_api import InMemoryRequest, error_json, visitor_api
@@ -57,7 +59,9 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     app.request_class = InMemoryRequest
     app.register_blueprint(visitor_api(VisitorAnalysis(settings)))
     watch = watch or SmileWatch(settings)
-    jokes = JokeBox(settings.joke_url)
+    board = open_board(settings.board)
+    jokes = JokeBox(settings.joke_url, board=board)
+    app.register_blueprint(board_api(board, jokes.tellings, allow_host=settings.allow_host))
     app.extensions["smile_watch"], app.extensions["joke_box"] = watch, jokes
 
     @app.before_request
@@ -72,7 +76,10 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
 
     @app.get("/")
     def index() -> str:
-        return render_template("index.html", joke=jokes.get_joke())
+        source = settings.source if settings.source in ("auto", "none") else "given"
+        # Without a camera here the page opens with the visitor's own; whether `auto` finds one may only turn out later.
+        missing = source == "none" or (source == "auto" and watch.camera.state.status == "lost")
+        return render_template("index.html", joke=jokes.get_joke(), source=source, mode="mine" if missing else "server")
 
     @app.get("/video_feed")
     def video_feed() -> Response:

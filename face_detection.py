@@ -76,6 +76,9 @@ class FaceDetector(Protocol):
         """Boxes of all faces at least about `min_face` pixels high. Raises DetectorError if the model can't be loaded."""
 
 
+_MOST_PIXELS = 8_000_000  # of the scaled picture; a 16:9 photo's finest look takes 6.6 million
+
+
 class _LazyDetector:
     """Loads its model once, at first use, whichever thread comes first; one picture at a time."""
 
@@ -99,6 +102,7 @@ class _LazyDetector:
         # Scaling the picture so that `min_face` becomes the raw detector's smallest face keeps cost and reach apart from
         # resolution; far beyond real pixels it adds blur, not faces.
         scale = float(np.clip(self._smallest / max(min_face, 1), 0.02, 4))
+        scale = min(scale, (_MOST_PIXELS / (height * width)) ** 0.5)  # long narrow ones would take minutes
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         scaled = image if size == (width, height) else cv2.resize(image, size, interpolation=interpolation)

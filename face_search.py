@@ -29,7 +29,7 @@ class FaceSearch:
         self._image: np.ndarray | None = None
         self._smallest = 0.0
         self._busy = False
-        self._scene = 0
+        self._scene = self._asked_scene = 0
         self._asked_at = float("-inf")
         self._found: list[Box] | None = None
         self._problem: SmileError | None = None
@@ -48,13 +48,14 @@ class FaceSearch:
             if self._closed or self._busy or now - self._asked_at < pause:
                 return False
             self._image, self._busy, self._asked_at = image, True, now
-            self._smallest = max(smallest, smallest_face(image.shape[0]))
+            self._smallest, self._asked_scene = max(smallest, smallest_face(image.shape[0])), self._scene
             self._changed.notify_all()
         if self._at_once:
             self._search_once()
         elif self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="face-search", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="face-search", daemon=True)
+            thread.start()
+            self._thread = thread  # one that has begun: `close` can wait for it
         return True
 
     def take(self) -> list[Box]:
@@ -98,7 +99,7 @@ class FaceSearch:
         with self._changed:
             if self._image is None:
                 return
-            image, self._image, scene, smallest = self._image, None, self._scene, self._smallest
+            image, self._image, scene, smallest = self._image, None, self._asked_scene, self._smallest
         boxes: list[Box] | None = None
         problem: SmileError | None = None
         try:

@@ -35,6 +35,8 @@ _COURSE_S = 0.5  # the same of a face that goes out of sight, whose last movemen
 _FOLLOWED_PER_FRAME = 8  # more faces take turns
 _SAME_FACE = 0.4  # distance in box heights at which two tracks have come to follow one face
 _LIKE = 0.6  # correlation of two portraits of one person, minutes apart at most
+_UNLIKE_S = 0.6  # a face that looks like another thing for so long must be found by the detector, or is given up
+_SURELY_LIKE = 0.85  # the same where much else has changed
 _PORTRAIT = 16  # pixels
 _PORTRAIT_EVERY_S = 0.5
 _PORTRAITS = 4  # the last of which may show a hand already
@@ -78,9 +80,11 @@ class _Track:
     smile: SmoothedSmile = field(default_factory=SmoothedSmile)
     portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_PORTRAITS))
     portrait_at: float = float("-inf")
+    like_at: float = float("-inf")  # when it last looked as before, or the detector saw it too
+    missed: bool = False  # looked for since it was seen, and not found
 
     def hidden(self, now: float) -> bool:
-        return now - self.seen_at > _SHOWN_AFTER_S
+        return now - self.seen_at > (_SHOWN_AFTER_S if self.missed else _COAST_S)
 
     def moved_by(self, now: float) -> np.ndarray:
         """Pixels `(x, y)` by which the face has probably moved since it was seen."""
@@ -169,6 +173,8 @@ class FaceTracker:
                 sights.append((track, sight))
         for track, sight in self._settled(sights, gray, now):
             self._see(track, sight, gray, now)
+        for track in tracks:
+            track.missed = track.seen_at < now
 
     def _find_again(self, track: _Track, gray: np.ndarray, now: float) -> Sight | None:
         moved = track.moved_by(now)
@@ -178,7 +184,8 @@ class FaceTracker:
         if not sight.present:
             return None
         if not track.hidden(now):
-            return sight
+            lasting = now - track.like_at > _UNLIKE_S  # patterns beside a face that has gone can pass for one
+            return None if lasting and not self._is_like(track, sight, gray) else sight
         # Hidden for a while: now it must be a face for certain, and the same one.
         return sight if sight.presence >= PRESENCE_THRESHOLD and self._is_like(track, sight, gray) else None
 
@@ -209,16 +216,20 @@ class FaceTracker:
         box = _held(track.face.box, align(landmarks)[0])
         smile = track.smile(sight.smile, elapsed)
         track.face = Face(track.face.id, box, smile, sight.smile, as_points(landmarks))
-        track.sight, track.seen_at = sight, now
-        if now - track.portrait_at >= _PORTRAIT_EVERY_S:
-            track.portraits.append(_portrait(gray, sight))
-            track.portrait_at = now
+        track.sight, track.seen_at, track.missed = sight, now, False
+        portrait = _portrait(gray, sight)
+        if track.likeness(portrait) >= _LIKE:
+            track.like_at = now
+            if now - track.portrait_at >= _PORTRAIT_EVERY_S:
+                track.portraits.append(portrait)
+                track.portrait_at = now
 
     # --- new faces ---
 
     def _take_in(self, boxes: list[Box], gray: np.ndarray, now: float) -> None:
         for box in boxes:
             if self._is_followed(box, now):
+                self._confirm(box, gray, now)
                 continue
             # The detector takes a pattern for a face now and then; the network is asked before one is shown.
             sight = look(gray, box, 0.0, self._recognizer)
@@ -231,6 +242,13 @@ class FaceTracker:
                 self._tracks.append(track)
                 self._next_id += 1
             self._see(track, sight, gray, now)
+
+    def _confirm(self, box: Box, gray: np.ndarray, now: float) -> None:
+        """The detector sees a followed face too, which may only have changed, as by another light."""
+        for track in self._tracks:
+            if now - track.like_at > 0 and track.seen_at == now and _same_place(box, track.sight.box):
+                track.like_at = track.portrait_at = now
+                track.portraits.append(_portrait(gray, track.sight))
 
     def _is_followed(self, box: Box, now: float) -> bool:
         seen = [track.sight.box for track in self._tracks if not track.hidden(now)]
@@ -250,7 +268,7 @@ class FaceTracker:
         return track.likeness(_portrait(gray, sight)) >= _LIKE
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
-        if not self._tracks or any(track.hidden(now) for track in self._tracks):
+        if not self._tracks or any(track.hidden(now) or now - track.like_at > _SEARCH_EVERY_S for track in self._tracks):
             if self._search.ask(image, now, pause=_SEARCH_EVERY_OFFLINE_S if self._offline else _SEARCH_EVERY_S):
                 self._searched_finely_at = now
             return
@@ -270,6 +288,8 @@ class FaceTracker:
         # A picture of one colour, from a covered lens, is no other scene.
         if before is None or min(before.std(), thumbnail.std()) < 4 or _correlation(before, thumbnail) >= _CUT:
             return False
+        if self._sees_somebody_again(gray, now):  # who moves before a plain wall, or a light that was switched on
+            return False
         tracks, self._tracks = self._tracks, []
         self._search.forget()
         if self._before_cut is not None:
@@ -280,6 +300,17 @@ class FaceTracker:
                 return True
         self._before_cut = (now, before, tracks)
         return True
+
+    def _sees_somebody_again(self, gray: np.ndarray, now: float) -> bool:
+        for track in [track for track in self._tracks if not track.hidden(now)][:_FOLLOWED_PER_FRAME]:
+            sight = self._find_again(track, gray, now)
+            if (
+                sight is not None
+                and sight.presence >= PRESENCE_THRESHOLD
+                and track.likeness(_portrait(gray, sight)) >= _SURELY_LIKE
+            ):
+                return True
+        return False
 
 
 def _is_over(track: _Track, now: float, shape: tuple[int, ...]) -> bool:

@@ -1,23 +1,35 @@
 """Dad jokes: from icanhazdadjoke when it answers, from this project's own collection when it does not.
 
     >>> get_joke()
-    Joke(id='house-7', text='...', source='house')
+    Joke(id='house-f3a0b8d1', text='...', source='house')
 
 Nobody ever waits for the service: jokes are fetched ahead by a background thread, and when none is ready one of our own is
-told.
+told. With a joke board, jokes that made people smile are told again, more often the funnier they are (`joke_ranking`); the
+board too is read by that thread, never by who asks for a joke.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import math
 import random
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from event_log import log_event
+from joke_ranking import Ranking
+from joke_tellings import Tellings
+
+if TYPE_CHECKING:
+    from joke_board import Tally
 
 JOKE_URL = "https://icanhazdadjoke.com/"
 USER_AGENT = "Dad Jokes for Smiles/0.1 (https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
@@ -30,6 +42,7 @@ _MAX_BYTES = 16_384
 _MAX_LETTERS = 600
 _PAUSES_S = (5.0, 30.0, 120.0, 600.0)
 _POLITE_PAUSE_S = 0.5
+_BOARD_EVERY_S = 30.0
 
 log = logging.getLogger("smile")
 
@@ -41,6 +54,11 @@ class Joke:
     id: str
     text: str
     source: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """`(source, id)`: the same joke, even if the service has mended its text."""
+        return self.source, self.id
 
 
 class JokeUnavailable(Exception):
@@ -88,35 +106,77 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
 
 @cache
 def house_jokes() -> tuple[Joke, ...]:
-    """The jokes written for this project, one a line in `house_jokes.txt`."""
+    """The jokes written for this project, one a line in `house_jokes.txt`.
+
+    An id is made from its joke's text, so that the board means the same joke however the file is changed.
+    """
     lines = [line.strip() for line in HOUSE_JOKES.read_text(encoding="utf-8").splitlines()]
     texts = [line for line in lines if line and not line.startswith("#")]
-    return tuple(Joke(f"house-{i}", text, "house") for i, text in enumerate(texts, start=1))
+    return tuple(Joke(f"house-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text, "house") for text in texts)
+
+
+class Board(Protocol):
+    """What a box must know of a `joke_board.JokeBoard`."""
+
+    def exists(self) -> bool: ...
+    def tallies(self) -> list[Tally]: ...
 
 
 class JokeBox:
-    """Jokes at once. `url` empty: house jokes only. The thread starts with the first joke and ends in `close()`."""
+    """Jokes at once. The thread starts with the first joke, if there is something to fetch, and ends in `close()`.
 
-    def __init__(self, url: str = JOKE_URL, *, pauses_s: tuple[float, ...] = _PAUSES_S, seed: int | None = None) -> None:
+    `url` empty: no joke service. `board`: whose jokes are told again; it is read every half minute while jokes are told.
+    `own`: jokes told when none is fetched (default: `house_jokes()`). `remembered`: jokes that are not told again for now.
+    """
+
+    def __init__(
+        self,
+        url: str = JOKE_URL,
+        *,
+        board: Board | None = None,
+        own: Sequence[Joke] | None = None,
+        remembered: int = _REMEMBERED,
+        pauses_s: tuple[float, ...] = _PAUSES_S,
+        board_every_s: float = _BOARD_EVERY_S,
+        seed: int | None = None,
+    ) -> None:
+        self.tellings = Tellings()
         self._url = url
+        self._board = board
+        self._own = own
         self._pauses_s = pauses_s
+        self._board_every_s = board_every_s
         self._random = random.Random(seed)
         self._changed = threading.Condition()
         self._ready: deque[Joke] = deque()
-        self._told: deque[str] = deque(maxlen=_REMEMBERED)
+        self._told: deque[tuple[str, str]] = deque(maxlen=remembered)
+        self._ranking = Ranking()
+        self._read_at = -math.inf
+        self._read_wanted = False
+        self._fetch_at = -math.inf
+        self._failures = 0
         self._closed = False
         self._thread: threading.Thread | None = None
 
     def get_joke(self) -> Joke:
         """A joke that was not told lately, without waiting."""
         with self._changed:
-            if self._thread is None and self._url and not self._closed:
-                self._thread = threading.Thread(target=self._fetch_ahead, name="jokes", daemon=True)
+            if self._board is not None and time.monotonic() - self._read_at >= self._board_every_s:
+                self._read_wanted = self._board.exists()
+            if self._thread is None and (self._url or self._read_wanted) and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="jokes", daemon=True)
                 self._thread.start()
-            joke = self._ready.popleft() if self._ready else self._house_joke()
-            self._told.append(joke.id)
+            joke = self._choose()
+            self._ready = deque(other for other in self._ready if other.key != joke.key)
+            self._told.append(joke.key)
             self._changed.notify_all()
-            return joke
+        self.tellings.note(joke)
+        return joke
+
+    def rank(self, ranking: Ranking) -> None:
+        """Jokes are chosen by `ranking` from now on."""
+        with self._changed:
+            self._ranking = ranking
 
     def close(self, timeout: float = _TIMEOUT_S + 0.5) -> None:
         """Ends the thread, waiting up to `timeout` seconds; a fetch under way ends within its own limit."""
@@ -126,34 +186,63 @@ class JokeBox:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _house_joke(self) -> Joke:
-        fresh = [joke for joke in house_jokes() if joke.id not in self._told]
-        return self._random.choice(fresh or house_jokes())
+    def _choose(self) -> Joke:
+        told = set(self._told)
+        own = self._own if self._own is not None else house_jokes()
+        gone = {standing.joke.key for standing in self._ranking.standings if standing.joke.source == "house"}
+        gone -= {joke.key for joke in own}  # left out of a later version of this app
+        tried = [one.joke for one in self._ranking.standings if one.joke.key not in told and one.joke.key not in gone]
+        untried = next((joke for joke in self._ready if joke.key not in told), None)
+        if untried is None:
+            fresh = [joke for joke in own if joke.key not in told and joke not in self._ranking]
+            untried = self._random.choice(fresh) if fresh else None
+        return self._ranking.choose(tried, untried, self._random) or self._random.choice(own)
 
-    def _fetch_ahead(self) -> None:
-        failures = 0
+    def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or len(self._ready) < _AHEAD, 60)
+                while not (self._closed or self._read_wanted or self._fetch_due()):
+                    self._changed.wait(
+                        max(0.01, min(60.0, self._fetch_at - time.monotonic())) if self._wants_more() else 60.0
+                    )
                 if self._closed:
                     return
-                if len(self._ready) >= _AHEAD:
-                    continue
-            try:
-                joke = fetch_joke(self._url)
-                with self._changed:
-                    if joke.id in self._told or any(joke.id == other.id for other in self._ready):
-                        raise JokeUnavailable("it repeats itself")
-                    self._ready.append(joke)
-                failures = 0
-                pause = _POLITE_PAUSE_S
-            except Exception as error:  # JokeUnavailable, or something that must not end the fetching for good
-                if not failures:
-                    log.info("No jokes from %s (%s); telling our own.", self._url, error)
-                pause = self._pauses_s[min(failures, len(self._pauses_s) - 1)]
-                failures += 1
+                read, self._read_wanted = self._read_wanted, False
+                self._read_at = time.monotonic() if read else self._read_at
+            if read:
+                self._read_board()
+            elif self._fetch_due():
+                self._fetch_at = time.monotonic() + self._fetch()
+
+    def _wants_more(self) -> bool:
+        return bool(self._url) and len(self._ready) < _AHEAD
+
+    def _fetch_due(self) -> bool:
+        return self._wants_more() and time.monotonic() >= self._fetch_at
+
+    def _read_board(self) -> None:
+        try:
+            if self._board is not None:
+                self.rank(Ranking(self._board.tallies()))
+        except Exception as error:  # a BoardError, or something that must not end the fetching for good
+            log_event("board", level=logging.WARNING, status="failed", message=str(error))
+
+    def _fetch(self) -> float:
+        """Fetches one joke; returns the seconds to leave the service in peace after it."""
+        try:
+            joke = fetch_joke(self._url)
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, pause)
+                if joke.key in self._told or any(joke.key == other.key for other in self._ready):
+                    raise JokeUnavailable("it repeats itself")
+                self._ready.append(joke)
+            self._failures = 0
+            return _POLITE_PAUSE_S
+        except Exception as error:  # JokeUnavailable, or something that must not end the fetching for good
+            if not self._failures:
+                log.info("No jokes from %s (%s); telling our own.", self._url, error)
+            pause = self._pauses_s[min(self._failures, len(self._pauses_s) - 1)]
+            self._failures += 1
+            return pause
 
 
 @cache

@@ -27,7 +27,7 @@ from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 _TILTS = (-30.0, 30.0)
 _LEANING = 20.0  # degrees; the detector sees few faces that lean more
 _SAME_FACE = 0.3  # overlap of boxes
-_LARGEST_TURNED = 20_000  # pixels a side
+_LARGEST_TURNED = 16_000_000  # pixels; a long narrow picture, turned, is mostly border
 _FINER = 20.0  # pixels: the smallest face of the second look
 
 
@@ -107,13 +107,15 @@ def _plausible(box: Box, proposed: Box) -> bool:
 def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float, smallest: float) -> list[Candidate]:
     """Faces of a copy turned so that those which lean `tilt` degrees clockwise stand upright."""
     shrink = min(1.0, 80 / smallest)  # more than the detector looks at would only cost memory
-    image = image if shrink == 1 else cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    height, width = image.shape[:2]
-    if max(height, width) > _LARGEST_TURNED:
-        return []  # a panorama: OpenCV can't turn it
+    height, width = (round(side * shrink) for side in image.shape[:2])
+    if min(height, width) < 8:
+        return []  # a line, which holds no face
     radians = math.radians(tilt)
     wide = math.ceil(abs(width * math.cos(radians)) + abs(height * math.sin(radians)))
     high = math.ceil(abs(width * math.sin(radians)) + abs(height * math.cos(radians)))
+    if wide * high > _LARGEST_TURNED or max(wide, high, height, width) > 32_000:  # more than OpenCV can turn
+        return []
+    image = image if shrink == 1 else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     # A positive angle turns counter-clockwise, which undoes the lean.
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1.0)
     turn[:, 2] += ((wide - width) / 2, (high - height) / 2)

@@ -30,6 +30,7 @@ class Settings:
     jpeg_quality: int = 80
     landmarks: bool = False
     joke_url: str = JOKE_URL
+    board: str = ""
     allow_host: str = ""
     log_format: str = "text"
 
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--jpeg-quality", type=int, metavar="1-100", help="of the stream (default: 80)")
     add("--landmarks", action=argparse.BooleanOptionalAction, help="mark eyes, nose and mouth corners (default: no)")
     add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
+    add("--board", metavar="FILE|URL|none", help="where smiles at jokes are counted (default: a file in your data folder)")
     add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
     add("--log-format", metavar="FORMAT", help="text (key=value, the default) or json; one line an event on standard error")
     return parser

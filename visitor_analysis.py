@@ -23,9 +23,8 @@ import cv2
 import numpy as np
 
 from errors import PictureError, SmileError
-from face_alignment import align
 from face_detection import Box, FaceDetector, create_detector
-from face_following import distance, follow, look
+from face_following import Sight, distance, follow, look
 from face_tracking import Face, as_points
 from media_files import decode_picture
 from photo_analysis import analyze_photo
@@ -38,9 +37,13 @@ MAX_BYTES = 12 * 2**20
 _MAX_PIXELS = 25_000_000
 _MAX_FACES = 32
 _WAIT_S = 2.0  # for a place among those being analysed
+_LOADING_WAIT_S = 20.0  # the same while network and detector are loaded for the first time
 _SEARCH_EVERY = 15  # answers of a stream, while faces are followed
 _SMALLEST = 1 / 8  # of a visitor's picture: they sit before their camera
 _SAME_FACE = 0.4  # distance in box heights
+# A pattern beside a face that has gone can pass for it. So a face that the detector does not see either in so many searches
+# is given up; one that leans may go unseen for longer.
+_UNSEEN, _UNSEEN_LEANING, _LEANING = 4, 12, 20.0
 
 
 class TooBusy(SmileError):
@@ -65,9 +68,9 @@ class _Desk:
 
 @dataclass(frozen=True)
 class _Previous:
-    """The answer before: `faces` as `(id, smile, landmarks (5, 2))`; `followed`: answers since the last search."""
+    """The answer before: `faces` as `(id, smile, landmarks (5, 2), unseen)`; `followed`: answers since the last search."""
 
-    faces: list[tuple[int, float, np.ndarray]]
+    faces: list[tuple[int, float, np.ndarray, int]]
     followed: int
     next_id: int
     time: float
@@ -79,6 +82,7 @@ class VisitorAnalysis:
     def __init__(self, settings: Settings, *, places: int | None = None) -> None:
         """`places`: pictures analysed at the same time (default: one a core, four at most)."""
         self._settings = settings
+        self._loaded = False
         self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
         for _ in range(places or min(4, os.cpu_count() or 1)):
             self._desks.put(None)  # made when it is needed
@@ -91,26 +95,22 @@ class VisitorAnalysis:
         """
         started = time.perf_counter()
         before = None if previous is None else _read_previous(previous)
-        image = _decode(data)
+        _check(data)
         with self._desk() as desk:
+            image = decode_picture(data)  # not before: many large pictures at once would fill the memory
             stream: dict[str, Any] = {}
             if before is None:
-                faces = analyze_photo(image, desk.detector, desk.recognizer)
+                faces = [_as_json(face) for face in analyze_photo(image, desk.detector, desk.recognizer)]
             else:
                 faces, stream = _next_in_stream(image, before, desk)
         height, width = image.shape[:2]
         elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
-        return {
-            "width": width,
-            "height": height,
-            "elapsed_ms": elapsed_ms,
-            "faces": [_as_json(face) for face in faces],
-        } | stream
+        return {"width": width, "height": height, "elapsed_ms": elapsed_ms, "faces": faces} | stream
 
     @contextmanager
     def _desk(self) -> Iterator[_Desk]:
         try:
-            desk = self._desks.get(timeout=_WAIT_S)
+            desk = self._desks.get(timeout=_WAIT_S if self._loaded else _LOADING_WAIT_S)
         except queue.Empty:
             raise TooBusy("Too many pictures at once; try again in a second.") from None
         try:
@@ -118,49 +118,62 @@ class VisitorAnalysis:
                 detector = create_detector(self._settings.detector, self._settings.detector_model)
                 detector.load()
                 desk = _Desk(detector, SmileRecognizer(self._settings.model))
+            self._loaded = True
             yield desk
         finally:
             self._desks.put(desk)
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _check(data: bytes) -> None:
     if not (data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")):
         raise PictureError("This is not a JPEG, PNG or WebP picture; send one of these.")
     size = picture_size(data)
     if size is not None and size[0] * size[1] > _MAX_PIXELS:
         raise TooLarge(f"The picture has {size[0]}x{size[1]} pixels; send one of at most {_MAX_PIXELS // 10**6} megapixels.")
-    return decode_picture(data)
 
 
-def _next_in_stream(image: np.ndarray, before: _Previous, desk: _Desk) -> tuple[list[Face], dict[str, Any]]:
+def _next_in_stream(image: np.ndarray, before: _Previous, desk: _Desk) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     now = time.time()
     elapsed = min(max(now - before.time, 0.0), 1.0)
     faces: list[Face] = []
-    places: list[Box] = []
-    for number, smile_before, landmarks in before.faces:
+    sights: list[Sight] = []
+    unseen: dict[int, int] = {}  # searches in a row that did not see the face, by its id
+    for number, smile_before, landmarks, unseen_before in before.faces:
         sight = follow(gray, landmarks, desk.recognizer)
-        if not sight.present or any(distance(sight.box, place) < _SAME_FACE for place in places):
+        if not sight.present or any(_same(sight.box, other.box) for other in sights):
             continue
         smoothed = SmoothedSmile()
         smoothed(smile_before, 0.0)
-        places.append(sight.box)
         smile = smoothed(sight.smile, elapsed)
+        sights.append(sight)
         faces.append(Face(number, sight.box, smile, sight.smile, as_points(sight.landmarks)))
+        unseen[number] = unseen_before
     followed, next_id = before.followed + 1, before.next_id
     if not faces or len(faces) < len(before.faces) or followed >= _SEARCH_EVERY:
         followed = 0
-        for box in desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0])):
+        boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0]))
+        for face, sight in list(zip(faces, sights, strict=True)):
+            seen = any(_same(sight.box, box) for box in boxes)
+            unseen[face.id] = 0 if seen else unseen[face.id] + 1
+            if unseen[face.id] >= (_UNSEEN_LEANING if abs(sight.angle) > _LEANING else _UNSEEN):
+                faces.remove(face)
+        for box in boxes:
             sight = look(gray, box, 0.0, desk.recognizer)
-            known = any(distance(sight.box, place) < _SAME_FACE or place.iou(sight.box) > 0.2 for place in places)
+            known = any(_same(sight.box, other.box) for other in sights)
             if known or sight.presence < PRESENCE_THRESHOLD or len(faces) >= _MAX_FACES:
                 continue
-            places.append(sight.box)
-            place, _ = align(sight.landmarks)
-            faces.append(Face(next_id, place, sight.smile, sight.smile, as_points(sight.landmarks)))
+            sights.append(sight)
+            faces.append(Face(next_id, sight.box, sight.smile, sight.smile, as_points(sight.landmarks)))
+            unseen[next_id] = 0
             next_id += 1
     faces.sort(key=lambda face: -face.box.area)
-    return faces, {"followed": followed, "next_id": next_id, "time": round(now, 3)}
+    answer = [_as_json(face) | {"unseen": unseen[face.id]} for face in faces]
+    return answer, {"followed": followed, "next_id": next_id, "time": round(now, 3)}
+
+
+def _same(box: Box, other: Box) -> bool:
+    return distance(box, other) < _SAME_FACE or box.iou(other) > 0.2
 
 
 def _as_json(face: Face) -> dict[str, Any]:
@@ -183,20 +196,22 @@ def _read_previous(previous: Any) -> _Previous:
         raise wrong
     try:
         faces = [
-            (_whole(face["id"]), _number(face["smile"]), _points(face["landmarks"])) for face in previous.get("faces", [])
+            (_whole(face["id"]), _number(face["smile"]), _points(face["landmarks"]), _whole(face.get("unseen", 0)))
+            for face in previous.get("faces", [])
         ]
         followed, next_id = _whole(previous.get("followed", 0)), _whole(previous.get("next_id", 1))
         at = _number(previous.get("time", 0.0))
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         raise wrong from None
-    if len(faces) > _MAX_FACES or len({number for number, _, _ in faces}) < len(faces):
+    if len(faces) > _MAX_FACES or len({number for number, *_ in faces}) < len(faces):
         raise wrong
-    next_id = max([next_id, *(number + 1 for number, _, _ in faces)])
-    return _Previous([(number, min(max(smile, 0.0), 1.0), points) for number, smile, points in faces], followed, next_id, at)
+    next_id = max([next_id, *(number + 1 for number, *_ in faces)])
+    faces = [(number, min(max(smile, 0.0), 1.0), points, unseen) for number, smile, points, unseen in faces]
+    return _Previous(faces, followed, next_id, at)
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**52:
         raise ValueError
     return value
 

@@ -51,7 +51,7 @@ def visitor_api(analysis: VisitorAnalysis) -> Blueprint:
 
     @api.errorhandler(413)
     def too_large(_) -> Response:
-        return error_json(f"The picture is too large; send one of at most {MAX_BYTES >> 20} MB.", 413)
+        return error_json(f"The request is too large; send a picture of at most {MAX_BYTES >> 20} MB.", 413)
 
     return api
 

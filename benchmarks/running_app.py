@@ -34,7 +34,19 @@ class AppProcess:
     """
 
     def __init__(self, source: Path, *options: str) -> None:
-        command = [sys.executable, "app.py", "--port", "0", "--source", str(source), "--joke-url", "", *options]
+        command = [
+            sys.executable,
+            "app.py",
+            "--port",
+            "0",
+            "--source",
+            str(source),
+            "--joke-url",
+            "",
+            "--board",
+            "none",
+            *options,
+        ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SMILE_")}
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(

@@ -33,7 +33,7 @@ def main() -> None:
         picture = Path(folder) / "astronaut.png"
         cv2.imwrite(str(picture), cv2.cvtColor(data.astronaut()[:360], cv2.COLOR_RGB2BGR))
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", "0", "--source", str(picture), "--joke-url", ""],
+            [sys.executable, "app.py", "--port", "0", "--source", str(picture), "--joke-url", "", "--board", "none"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

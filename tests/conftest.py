@@ -117,6 +117,16 @@ def face_picture(tmp_path_factory, astronaut) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_joke_board(tmp_path_factory) -> Iterator[None]:
+    """An app that a test makes with the usual settings has an empty board, not that of whoever runs the tests."""
+    empty = str(tmp_path_factory.mktemp("nobody"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_DATA_HOME", "LOCALAPPDATA"):
+            patch.setenv(name, empty)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_thread_left_behind() -> Iterator[None]:
     """Every test ends with the threads it began with."""
@@ -283,7 +293,8 @@ def watch(connection: socket.socket, seconds: float, bytes_per_second: float = 0
 
 
 def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("SMILE_")} | {"PYTHONUNBUFFERED": "1"}
+    ours = {"PYTHONUNBUFFERED": "1", "SMILE_BOARD": "none"}  # no test counts on the board of whoever runs it
+    return {name: value for name, value in os.environ.items() if not name.startswith("SMILE_")} | ours
 
 
 @contextmanager

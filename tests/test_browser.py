@@ -132,14 +132,52 @@ def test_the_button_and_the_space_bar_tell_another_joke_without_a_reload(run_app
 def test_the_keyboard_reaches_everything_in_order(run_app, visit):
     page = visit(run_app("--source", "none").url).page
     reached = []
-    for _ in range(2):
+    for _ in range(4):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.className || document.activeElement.id"))
-    assert reached == ["skip", "another"]
+        reached.append(page.evaluate("(({className, id, value}) => className || id || value)(document.activeElement)"))
+    assert reached == ["skip", "mine", "start", "another"]
     assert page.get_attribute("#joke", "aria-live") == "polite"
     assert page.get_attribute("#live", "alt")
     assert page.get_attribute("#meter", "role") == "meter"
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+def test_smiles_are_counted_on_the_joke_board_with_consent_only(run_app, visit, face_video, tmp_path):
+    file = tmp_path / "board.sqlite3"
+    app = run_app("--source", face_video, "--board", file)
+    visited = visit(app.url, size="phone")
+    page = visited.page
+    visited.wait_for_face()
+
+    def hear_a_joke() -> dict:
+        page.click("#another")
+        time.sleep(5)
+        return {"id": page.get_attribute("#joke", "data-id"), "source": page.get_attribute("#joke", "data-source")}
+
+    hear_a_joke()
+    page.click("#another")
+    assert not page.is_checked("#agree")
+    page.check("#agree")
+    joke = hear_a_joke()
+    visited.screenshot("phone-consent")
+    with page.expect_response("**/api/v1/reactions") as answer:
+        page.click("#another")
+    assert answer.value.status == 204
+    sent = json.loads(answer.value.request.post_data)
+    assert sent["joke"] == joke
+    assert sent["agreed"] is True
+    assert 0.5 < sent["before"] <= sent["peak"] <= 1
+    assert 1 < sent["seconds"] < 30
+    assert sum(request.endswith("/api/v1/reactions") for request in visited.requests) == 1, "none before consent"
+    (standing,) = app.json("/api/v1/jokes/board")["jokes"]
+    assert standing["reactions"] == 1
+    page.uncheck("#agree")
+    hear_a_joke()
+    page.click("#another")
+    page.click("text=The funniest jokes")
+    page.wait_for_selector("table")
+    assert sum(request.endswith("/api/v1/reactions") for request in visited.requests) == 1, "none after consent was taken back"
+    assert visited.complaints == []
 
 
 def test_a_missing_camera_is_said_on_the_page(run_app, visit):

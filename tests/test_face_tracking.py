@@ -254,3 +254,42 @@ def test_somebody_who_joins_is_found(offline, astronaut):
     both = head(astronaut, 480, 240, size=0.8, background=alone.copy())
     faces = run(offline, [alone] * 20 + [both] * 35)
     assert ids(faces)[-1] == [1, 2]
+
+
+def test_a_face_that_leaves_before_a_pattern_leaves_no_ghost(offline):
+    from skimage import data
+
+    grass = cv2.cvtColor(cv2.resize(data.grass(), (640, 480)), cv2.COLOR_GRAY2BGR)
+    astronaut = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    gravel = cv2.cvtColor(cv2.resize(data.gravel(), (640, 480)), cv2.COLOR_GRAY2BGR)
+    for i, background in enumerate((grass, gravel)):
+        there = [head(astronaut, 320, 240, background=background.copy())] * 20
+        faces = run(offline, there + [background] * 45, start=10.0 * i)
+        assert len(faces[19]) == 1
+        assert faces[-1] == []
+
+
+def test_a_head_that_sways_before_a_plain_wall_is_no_new_scene(offline, astronaut):
+    pictures = [head(astronaut, 320 + 150 * np.sin(i / 3), 240, size=1.5) for i in range(40)]
+    faces = []
+    for i, picture in enumerate(pictures):
+        faces.append(offline.update(picture, i / 10))  # at ten frames a second nearly a head's width from one to the next
+    assert {face.id for found in faces for face in found} == {1}
+
+
+def test_many_faces_take_turns_without_flickering(recognizer, astronaut):
+    head_only = cv2.resize(astronaut[30:230, 120:330], (160, 152))
+    picture = np.full((480, 800, 3), 110, np.uint8)
+    for row in range(3):
+        for column in range(4):
+            picture[4 + row * 158 : 156 + row * 158, 10 + column * 198 : 170 + column * 198] = head_only
+    tracker = FaceTracker(create_detector("face_recognition"), recognizer)
+    faces = []
+    for i in range(30):
+        faces.append(tracker.update(picture, i / 5))
+        deadline = time.monotonic() + 20
+        while tracker._search.busy and time.monotonic() < deadline:
+            time.sleep(0.001)
+    tracker.close()
+    assert [len(found) for found in faces[5:]] == [12] * 25
+    assert len({face.id for found in faces for face in found}) == 12

@@ -107,3 +107,18 @@ def test_a_panorama_too_wide_for_opencv_to_turn_is_read_all_the_same(astronaut, 
     faces = analyze_photo(picture, detector, recognizer)
     assert len(faces) == 1
     assert 32_000 < faces[0].box.center[0] < 32_100
+
+
+@pytest.mark.parametrize("shape", [(5000, 1), (1, 5000), (8, 16_383), (16_383, 8), (480, 12_000), (1, 1), (7, 9)])
+def test_a_picture_of_an_odd_shape_costs_no_more_than_a_photo(shape, detector, recognizer, monkeypatch):
+    searched = []
+
+    def spy(_, image):
+        searched.append(image.size)
+        return []
+
+    monkeypatch.setattr("face_detection.FaceRecognitionDetector._find", spy)
+    monkeypatch.setattr("face_detection.HaarDetector._find", spy)
+    assert analyze_photo(np.full((*shape, 3), 90, np.uint8), detector, recognizer) == []
+    assert sum(searched) < 3 * 60_000_000
+    assert max(searched, default=0) <= 3 * 16_500_000

@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import threading
-import time
 
 import cv2
 import numpy as np
@@ -72,6 +71,20 @@ def test_a_stream_is_followed_by_worker_after_worker(scene, analysis, first):
         assert abs(shift - dx) < 10
 
 
+def test_a_face_that_the_detector_never_sees_again_is_given_up(first, analysis, scene, monkeypatch):
+    """A pattern beside a face that has gone can pass for it; a real face is seen by the detector now and then."""
+    monkeypatch.setattr("face_detection._LazyDetector.detect", lambda *_, **__: [])
+    answers = [first]
+    for _ in range(70):
+        answers.append(analysis.analyze(jpeg(scene()), answers[-1]))
+    assert [len(answer["faces"]) for answer in answers] == [1] * 60 + [0] * 11
+    monkeypatch.undo()
+    answer = analysis.analyze(jpeg(scene()), answers[-1])
+    for _ in range(70):
+        answer = analysis.analyze(jpeg(scene()), answer)
+        assert [face["id"] for face in answer["faces"]] == [2]
+
+
 def test_the_detector_is_asked_only_now_and_then(first, analysis, scene, monkeypatch):
     asked = []
 
@@ -94,12 +107,13 @@ def test_who_has_gone_is_gone_and_who_comes_gets_a_new_id(analysis, scene, first
     assert [face["id"] for face in answer["faces"]] == [first["faces"][0]["id"] + 1]
 
 
-def test_smiles_are_smoothed_over_the_time_that_passed(analysis, scene, first):
+def test_smiles_are_smoothed_over_the_time_that_passed(analysis, scene, first, monkeypatch):
     before = copy.deepcopy(first)
     before["faces"][0]["smile"] = 0.0
-    before["time"] = time.time() - 0.03
+    now = before["time"]
+    monkeypatch.setattr("visitor_analysis.time.time", lambda: now + 0.03)
     (soon,) = analysis.analyze(jpeg(scene()), before)["faces"]
-    before["time"] = time.time() - 60
+    monkeypatch.setattr("visitor_analysis.time.time", lambda: now + 60)
     (late,) = analysis.analyze(jpeg(scene()), before)["faces"]
     assert soon["smile"] < late["smile"]
     assert late["smile"] == pytest.approx(late["raw_smile"], abs=0.01)
@@ -123,6 +137,7 @@ def test_smiles_are_smoothed_over_the_time_that_passed(analysis, scene, first):
         {"faces": [{"id": 1, "smile": None, "landmarks": at([1, 2])}]},
         {"faces": [{"id": 1, "smile": 0.5, "landmarks": at([1, 2])}] * 2},
         {"faces": [{"id": i, "smile": 0.5, "landmarks": at([1, 2])} for i in range(33)]},
+        {"faces": [{"id": 1, "smile": 0.5, "landmarks": at([1, 2]), "unseen": "no"}]},
         {"followed": -1},
         {"next_id": 1e3},
         {"time": "now"},

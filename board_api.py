@@ -1,0 +1,196 @@
+"""`POST /api/v1/reactions`, `GET /api/v1/jokes/board` and the page `/jokes`: which joke made people smile.
+
+curl -H 'Content-Type: application/json' localhost:5000/api/v1/reactions -d '{"agreed": true,
+    "joke": {"id": "house-f3a0b8d1", "source": "house"}, "before": 0.1, "peak": 0.8, "seconds": 2.5}'
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from errors import SmileError
+from event_log import log_event
+from joke_board import MAX_SECONDS, BoardError, JokeBoard, Reaction
+from joke_ranking import LEVEL, Ranking, Standing
+from joke_tellings import AlreadyCounted, Tellings, UnknownJoke
+from visitor_api import error_json
+
+_MAX_BYTES = 4096
+_MOST_SHOWN = 100
+_BAR_WIDTH = 200.0  # in units of the drawing
+_NO_STORE = {"Cache-Control": "no-store"}
+_FAILED = "The joke board can't be used just now; the app's log says why, and jokes are told all the same."
+_SHAPE = (
+    'Send JSON like {"joke": {"id": "...", "source": "..."}, "before": 0.1, "peak": 0.8, "seconds": 2.5, "agreed": true}, '
+    f"with before and peak from 0 to 1 and seconds from 0 to {MAX_SECONDS:.0f}."
+)
+
+
+class WrongReaction(SmileError):
+    """What came is not a reaction."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Where a standing is drawn: `zero`, `end`, `low` and `high` in units from the left, 0 to 200."""
+
+    zero: float
+    end: float
+    low: float
+    high: float
+
+
+def board_api(board: JokeBoard | None, tellings: Tellings, *, allow_host: str = "") -> Blueprint:
+    """The routes of the joke board; with `board` None they say that none is kept.
+
+    `allow_host`: names of this server behind a proxy, as `Settings.allow_host`. Templates of the whole app are told
+    `board_kept`.
+    """
+    api = Blueprint("board_api", __name__)
+    names = allow_host.lower().replace(",", " ").split()
+
+    @api.app_context_processor
+    def tell_templates() -> dict[str, bool]:
+        return {"board_kept": board is not None}
+
+    @api.app_template_filter("points")
+    def points(lift: float) -> str:
+        return f"{100 * lift:+.0f}".replace("-", "\N{MINUS SIGN}")
+
+    @api.post("/api/v1/reactions")
+    def react() -> tuple[str, int] | Response:
+        if not _is_from_our_page(names):
+            return error_json("Other sites may not send smiles here.", 403)
+        if board is None:
+            return error_json("This app keeps no joke board; nothing was stored.", 404)
+        request.max_content_length = _MAX_BYTES
+        body = _read_body()
+        if body.get("agreed") is not True:
+            return error_json("Nothing was stored: a smile is only counted with the person's consent, as agreed: true.", 403)
+        source, identity, reaction = _read_reaction(body)
+        joke = tellings.take(source, identity)
+        try:
+            board.add(joke, reaction)
+        except BoardError:
+            tellings.note(joke)  # it may be sent again
+            raise
+        return "", 204
+
+    @api.get("/api/v1/jokes/board")
+    def read_board() -> Response:
+        ranking = Ranking(board.tallies() if board else ())
+        response = jsonify(
+            kept=board is not None,
+            interval=LEVEL,
+            typical=round(ranking.typical, 4),
+            jokes=[_as_json(standing) for standing in ranking.standings[:_MOST_SHOWN]],
+        )
+        response.headers.update(_NO_STORE)
+        return response
+
+    @api.get("/jokes")
+    def page() -> Response:
+        problem = ""
+        standings: tuple[Standing, ...] = ()
+        try:
+            standings = Ranking(board.tallies() if board else ()).standings
+        except BoardError as error:
+            _log_failure(error)
+            problem = _FAILED
+        shown = standings[:_MOST_SHOWN]
+        tellings_counted = sum(standing.reactions for standing in standings)
+        rows = list(zip(shown, _bars(shown), strict=True))
+        html = render_template(
+            "jokes.html", rows=rows, jokes=len(standings), tellings=tellings_counted, problem=problem, width=_BAR_WIDTH
+        )
+        return Response(html, 503 if problem else 200, headers=_NO_STORE)
+
+    @api.errorhandler(BoardError)
+    def board_failed(error: BoardError) -> Response:
+        _log_failure(error)
+        return error_json(_FAILED, 503)
+
+    @api.errorhandler(WrongReaction)
+    @api.errorhandler(UnknownJoke)
+    def not_understood(error: SmileError) -> Response:
+        return error_json(str(error), 400)
+
+    @api.errorhandler(AlreadyCounted)
+    def too_often(error: AlreadyCounted) -> Response:
+        return error_json(str(error), 429)
+
+    @api.errorhandler(413)
+    def too_large(_) -> Response:
+        return error_json(f"This is too long for a reaction; send at most {_MAX_BYTES} bytes.", 413)
+
+    return api
+
+
+def _is_from_our_page(names: list[str]) -> bool:
+    """Whether a browser says that a page of this app asks. What is no browser says nothing, and may."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    try:
+        parts = urlsplit(origin)
+        return parts.netloc.lower() == request.host.lower() or parts.hostname in names  # a proxy may have changed `Host`
+    except ValueError:
+        return False
+
+
+def _read_body() -> dict[str, Any]:
+    if request.mimetype != "application/json":  # which other sites' forms can't send
+        raise WrongReaction("Send the reaction as JSON, with Content-Type: application/json.")
+    try:
+        body = json.loads(request.get_data(cache=False))
+    except (ValueError, RecursionError):
+        raise WrongReaction(_SHAPE) from None
+    if not isinstance(body, dict):
+        raise WrongReaction(_SHAPE)
+    return body
+
+
+def _read_reaction(body: dict[str, Any]) -> tuple[str, str, Reaction]:
+    """The joke's source and id, and the reaction to it. Raises WrongReaction."""
+    joke, numbers = body.get("joke"), [body.get(name) for name in ("before", "peak", "seconds")]
+    if not isinstance(joke, dict):
+        raise WrongReaction(_SHAPE)
+    source, identity = joke.get("source"), joke.get("id")
+    if not isinstance(source, str) or not isinstance(identity, str):
+        raise WrongReaction(_SHAPE)
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise WrongReaction(_SHAPE)
+    try:
+        return source, identity, Reaction(*numbers)  # type: ignore[arg-type]
+    except ValueError:
+        raise WrongReaction(_SHAPE) from None
+
+
+def _as_json(standing: Standing) -> dict[str, Any]:
+    joke = standing.joke
+    numbers = {name: round(getattr(standing, name), 4) for name in ("mean", "estimate", "low", "high")}
+    told = {"id": joke.id, "source": joke.source, "text": joke.text}
+    return told | {"reactions": standing.reactions, "seconds": round(standing.seconds, 1)} | numbers
+
+
+def _bars(standings: tuple[Standing, ...]) -> list[Bar]:
+    """All on one scale, which just holds zero and every interval."""
+    low = min([0.0, *(standing.low for standing in standings)])
+    high = max([0.1, *(standing.high for standing in standings)])
+
+    def place(lift: float) -> float:
+        return round(2 + (lift - low) / (high - low) * (_BAR_WIDTH - 4), 1)
+
+    return [Bar(place(0), place(one.estimate), place(one.low), place(one.high)) for one in standings]
+
+
+def _log_failure(error: BoardError) -> None:
+    log_event("board", level=logging.WARNING, status="failed", message=str(error))
