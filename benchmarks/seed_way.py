@@ -33,13 +33,15 @@ def measure(report: Report, video: Path, *, frames: int) -> None:
     report.add("seed_p95", "one face, 640x480, a frame, p95", p95, "ms")
     report.add("seed_start", "start until the network is loaded", found["start_s"], "s")
     report.add("seed_memory", "memory of the process", found["memory_mb"], "MB")
-    if report.value("one_face_median"):
-        for name in ("median", "p95"):
-            ours = report.value(f"one_face_{name}")
-            theirs = report.value(f"seed_{name}")
-            bar = {"bar": _FASTER, "at_least": True} if name == "median" else {}
-            if ours and theirs:
-                report.add(f"seed_ratio_{name}", f"ours is faster by, {name}", theirs / ours, "times", **bar)
+    # Theirs works without a pause, since it can't keep up with a camera: the fair comparison is ours without a pause.
+    ratios = (
+        ("flat_out_median", "both without a pause", {"bar": _FASTER, "at_least": True}),
+        ("one_face_median", "ours at 30 a second", {}),
+    )
+    for key, how, bar in ratios:
+        ours = report.value(key)
+        if ours and median:
+            report.add(f"seed_ratio_{key}", f"ours is faster by, median, {how}", median / ours, "times", **bar)
 
 
 def _in_its_own_process(video: Path, frames: int) -> dict[str, Any]:

@@ -176,7 +176,9 @@ def test_smiles_are_counted_on_the_joke_board_with_consent_only(run_app, visit, 
     page.click("#another")
     page.click("text=The funniest jokes")
     page.wait_for_selector("table")
-    assert sum(request.endswith("/api/v1/reactions") for request in visited.requests) == 1, "none after consent was taken back"
+    assert sum(request.endswith("/api/v1/reactions") for request in visited.requests) == 1, (
+        "none after consent was taken back"
+    )
     assert visited.complaints == []
 
 
