@@ -304,11 +304,10 @@ class FaceTracker:
     def _sees_somebody_again(self, gray: np.ndarray, now: float) -> bool:
         for track in [track for track in self._tracks if not track.hidden(now)][:_FOLLOWED_PER_FRAME]:
             sight = self._find_again(track, gray, now)
-            if (
-                sight is not None
-                and sight.presence >= PRESENCE_THRESHOLD
-                and track.likeness(_portrait(gray, sight)) >= _SURELY_LIKE
-            ):
+            if sight is None or sight.presence < PRESENCE_THRESHOLD:
+                continue
+            sight = follow(gray, sight.landmarks, self._recognizer)  # from near, for a portrait that can be compared
+            if sight.present and track.likeness(_portrait(gray, sight)) >= _SURELY_LIKE:
                 return True
         return False
 

@@ -107,10 +107,10 @@ def _leans(figures: Mapping[str, Mapping[int, tuple[float, float]]]) -> str:
     leans = sorted(next(iter(figures.values())))
     means = {lean: tuple(np.mean([f[lean] for f in figures.values()], axis=0).tolist()) for lean in leans}
     least = pays_from(means)
-    pays = "Reading upright pays at none of these leans" if least is None else f"Reading upright pays from {least}° on"
+    pays = "By the mean, reading upright pays " + ("at none of these leans." if least is None else f"from {least}° on.")
     return _section(
         "Faces that lean",
-        f"Turned in the plane to one side; the box as it is, then upright by its own landmarks. {pays},\nby the mean.",
+        f"Turned in the plane to one side; the box as it is, then upright by its own landmarks.\n{pays}",
         table("set", {**figures, MEAN: means}, {f"{lean}°": told(lean) for lean in leans}),
     )
 

@@ -270,7 +270,7 @@ def test_a_face_that_leaves_before_a_pattern_leaves_no_ghost(offline):
 
 
 def test_a_head_that_sways_before_a_plain_wall_is_no_new_scene(offline, astronaut):
-    pictures = [head(astronaut, 320 + 150 * np.sin(i / 3), 240, size=1.5) for i in range(40)]
+    pictures = [head(astronaut, 320 + 130 * np.sin(i / 3), 240, size=1.5) for i in range(40)]
     faces = []
     for i, picture in enumerate(pictures):
         faces.append(offline.update(picture, i / 10))  # at ten frames a second nearly a head's width from one to the next
