@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,6 +62,16 @@ class Face:
     @property
     def label(self) -> str:
         return "smile" if self.smile >= SMILE_THRESHOLD else "no_smile"
+
+    def as_json(self) -> dict[str, Any]:
+        """What the page and the API are told of every face."""
+        return {
+            "id": self.id,
+            "box": self.box._asdict(),
+            "smile": round(self.smile, 4),
+            "raw_smile": round(self.raw_smile, 4),
+            "label": self.label,
+        }
 
 
 def as_points(landmarks: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -272,7 +272,7 @@ class SmileWatch:
                 "width": width,
                 "height": height,
                 "message": message,
-                "faces": [face_json(face) for face in faces],
+                "faces": [face.as_json() for face in faces],
             }
         )
 
@@ -290,17 +290,6 @@ class SmileWatch:
                     recognizer = SmileRecognizer(self._settings.model)
                 self._tracker = FaceTracker(self._detector, recognizer)
             return self._tracker
-
-
-def face_json(face: Face) -> dict[str, Any]:
-    """A face as the page and the API see it."""
-    return {
-        "id": face.id,
-        "box": face.box._asdict(),
-        "smile": round(face.smile, 4),
-        "raw_smile": round(face.raw_smile, 4),
-        "label": face.label,
-    }
 
 
 def _at_most(image: np.ndarray, width: int) -> np.ndarray:

@@ -177,14 +177,8 @@ def _same(box: Box, other: Box) -> bool:
 
 
 def _as_json(face: Face) -> dict[str, Any]:
-    return {
-        "id": face.id,
-        "box": face.box._asdict(),
-        "smile": round(face.smile, 4),
-        "raw_smile": round(face.raw_smile, 4),
-        "label": face.label,
-        "landmarks": {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, face.landmarks, strict=True)},
-    }
+    points = {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, face.landmarks, strict=True)}
+    return face.as_json() | {"landmarks": points}
 
 
 def _read_previous(previous: Any) -> _Previous:

@@ -141,6 +141,25 @@ def no_thread_left_behind() -> Iterator[None]:
     pytest.fail(f"threads left behind: {[thread.name for thread in left]}")
 
 
+@pytest.fixture
+def make_client():
+    """Makes an app in this process, with no camera and no joke service unless told otherwise, and a client of it."""
+    from app import close_app, create_app
+    from settings import Settings
+
+    apps = []
+
+    def make(**options):
+        app = create_app(Settings(**{"source": "none", "joke_url": "", "board": "none", **options}))
+        app.testing = True
+        apps.append(app)
+        return app.test_client()
+
+    yield make
+    for app in apps:
+        close_app(app)
+
+
 @dataclass
 class RunningApp:
     """The real app in a process of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -74,3 +75,10 @@ def drawn_set(source: str, n: int, seed: int, *, backgrounds: int = 0, measured:
         group=np.arange(len(wide)),
         split=np.full(len(wide), "train"),
     )
+
+
+def drawn_parts() -> Faces:
+    """Two sets, every part of the split with faces of both; landmarks and backgrounds in one of them."""
+    whole = Faces.join([drawn_set("mine", 36, 1, backgrounds=9), drawn_set("yours", 30, 2, measured=False)])
+    group = np.arange(len(whole)) // 2
+    return replace(whole, group=group, split=np.array(["test", "train", "val"])[group % 3])

@@ -12,21 +12,6 @@ from settings import Settings
 from tests.conftest import ROOT, clean_environment, read_number
 
 
-@pytest.fixture
-def make_client():
-    apps = []
-
-    def make(**options):
-        app = create_app(Settings(**{"source": "none", "joke_url": "", **options}))
-        app.testing = True
-        apps.append(app)
-        return app.test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
-
-
 def test_making_the_app_starts_nothing():
     before = set(threading.enumerate())
     app = create_app(Settings(source="0"))

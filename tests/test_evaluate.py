@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
 
 from smile_recognition import DEFAULT_MODEL, LANDMARKS, SmileRecognizer
-from tests.drawn_faces import drawn_set
+from tests.drawn_faces import drawn_parts
 from training import evaluate, metrics, report
 from training.augmentation import View, look, move_points
 from training.faces import Faces
@@ -34,9 +34,7 @@ TRAINING = {
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     """Two sets of drawn faces with every third one in the test part, and landmarks and backgrounds in one of them."""
-    whole = Faces.join([drawn_set("mine", 36, 1, backgrounds=9), drawn_set("yours", 30, 2, measured=False)])
-    group = np.arange(len(whole)) // 2
-    return replace(whole, group=group, split=np.array(["test", "train", "val"])[group % 3])
+    return drawn_parts()
 
 
 @pytest.fixture

@@ -4,29 +4,12 @@ import itertools
 import threading
 import time
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import close_app, create_app
+from app import close_app
 from errors import DetectorError
 from live_stream import LiveStream
-from settings import Settings
 from tests.conftest import viewer, watch
-
-
-@pytest.fixture
-def make_client():
-    apps = []
-
-    def make(**options):
-        app = create_app(Settings(**{"source": "none", "joke_url": "", **options}))
-        app.testing = True
-        apps.append(app)
-        return app.test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
 
 
 def metrics(client) -> dict[str, float]:

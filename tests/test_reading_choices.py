@@ -11,7 +11,7 @@ import pytest
 from benchmarks import choices_report, reading_choices
 from face_alignment import TYPICAL_LANDMARKS
 from smile_recognition import DEFAULT_MODEL, Readings
-from tests.drawn_faces import drawn_set
+from tests.drawn_faces import drawn_parts, drawn_set
 from training.augmentation import View, move_points
 from training.faces import Faces
 from training.metrics import turned
@@ -51,9 +51,7 @@ def crops_of(left, right, middle) -> np.ndarray:
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     """Two sets of drawn faces, a third of each in every part; landmarks and backgrounds in one of them."""
-    whole = Faces.join([drawn_set("mine", 36, 1, backgrounds=9), drawn_set("yours", 30, 2, measured=False)])
-    group = np.arange(len(whole)) // 2
-    return replace(whole, group=group, split=np.array(["test", "train", "val"])[group % 3])
+    return drawn_parts()
 
 
 @pytest.fixture
