@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import keras
@@ -53,11 +53,12 @@ def scale(scaler: MinMaxScaler, gray: np.ndarray) -> np.ndarray:
     return scaled.reshape(*gray.shape, 1)
 
 
-def resized(faces: Faces, size: int) -> np.ndarray:
-    """The plain crops at another size, uint8 `(n, size, size)`."""
-    if size == CROP_SIZE:
+def resized(faces: Faces, size: int, view_scale: float = 1.0) -> np.ndarray:
+    """The plain crops at another size, uint8 `(n, size, size)`; `view_scale` below 1 shows what is round the box, too."""
+    if size == CROP_SIZE and view_scale == 1:
         return faces.gray
-    return np.stack([look(wide, View(), size) for wide in faces.wide]) if len(faces) else np.empty((0, size, size), np.uint8)
+    view = View(scale=view_scale)
+    return np.stack([look(wide, view, size) for wide in faces.wide]) if len(faces) else np.empty((0, size, size), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,29 @@ def sample_weights(faces: Faces) -> np.ndarray:
     return weights / max(weights[labelled].mean(), 1e-9) if labelled.any() else weights
 
 
-def make_targets(faces: Faces, *, soften: bool = True, guessed_weight: float = 0.4) -> Targets:
+def make_targets(
+    faces: Faces,
+    *,
+    soften: bool = True,
+    guessed_weight: float = 0.4,
+    taught: np.ndarray | None = None,
+    taught_share: float = 0.5,
+) -> Targets:
     """Targets for every output; `soften` moves smile labels towards one half by what is known of a set's label noise.
 
-    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3.
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3. `taught` float `(n,)`: what a
+    teacher that was not trained on that face says, P(smile), NaN where it is silent; `taught_share`: of the target, beside
+    the label (Hinton et al. 2015).
     """
     n = len(faces)
     smile = np.clip(faces.smile, 0, 1).astype(np.float32)
+    if taught is not None:
+        known = ~np.isnan(taught)
+        smile[known] = (1 - taught_share) * smile[known] + taught_share * taught[known]
     if soften:
         noise = np.array([LABEL_NOISE.get(str(source), _USUAL_NOISE) for source in faces.source], np.float32)
+        if taught is not None:
+            noise[known] *= 1 - taught_share  # the teacher's part says for itself how sure it is
         smile = smile * (1 - 2 * noise) + noise
     measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
     shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
@@ -148,6 +163,9 @@ class Batches(keras.utils.PyDataset):
         augmented: bool = True,
         plain_share: float = 0.0,
         guessed_weight: float = 0.4,
+        view_scale: float = 1.0,
+        taught: np.ndarray | None = None,
+        taught_share: float = 0.5,
         epochs: int = 0,
     ) -> None:
         """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known."""
@@ -155,9 +173,11 @@ class Batches(keras.utils.PyDataset):
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
         self._faces, self._scaler, self._outputs = faces, scaler, outputs
         self._seed, self._size, self._color, self._augmented = seed, size, color, augmented
-        self._plain_share = plain_share
+        self._plain_share, self._view_scale = plain_share, view_scale
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
-        self._targets = make_targets(faces, soften=augmented, guessed_weight=guessed_weight)
+        self._targets = make_targets(
+            faces, soften=augmented, guessed_weight=guessed_weight, taught=taught, taught_share=taught_share
+        )
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
         # A set of a few hundred pictures needs steps more than it needs steady ones.
@@ -191,10 +211,8 @@ class Batches(keras.utils.PyDataset):
         return np.repeat(x, 3, axis=3) if self._color else x, value, weight
 
     def _picture(self, row: int, i: int, rng: np.random.Generator, value: dict, weight: dict) -> np.ndarray:
-        if self._plain_share and rng.random() < self._plain_share and self._size == CROP_SIZE:
-            view = View(mirrored=bool(rng.random() < 0.5))
-            self._move(view, i, value)
-            return self._faces.gray[row][:, :: -1 if view.mirrored else 1]
+        if self._plain_share and rng.random() < self._plain_share:
+            return self._look(View(mirrored=bool(rng.random() < 0.5)), row, i, value)
         strength = _GENTLE_STRENGTH if self.epoch >= self._gentle_from else 1.0
         view = random_view(rng, strength) if self._augmented else View(mirrored=bool(rng.random() < 0.5))
         if "presence" in value and self._augmented and self._faces.face[row] and rng.random() < _MISSING_SHARE:
@@ -202,9 +220,15 @@ class Batches(keras.utils.PyDataset):
             value["presence"][i] = 0
             for name in weight:
                 weight[name][i] *= name == "presence"
-        self._move(view, i, value)
-        gray = look(self._faces.wide[row], view, self._size)
+        gray = self._look(view, row, i, value)
         return spoil(gray, rng) if self._augmented and rng.random() < strength else gray
+
+    def _look(self, view: View, row: int, i: int, value: dict) -> np.ndarray:
+        view = replace(view, scale=view.scale * self._view_scale)
+        self._move(view, i, value)
+        if self._size == CROP_SIZE and view == View(mirrored=view.mirrored):  # just as the app would cut it out
+            return self._faces.gray[row][:, :: -1 if view.mirrored else 1]
+        return look(self._faces.wide[row], view, self._size)
 
     def _move(self, view: View, i: int, value: dict) -> None:
         for name, order in (("landmarks", MIRRORED_LANDMARKS), ("shape68", MIRRORED_68)):

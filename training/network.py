@@ -50,9 +50,9 @@ def build_network(config: NetworkConfig = NetworkConfig()) -> keras.Model:
         {
             "smile": layers.Dense(1, name="smile", dtype="float32")(pooled),
             "presence": layers.Dense(1, name="presence", dtype="float32")(pooled),
-            "landmarks": _points(len(LANDMARKS), name="landmarks")(placed),
+            "landmarks": points_layer(len(LANDMARKS), name="landmarks")(placed),
             "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
-            "shape68": _points(68, name="shape68")(placed),
+            "shape68": points_layer(68, name="shape68")(placed),
         },
         name="smile",
     )
@@ -63,7 +63,7 @@ def shipped_part(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
 
 
-def _points(count: int, *, name: str) -> layers.Dense:
+def points_layer(count: int, *, name: str) -> layers.Dense:
     """x, y of points that begin near the middle: begun all over the picture, their error would drown the other outputs."""
     small, middle = keras.initializers.RandomNormal(stddev=2e-4), keras.initializers.Constant(0.5)
     return layers.Dense(2 * count, kernel_initializer=small, bias_initializer=middle, name=name, dtype="float32")

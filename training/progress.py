@@ -37,7 +37,7 @@ class Progress:
         self.history: list[dict] = []
         self._file = out / "progress.json"
         self._validation = validation
-        x = scale(scaler, resized(validation, recipe.size))
+        x = scale(scaler, resized(validation, recipe.size, recipe.view_scale))
         self._x = np.repeat(x, 3, axis=3) if recipe.color else x
 
     def resume(self) -> keras.Model | None:
@@ -106,6 +106,7 @@ class Progress:
         measured = ~np.isnan(self._validation.landmarks).any(axis=(1, 2))
         if "landmarks" in predicted and measured.any():
             points = predicted["landmarks"][measured].reshape(-1, 5, 2)
+            points = (points - 0.5) / self.recipe.view_scale + 0.5  # from the picture to the box
             figures["point_error"] = float(point_error(points, self._validation.landmarks[measured]).mean())
             figures.setdefault("val", -figures["point_error"])
         if "presence" in predicted:

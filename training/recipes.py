@@ -19,6 +19,7 @@ from keras import layers
 from errors import DatasetError
 from smile_recognition import CROP_SIZE, LANDMARKS
 from training.network import build_network
+from training.teacher import TEACHER_SIZE, TEACHER_VIEW, build_teacher
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Recipe:
 
     `sources`: the sets it is meant for, None for all; `rate`: the highest learning rate of a cosine schedule;
     `plain_share`: of the faces, shown just as they come, whatever `augmented` says of the others;
-    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3.
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3; `view_scale`: how large a
+    face's box stands in what the network sees, less than 1 for one that also sees what is round it.
     """
 
     build: Callable[[], keras.Model]
@@ -41,6 +43,7 @@ class Recipe:
     landmark_loss: str = "mae"
     plain_share: float = 0.0
     guessed_weight: float = 0.4
+    view_scale: float = 1.0
 
 
 def _convolution_stack(inputs, channels: tuple[int, ...], kernel: int, padding: str = "valid"):
@@ -98,6 +101,7 @@ _PLAIN = Recipe(build_lenet, augmented=False, rate=1e-3)
 
 RECIPES = {
     "smile": Recipe(build_network),
+    "teacher": Recipe(build_teacher, size=TEACHER_SIZE, view_scale=TEACHER_VIEW, epochs=6, rate=3e-4, plain_share=0.3),
     "lenet": replace(_PLAIN, build=build_lenet, size=28, sources=("smiles",), epochs=15),
     "seed": replace(_PLAIN, build=build_seed, size=100, sources=("getty_faces",), epochs=10),
     "minimal": replace(_PLAIN, build=build_minimal, sources=("genki", "smiles"), epochs=10),

@@ -26,6 +26,7 @@ import numpy as np
 from errors import DatasetError, SmileError
 from training.faces import Faces
 from training.lineage import check_start, earlier_stages, take_weights, what_was_trained
+from training.predictions import read_predictions
 from training.progress import Progress, save_network, write_json_whole
 from training.splits import save_split
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from training.recipes import Recipe
 
-NETWORKS = ("smile", "lenet", "seed", "minimal", "keypoints", "vgg19")
+NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
 # By how much each output's loss counts. The errors of points are hundredths, so theirs count more.
 _LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
 
@@ -57,11 +58,14 @@ def train(
     precision: str = "float32",
     shipped: bool = True,
     start_from: Path | None = None,
+    taught: np.ndarray | None = None,
+    taught_share: float = 0.5,
 ) -> None:
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
     `shipped`: make the file for the app, too. `patience`: stop after so many epochs without a better one.
-    `start_from`: the folder of an earlier training of the same network, whose weights to begin with.
+    `start_from`: the folder of an earlier training of the same network, whose weights to begin with. `taught` float `(n,)`:
+    P(smile) by a teacher, NaN where it said nothing, for that share of the target.
     """
     import keras
 
@@ -74,9 +78,12 @@ def train(
     model = recipe.build()
     outputs = tuple(model.output)
     _check_labels(faces, outputs)
-    training, validation = faces.part("train"), faces.part("val")
-    training = training.where(training.face == 1) if "presence" not in outputs else training
-    scaler = fit_scaler(resized(training.where(training.face == 1), recipe.size))
+    validation = faces.part("val")
+    in_training = faces.split == "train"
+    if "presence" not in outputs:
+        in_training &= faces.face == 1
+    training = faces.where(in_training)
+    scaler = fit_scaler(resized(training.where(training.face == 1), recipe.size, recipe.view_scale))
     joblib.dump(scaler, out / "scaler.save")
     batches = Batches(
         training,
@@ -89,13 +96,16 @@ def train(
         augmented=recipe.augmented,
         plain_share=recipe.plain_share,
         guessed_weight=recipe.guessed_weight,
+        view_scale=recipe.view_scale,
+        taught=taught[in_training] if taught is not None else None,
+        taught_share=taught_share,
         epochs=0 if start_from else recipe.epochs,
     )
     if start_from:
         check_start(start_from, faces)
         take_weights(model, start_from)
     _compile(model, recipe, steps=recipe.epochs * len(batches))
-    digest = _digest_of_all_that_matters(faces, recipe, seed, precision, start_from)
+    digest = _digest_of_all_that_matters(faces, recipe, seed, precision, start_from, taught, taught_share)
     progress = Progress(out, digest, seed, validation, scaler, recipe, patience)
     if (done := progress.resume()) is not None:
         model = done
@@ -111,7 +121,8 @@ def train(
             shuffle=False,
             callbacks=[progress.callback(), log],
         )
-    _finish(out, recipe, scaler, faces, training, validation, progress, precision, shipped, start_from)
+    share = taught_share if taught is not None else 0.0
+    _finish(out, recipe, scaler, faces, training, validation, progress, precision, shipped, start_from, share)
 
 
 def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
@@ -154,6 +165,7 @@ def _finish(
     precision: str,
     shipped: bool,
     start_from: Path | None,
+    taught_share: float,
 ) -> None:
     import keras
 
@@ -195,6 +207,7 @@ def _finish(
                     "rate": recipe.rate,
                     "plain_share": recipe.plain_share,
                     "guessed_weight": recipe.guessed_weight,
+                    "taught_share": taught_share,
                 },
             ],
             "weights": model.count_params(),
@@ -223,7 +236,15 @@ def center_landmarks(model: keras.Model, training: Faces, scaler: Any) -> None:
     layer.bias.assign_add((measured.landmarks.reshape(len(measured), -1) - points).mean(axis=0))
 
 
-def _digest_of_all_that_matters(faces: Faces, recipe: Recipe, seed: int, precision: str, start_from: Path | None) -> str:
+def _digest_of_all_that_matters(
+    faces: Faces,
+    recipe: Recipe,
+    seed: int,
+    precision: str,
+    start_from: Path | None,
+    taught: np.ndarray | None,
+    taught_share: float,
+) -> str:
     """A killed training goes on only where data, code and options are still the same."""
     options = (
         recipe.epochs,
@@ -234,11 +255,12 @@ def _digest_of_all_that_matters(faces: Faces, recipe: Recipe, seed: int, precisi
         seed,
         precision,
         str(start_from),
+        taught_share if taught is not None else None,
     )
     digest = hashlib.sha256(repr(options).encode())
-    for array in (faces.gray, faces.smile, faces.source, faces.split):
+    for array in (faces.gray, faces.smile, faces.source, faces.split, np.empty(0) if taught is None else taught):
         digest.update(array.tobytes())
-    for module in ("train", "progress", "batches", "recipes", "network", "augmentation"):
+    for module in ("train", "progress", "batches", "recipes", "network", "teacher", "augmentation"):
         digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
     return digest.hexdigest()
 
@@ -250,6 +272,16 @@ def choose_sources(faces: Faces, sources: list[str] | None, without: list[str] |
         raise DatasetError(f"{data} has no set called {', '.join(unknown)}; build the dataset with it.")
     chosen = np.isin(faces.source, sources) if sources else np.ones(len(faces), bool)
     return faces.where(chosen & ~np.isin(faces.source, without or []))
+
+
+def taught_labels(faces: Faces, path: Path) -> np.ndarray:
+    """P(smile) `(n,)` by the teacher whose opinions `path` holds, NaN where it has none. Raises DatasetError."""
+    said = read_predictions(path)
+    taught = np.array([said.get(key, np.nan) for key in zip(faces.source.tolist(), faces.name.tolist(), strict=True)])
+    taught[faces.split != "train"] = np.nan
+    if np.isnan(taught).all():
+        raise DatasetError(f"{path} says nothing of this dataset's training faces; make it from the same dataset.")
+    return taught
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -268,6 +300,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--guessed-weight", type=float, help="of landmarks that dlib guessed (default 0.4; measured ones: 3)"
     )
+    parser.add_argument(
+        "--soft-labels", type=Path, metavar="FILE", help="a teacher's opinions, from `python -m training.out_of_fold`"
+    )
+    parser.add_argument("--soft-share", type=float, default=0.5, help="of the target, beside the label (default 0.5)")
     parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras fetches it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
@@ -276,6 +312,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if options.epochs is not None and options.epochs < 1:
             raise DatasetError("--epochs must be 1 or more.")
+        if not 0 <= options.soft_share <= 1:
+            raise DatasetError("--soft-share must be from 0 to 1.")
         faces = Faces.load(options.data)
         from dataclasses import replace
 
@@ -297,6 +335,8 @@ def main(argv: list[str] | None = None) -> int:
             faces,
             out,
             recipe,
+            taught=taught_labels(faces, options.soft_labels) if options.soft_labels else None,
+            taught_share=options.soft_share,
             seed=options.seed,
             patience=options.patience,
             precision=options.precision,

@@ -1,0 +1,134 @@
+"""What networks say of faces that they were not trained on, for every face of the training part.
+
+    python -m training.out_of_fold                     # two teachers, each trained on half of the groups
+    python -m training.out_of_fold --network smile --folds 3
+
+The training part is dealt into folds, whole groups of near-copies and persons at a time; a network is trained without each
+fold and then asked about it. Its answers go to `OUT/out_of_fold.csv.gz`: `source, name, fold, smile` (P(smile), the mean of
+a face and its mirror image). Where they contradict a label, the label is suspicious (`training.relabel`), and as softer
+labels they teach a smaller network (`training.train --soft-labels`). A killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+from errors import DatasetError, SmileError
+from training.faces import Faces
+from training.predictions import write_predictions
+from training.train import NETWORKS, choose_sources, fit_temperature, train
+
+if TYPE_CHECKING:
+    from training.recipes import Recipe
+
+FILE_NAME = "out_of_fold.csv.gz"
+
+
+def deal_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """A fold int `(n,)`, 0 to folds - 1, for group numbers `(n,)`: one for all of a group, about as many groups in each."""
+    unique, index = np.unique(groups, return_inverse=True)
+    dealt = np.random.default_rng(seed).permutation(len(unique)) % folds
+    return dealt[index]
+
+
+def smile_logits(folder: Path, recipe: Recipe, faces: Faces) -> np.ndarray:
+    """What the network in `folder` says of crops, float `(n,)`: the mean of each and its mirror image."""
+    import keras
+
+    from training.batches import resized, scale
+
+    model = keras.models.load_model(folder / "my_model.keras", compile=False)
+    scaler = joblib.load(folder / "scaler.save")
+    logits = np.zeros(len(faces))
+    for start in range(0, len(faces), 2048):  # resized crops of all faces would not fit into memory
+        gray = resized(faces.where(np.arange(start, min(start + 2048, len(faces)))), recipe.size, recipe.view_scale)
+        for picture in (gray, gray[:, :, ::-1]):
+            x: Any = scale(scaler, picture)
+            x = np.repeat(x, 3, axis=3) if recipe.color else x
+            logits[start : start + 2048] += model.predict(x, batch_size=256, verbose=0)["smile"][:, 0] / 2
+    return logits
+
+
+def predict_out_of_fold(
+    faces: Faces, out: Path, recipe: Recipe, *, folds: int, seed: int, precision: str, patience: int
+) -> Path:
+    """Trains a network for each fold and writes what it says of that fold's labelled faces. Returns the file's path."""
+    is_training = faces.split == "train"
+    fold_of = np.where(is_training, deal_folds(faces.group, folds, seed), -1)
+    logits = np.full(len(faces), np.nan)
+    for fold in range(folds):
+        folder = out / f"fold-{fold}"
+        if not (folder / "training.json").is_file():
+            print(f"fold {fold + 1} of {folds}", flush=True)
+            train(
+                faces.where(fold_of != fold),
+                folder,
+                recipe,
+                seed=seed,
+                patience=patience,
+                precision=precision,
+                shipped=False,
+            )
+        held = np.flatnonzero((fold_of == fold) & (faces.smile >= 0))
+        validation = faces.part("val").labelled()
+        temperature = fit_temperature(smile_logits(folder, recipe, validation), validation.smile)
+        logits[held] = smile_logits(folder, recipe, faces.where(held)) / temperature
+        right = (logits[held] > 0) == (faces.smile[held] > 0)
+        print(f"fold {fold + 1}: agrees with {right.mean():.1%} of {len(held)} labels", flush=True)
+    rows = np.flatnonzero(~np.isnan(logits))
+    write_predictions(out / FILE_NAME, faces.source[rows], faces.name[rows], fold_of[rows], 1 / (1 + np.exp(-logits[rows])))
+    return out / FILE_NAME
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.out_of_fold", description="Ask networks about faces that they were not trained on."
+    )
+    parser.add_argument("--network", choices=NETWORKS, default="teacher", help="what to train (default teacher)")
+    parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
+    parser.add_argument("--sources", nargs="+", help="these sets of the dataset only")
+    parser.add_argument("--without", nargs="+", help="leave these sets of the dataset out")
+    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, help="of each training (default: the network's own)")
+    parser.add_argument("--out", type=Path, default=Path("runs/out_of_fold"), help="folder (default runs/out_of_fold)")
+    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        if options.folds < 2 or (options.epochs is not None and options.epochs < 1):
+            raise DatasetError("--folds must be 2 or more, and --epochs 1 or more.")
+        faces = choose_sources(Faces.load(options.data), options.sources, options.without, options.data)
+        from training.recipes import RECIPES
+
+        recipe = RECIPES[options.network]
+        recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+        path = predict_out_of_fold(
+            faces,
+            options.out,
+            recipe,
+            folds=options.folds,
+            seed=options.seed,
+            precision=options.precision,
+            patience=recipe.epochs,
+        )
+    except SmileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"Nothing could be written to {options.out}: {error}.", file=sys.stderr)
+        return 2
+    print(f"Wrote {path}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
