@@ -2,11 +2,13 @@
 
     python -m training.dataset ../shared/data/*.zip --out datasets/faces
     python -m training.dataset my_photos/ --out datasets/mine        # my_photos/smile, my_photos/no_smile
+    python -m training.dataset ../shared/data/*.zip --decisions datasets/decisions.csv   # from training.relabel
 
 Each face is found with the app's own detector, cut with the app's own crop, turned grey and resized to 64x64. Exact and
 near-copies are joined into groups, over all sets, and so are pictures of one person, in each set; whole groups go to
 training (80 %), validation (8 %, for choosing) or test (12 %, looked at only to report). Near-copies with opposite labels
-are dropped: one of the two labels must be wrong. Photos also give crops without a face, for the presence output.
+are left out, since one of the two labels must be wrong, and put aside in OUT.contested.npz, for a person to decide. Photos
+also give crops without a face, for the presence output.
 """
 
 from __future__ import annotations
@@ -20,13 +22,16 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from errors import DatasetError, SmileError
+from training.contested import contested_file, near_copies, opposite, settle, without_contested
+from training.decisions import Decision, Key, apply_decisions, count_decisions, in_words, read_decisions
 from training.faces import NO_LABEL, SPLITS, Faces, save_arrays
-from training.grouping import connected_groups, describe_person, duplicate_pairs, person_pairs
+from training.grouping import connected_groups, describe_person, person_pairs
 from training.reading import Crop, read_picture
 from training.sources import Picture, Source, find_source, iterate_images, person_in_name
 from training.splits import read_split
@@ -80,22 +85,22 @@ def _workers(count: int) -> ProcessPoolExecutor:
 
 
 def group_faces(
-    faces: Faces, sources: dict[str, Source], cache: Path, workers: int = 2
+    faces: Faces,
+    sources: dict[str, Source],
+    cache: Path,
+    workers: int = 2,
+    near: np.ndarray | None = None,
 ) -> tuple[Faces, dict[str, dict[str, int]]]:
     """Joins near-copies and persons into groups and drops exact copies and near-copies with opposite labels.
 
-    Returns the grouped faces and counts for each set. `cache`: a folder for descriptors, which take minutes.
+    Returns the grouped faces and counts for each set. `cache`: a folder for descriptors, which take minutes. `near`: the
+    index pairs of near-copies, where they are known already.
     """
     n = len(faces)
     digests = np.array([hashlib.sha256(crop.tobytes()).hexdigest() for crop in faces.gray])
-    pairs = [_same_picture(faces)]
-    copies = duplicate_pairs(faces.gray, min(source.copy_correlation for source in sources.values()))
-    limits = np.array([sources[name].copy_correlation for name in faces.source])
-    # Across sets the stricter of the two limits holds. Backgrounds, often flat, look alike without being copies.
-    real = (faces.face[copies.pairs] == 1).all(axis=1)
-    pairs.append(near := copies.pairs[real & (copies.correlation > limits[copies.pairs].max(axis=1))])
-    smile = faces.smile[near]
-    contested = np.unique(near[(smile[:, 0] != smile[:, 1]) & (smile >= 0).all(axis=1)])
+    near = near_copies(faces, sources) if near is None else near
+    pairs = [_same_picture(faces), near]
+    contested = opposite(near, faces.smile)
     _, first = np.unique(digests, return_index=True)
     drop = np.ones(n, bool)
     drop[first] = False
@@ -193,12 +198,21 @@ def split_groups(faces: Faces, *, seed: int) -> Faces:
 
 
 def build_dataset(
-    paths: list[Path], out: Path, *, seed: int = 0, cropped: bool = False, workers: int = 2, split: Path | None = None
+    paths: list[Path],
+    out: Path,
+    *,
+    seed: int = 0,
+    cropped: bool = False,
+    workers: int = 2,
+    split: Path | None = None,
+    decisions: Path | None = None,
 ) -> Faces:
     """Reads every set, groups and splits, and writes `out.npz`, `out.csv` and `out.json`. Raises DatasetError.
 
     `split`: a manifest of an earlier run, whose groups and sides are taken over instead of looking for copies and persons.
+    `decisions`: a table of `training.relabel`, followed in the training part, and for near-copies with opposite labels.
     """
+    decided = read_decisions(decisions) if decisions else {}
     if not paths:
         raise DatasetError("Name at least one set: a folder or zip with folders smile and no_smile.")
     parts: list[Faces] = []
@@ -215,12 +229,15 @@ def build_dataset(
         report[source.name] = {"pictures": int((faces.face == 1).sum()) + sum(left_out.values()), **left_out}
     whole = Faces.join(parts)
     if split is None:
-        whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers)
+        whole, near, contested = settle(whole, near_copies(whole, sources), decided)
+        whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers, near)
         whole = split_groups(whole, seed=seed)
         for name, entry in counts.items():
             report[name].update(entry)
     else:
-        whole = _as_split(whole, split)
+        whole, others = _as_split(whole, split)
+        contested = others.where(opposite(near_copies(others, sources), others.smile))
+    whole, followed = _decided(whole, decided, contested, split)
     for name in sources:
         here = whole.where((whole.source == name) & (whole.face == 1))
         known = here.labelled()
@@ -230,7 +247,12 @@ def build_dataset(
         report[name]["backgrounds"] = int(((whole.source == name) & (whole.face == 0)).sum())
         print(f"{name}: {report[name]}", flush=True)
     whole.save(out.with_suffix(".npz"))
-    out.with_suffix(".json").write_text(json.dumps({"seed": seed, "sets": report}, indent=1) + "\n")
+    contested.save(contested_file(out.with_suffix(".npz")))
+    record: dict[str, Any] = {"seed": seed, "sets": report}
+    if decisions:
+        record["decisions"] = {"file": decisions.name, **followed}
+        print("\n".join([f"{len(decided)} decisions in {decisions}", *in_words(followed)]), flush=True)
+    out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     with out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["source", "name", "smile", "group", "split"])
@@ -238,7 +260,18 @@ def build_dataset(
     return whole
 
 
-def _as_split(faces: Faces, manifest: Path) -> Faces:
+def _decided(
+    faces: Faces, decisions: dict[Key, Decision], contested: Faces, split: Path | None
+) -> tuple[Faces, dict[str, Any]]:
+    """The faces with decisions followed, now that the parts are known, and what that came to."""
+    others = without_contested(decisions, contested)
+    counts = count_decisions(faces, others)
+    counts["near_copies" if split is None else "near_copies_left_out"] = len(decisions) - len(others)
+    return apply_decisions(faces, others), counts
+
+
+def _as_split(faces: Faces, manifest: Path) -> tuple[Faces, Faces]:
+    """The faces that the manifest names, with their groups and sides, and the others."""
     rows = read_split(manifest)
     keys = list(zip(faces.source.tolist(), _photo_names(faces).tolist(), strict=True))  # a background goes with its photo
     known = np.array([key in rows for key in keys], bool)
@@ -247,9 +280,10 @@ def _as_split(faces: Faces, manifest: Path) -> Faces:
         raise DatasetError(
             f"{manifest} names no picture of {', '.join(strangers)}; leave --split away, or these sets, to split anew."
         )
-    faces = faces.where(known)
+    faces, others = faces.where(known), faces.where(~known)
     found = [rows[key] for key in keys if key in rows]
-    return Faces(**{**faces.fields(), "group": np.array([f[0] for f in found]), "split": np.array([f[1] for f in found])})
+    placed = {"group": np.array([f[0] for f in found]), "split": np.array([f[1] for f in found])}
+    return Faces(**{**faces.fields(), **placed}), others
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -259,6 +293,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cropped", action="store_true", help="own pictures are tight face crops already")
     parser.add_argument("--split", type=Path, help="take groups and sides from this OUT.csv (or .csv.gz) of an earlier run")
+    parser.add_argument(
+        "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `training.relabel` wrote"
+    )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(argv)
     try:
@@ -269,6 +306,7 @@ def main(argv: list[str] | None = None) -> int:
             cropped=options.cropped,
             workers=max(1, options.workers),
             split=options.split,
+            decisions=options.decisions,
         )
     except SmileError as error:
         print(error, file=sys.stderr)

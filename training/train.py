@@ -24,6 +24,7 @@ import joblib
 import numpy as np
 
 from errors import DatasetError, SmileError
+from training.decisions import apply_decisions, count_decisions, in_words, read_decisions
 from training.faces import Faces
 from training.lineage import check_start, earlier_stages, take_weights, what_was_trained
 from training.predictions import read_predictions
@@ -301,6 +302,9 @@ def main(argv: list[str] | None = None) -> int:
         "--guessed-weight", type=float, help="of landmarks that dlib guessed (default 0.4; measured ones: 3)"
     )
     parser.add_argument(
+        "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `python -m training.relabel` wrote"
+    )
+    parser.add_argument(
         "--soft-labels", type=Path, metavar="FILE", help="a teacher's opinions, from `python -m training.out_of_fold`"
     )
     parser.add_argument("--soft-share", type=float, default=0.5, help="of the target, beside the label (default 0.5)")
@@ -331,6 +335,10 @@ def main(argv: list[str] | None = None) -> int:
         )
         meant = [name for name in recipe.sources or () if name in faces.source]
         faces = choose_sources(faces, options.sources or meant or None, options.without, options.data)
+        if options.decisions:
+            decisions = read_decisions(options.decisions)
+            print("\n".join(in_words(count_decisions(faces, decisions))), flush=True)
+            faces = apply_decisions(faces, decisions)
         train(
             faces,
             out,
