@@ -1,0 +1,309 @@
+"""The table of everything that was found and fetched: a SQLite file for the program, a CSV file for people.
+
+    >>> manifest = Manifest.open(Path("images"), {"source": "pages", "people": "one"})
+    >>> manifest.add_page("smile", 1, page)          # all of the page or nothing
+    >>> manifest.store("1199241887", fetched)
+    >>> manifest.export()                            # images/manifest.csv
+
+A kill at any moment leaves whole pages and whole pictures in it. While it is open, no other run can open it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from errors import OutputError, SettingsError
+from scraping.assets import SET_APART, Asset, Page
+from scraping.pictures import Checked
+from scraping.problems import PASSING, FetchError
+from scraping.whole_files import write_whole
+
+FILE = "manifest.sqlite3"
+TABLE = "manifest.csv"
+
+_SCHEMA = f"""
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE terms (place INTEGER PRIMARY KEY, term TEXT UNIQUE NOT NULL, folder TEXT UNIQUE NOT NULL, last_page INTEGER);
+CREATE TABLE pages (
+    term TEXT NOT NULL, page INTEGER NOT NULL, layout TEXT NOT NULL, unusable INTEGER NOT NULL, read_at TEXT NOT NULL,
+    PRIMARY KEY (term, page));
+CREATE TABLE listings (
+    term TEXT NOT NULL, page INTEGER NOT NULL, position INTEGER NOT NULL, asset_id TEXT NOT NULL,
+    PRIMARY KEY (term, page, position));
+CREATE INDEX listings_of_asset ON listings (asset_id);
+CREATE TABLE assets (
+    asset_id TEXT PRIMARY KEY, term TEXT NOT NULL, page INTEGER NOT NULL, position INTEGER NOT NULL,  -- where first found
+    url TEXT NOT NULL, caption TEXT NOT NULL, creator TEXT NOT NULL, credit TEXT NOT NULL,
+    licence TEXT NOT NULL, licence_page TEXT NOT NULL, uploaded TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'listed',          -- listed, fetched or failed
+    reason TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+    suffix TEXT, width INTEGER, height INTEGER, bytes INTEGER, sha256 TEXT, phash TEXT, fetched_at TEXT,
+    set_apart TEXT NOT NULL DEFAULT '', copy_of TEXT NOT NULL DEFAULT '', near_copy_of TEXT NOT NULL DEFAULT '');
+CREATE INDEX assets_of_page ON assets (term, page);
+CREATE VIEW pictures AS SELECT
+    a.asset_id, a.term,
+    CASE WHEN status <> 'fetched' THEN ''
+        ELSE CASE set_apart WHEN '' THEN first.folder ELSE '{SET_APART}' END || '/' || a.asset_id || suffix END AS file,
+    status, reason, message, page, position,
+    coalesce((SELECT group_concat(term, '; ') FROM (SELECT DISTINCT o.term FROM listings o JOIN terms t ON t.term = o.term
+        WHERE o.asset_id = a.asset_id AND o.term <> a.term ORDER BY t.place)), '') AS other_terms,
+    set_apart, copy_of, near_copy_of, caption, creator, credit, licence, licence_page, uploaded, url, width, height, bytes,
+    sha256, phash, fetched_at, suffix, first.folder, first.place
+    FROM assets a JOIN terms first ON first.term = a.term;
+"""
+_INTERNAL = ("suffix", "folder", "place")  # at the end of `pictures`, not in the CSV file
+_GIVEN = "asset_id, url, caption, creator, credit, licence, licence_page, uploaded"  # an Asset
+_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A picture that is on the disk. `fetched_at`: seconds since 1970."""
+
+    checked: Checked
+    fetched_at: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What finding copies needs to know of a fetched picture. `terms`: all that it was found under."""
+
+    id: str
+    folder: str
+    suffix: str
+    sha256: str
+    phash: str
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of a picture once all are compared; empty texts where there is nothing to say."""
+
+    set_apart: str = ""
+    copy_of: str = ""
+    near_copy_of: str = ""
+
+
+class Manifest:
+    """One folder's table. Use it in one thread; raises OutputError when it can't be read or written."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self._connection = connection
+        self._folder = folder
+
+    @classmethod
+    def open(cls, folder: Path, settings: Mapping[str, str], *, dry: bool = False) -> Manifest:
+        """The table in `folder`, which must be there; made if it is new. `dry`: a copy in memory; nothing is written.
+
+        Raises SettingsError when another run has it open, or it was gathered with other `settings`.
+        """
+        file = folder / FILE
+        with _guarded(folder):
+            if dry:
+                connection = sqlite3.connect(":memory:", isolation_level=None)
+                if file.is_file():
+                    original = sqlite3.connect(file, timeout=0, isolation_level=None)
+                    try:
+                        # Refused at once while another run has it, which `backup` would wait for without end.
+                        original.execute("BEGIN").execute("SELECT count(*) FROM sqlite_master")
+                        original.backup(connection)
+                    finally:
+                        original.close()
+            else:
+                connection = sqlite3.connect(file, timeout=0, isolation_level=None)
+        try:
+            with _guarded(folder):
+                if not dry:
+                    # Held until the process ends, however it ends: that is what keeps a second run out.
+                    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN EXCLUSIVE")
+                if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    for statement in _SCHEMA.split(";\n"):
+                        connection.execute(statement)
+                    given = [("version", _VERSION), *settings.items()]
+                    connection.executemany("INSERT INTO settings VALUES (?, ?)", given)
+                connection.execute("COMMIT")
+                known = dict(connection.execute("SELECT name, value FROM settings"))
+            _check_settings(folder, known, settings)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, folder)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def add_term(self, term: str, folder: str) -> None:
+        with self._writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO terms (term, folder) VALUES (?, ?)", (term, folder))
+        if (term,) not in self._rows("SELECT term FROM terms WHERE folder = ?", folder):
+            raise SettingsError(f"Another term than {term!r} has the folder {folder} already; give --out another folder.")
+
+    def last_page(self, term: str) -> int | None:
+        """The last page of the term's results, if their end was seen."""
+        return self._rows("SELECT last_page FROM terms WHERE term = ?", term)[0][0]
+
+    def end_term(self, term: str, last_page: int) -> None:
+        with self._writing() as connection:
+            connection.execute("UPDATE terms SET last_page = ? WHERE term = ?", (last_page, term))
+
+    def has_page(self, term: str, number: int) -> bool:
+        return bool(self._rows("SELECT 1 FROM pages WHERE term = ? AND page = ?", term, number))
+
+    def add_page(self, term: str, number: int, page: Page) -> None:
+        """Stores what a page lists. It is the term's last one if all of it was on earlier pages: past the end of the results
+        a site may show the last of them again.
+        """
+        now = _timestamp(datetime.now(UTC).timestamp())
+        with self._writing() as connection:
+            known = {row[0] for row in connection.execute("SELECT asset_id FROM listings WHERE term = ?", (term,))}
+            connection.execute("INSERT INTO pages VALUES (?, ?, ?, ?, ?)", (term, number, page.layout, page.unusable, now))
+            for position, asset in enumerate(page.assets, 1):
+                connection.execute("INSERT INTO listings VALUES (?, ?, ?, ?)", (term, number, position, asset.id))
+                connection.execute(
+                    f"INSERT OR IGNORE INTO assets (term, page, position, {_GIVEN}) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (term, number, position, *astuple(asset)),
+                )
+            if known.issuperset(asset.id for asset in page.assets):
+                connection.execute("UPDATE terms SET last_page = ? WHERE term = ?", (number, term))
+
+    def to_fetch(self, term: str, number: int) -> list[Asset]:
+        """What was first found on this page and is not fetched yet, in its order."""
+        return [
+            Asset(*row)
+            for row in self._rows(
+                f"SELECT {_GIVEN} FROM assets WHERE status = 'listed' AND term = ? AND page = ? ORDER BY position",
+                term,
+                number,
+            )
+        ]
+
+    def counts(self, term: str) -> dict[str, int]:
+        """How many of the assets first found under the term are `listed`, `fetched` and `failed`."""
+        rows = self._rows("SELECT status, count(*) FROM assets WHERE term = ? GROUP BY status", term)
+        return {"listed": 0, "fetched": 0, "failed": 0} | dict(rows)
+
+    def store(self, asset_id: str, fetched: Fetched) -> None:
+        checked = fetched.checked
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE assets SET status = 'fetched', reason = '', message = '', suffix = ?, width = ?, height = ?, "
+                "bytes = ?, sha256 = ?, phash = ?, fetched_at = ? WHERE asset_id = ?",
+                (*astuple(checked), _timestamp(fetched.fetched_at), asset_id),
+            )
+
+    def fail(self, asset_id: str, error: FetchError) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE assets SET status = 'failed', reason = ?, message = ? WHERE asset_id = ?",
+                (error.kind, str(error), asset_id),
+            )
+
+    def forget_failures(self, *, all_kinds: bool = False) -> None:
+        """What failed for a passing reason, or all that failed, is to be fetched again."""
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(PASSING))
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE assets SET status = 'listed', reason = '', message = '' WHERE status = 'failed'"
+                + ("" if all_kinds else f" AND reason IN ({kinds})")
+            )
+
+    def kept(self) -> list[Kept]:
+        """All fetched pictures, in the order in which they were first found."""
+        terms: dict[str, list[str]] = {}
+        for asset_id, term in self._rows(
+            "SELECT DISTINCT l.asset_id, l.term FROM listings l JOIN terms t ON t.term = l.term ORDER BY t.place"
+        ):
+            terms.setdefault(asset_id, []).append(term)
+        rows = self._rows(
+            "SELECT asset_id, folder, suffix, sha256, phash, term FROM pictures WHERE status = 'fetched' "
+            "ORDER BY place, page, position"
+        )
+        return [Kept(row[0], row[1], row[2], row[3], row[4], tuple(terms[row[0]])) for row in rows]
+
+    def judge(self, verdicts: Mapping[str, Verdict]) -> None:
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE assets SET set_apart = ?, copy_of = ?, near_copy_of = ? WHERE asset_id = ?",
+                [(verdict.set_apart, verdict.copy_of, verdict.near_copy_of, key) for key, verdict in verdicts.items()],
+            )
+
+    def rows(self, query: str, *values: object) -> list[tuple]:
+        """For reports and tests."""
+        return self._rows(query, *values)
+
+    def export(self) -> Path:
+        """Writes `manifest.csv`, in UTF-8, whole or not at all: the first finding of each asset, in the order of finding."""
+        with _guarded(self._folder):
+            cursor = self._connection.execute("SELECT * FROM pictures ORDER BY place, page, position")
+            names = [column[0] for column in cursor.description][: -len(_INTERNAL)]
+            text = io.StringIO(newline="")
+            table = csv.writer(text, lineterminator="\n")
+            table.writerow(names)
+            table.writerows([_cell(value) for value in row[: len(names)]] for row in cursor)
+            path = self._folder / TABLE
+            write_whole(path, text.getvalue().encode())
+        return path
+
+    def _rows(self, query: str, *values: object) -> list[tuple]:
+        with _guarded(self._folder):
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with _guarded(self._folder):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    file = folder / FILE
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text:
+            raise SettingsError(
+                f"Another run is gathering pictures into {folder}; wait until it ends, or choose another --out."
+            ) from error
+        raise OutputError(f"{file} can't be written ({text}); free some space, or choose another --out.") from error
+    except sqlite3.DatabaseError as error:
+        raise OutputError(f"{file} is damaged ({error}); move it away, or choose another --out.") from error
+
+
+def _check_settings(folder: Path, known: Mapping[str, str], given: Mapping[str, str]) -> None:
+    if known.get("version") != _VERSION:
+        raise SettingsError(f"{folder / FILE} is from another version of this program; choose another --out.")
+    changed = [f"{name} {known.get(name, 'unknown')}" for name, value in given.items() if known.get(name) != value]
+    if changed:
+        raise SettingsError(
+            f"{folder} was gathered with {', '.join(changed)}; a table holds one kind of search, "
+            f"so use the same options again or choose another --out."
+        )
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _cell(value: object) -> object:
+    """Texts come from strangers: a spreadsheet must not take one for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
