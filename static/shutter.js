@@ -1,0 +1,199 @@
+// The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
+import { MOST, PhotoStrip } from "./photo_strip.js";
+import { ShutterTiming } from "./shutter_timing.js";
+
+const LOOK_EVERY_MS = 250; // whether readings still come
+const GIVE_UP_MS = 10_000; // without one
+const COUNT_SPOKEN_EVERY_MS = 4000;
+const TICK_SHOWN_MS = 1500; // after a picture
+const FULL = `The strip is full with ${MOST} pictures. Download them, delete some, and arm the shutter again.`;
+const WAITING = "Armed: waiting for everyone to smile.";
+const HIDDEN = "Shutter off: this page was hidden.";
+const $ = (id) => document.getElementById(id);
+const body = document.body, frame = $("frame"), video = $("mine"), live = $("live"), arm = $("arm");
+
+frame.append($("shutter-signs").content);
+const ring = $("shutter-ring"), flash = $("shutter-flash");
+const timing = new ShutterTiming();
+const strip = new PhotoStrip({ say, onEmpty: () => (arm.offsetParent ? arm : frame).focus({ preventScroll: true }) });
+let shownFor = ""; // the mode whose camera gave a picture
+let lookTimer = null, tickTimer = null;
+let readableAt = 0; // or armed since
+let candidate = null; // the picture at the reading before: between two smiling readings people smile, on slow computers too
+let lastEvent = ""; // the app repeats one when nothing new comes
+let spokenCount = "", spokenAt = 0;
+
+// --- which camera there is ---
+
+function hasPicture() {
+  if (body.dataset.mode === "mine") return video.videoWidth > 0 && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  return live.hasAttribute("src") && live.naturalWidth > 0;
+}
+
+// Puts the picture as it is now onto `canvas`, at the size that the camera gives. A visitor's own is not mirrored.
+function copyPicture(canvas) {
+  const source = body.dataset.mode === "mine" ? video : live;
+  const width = source.videoWidth ?? source.naturalWidth, height = source.videoHeight ?? source.naturalHeight;
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  canvas.getContext("2d", { alpha: false }).drawImage(source, 0, 0);
+  return canvas;
+}
+
+function cameraFound() {
+  shownFor = body.dataset.mode;
+  $("shutter").hidden = false;
+}
+
+function cameraChanged() {
+  const { mode } = body.dataset;
+  if (!shownFor || (mode === shownFor && (mode === "server" || frame.classList.contains("mine-on")))) return;
+  disarm(document.hidden ? HIDDEN : "Shutter off: the camera was stopped.");
+  const focused = $("shutter").contains(document.activeElement);
+  shownFor = "";
+  $("shutter").hidden = true;
+  if (focused) frame.focus({ preventScroll: true });
+}
+
+// --- arming ---
+
+function toggle() {
+  if (timing.state !== "off") return disarm("Shutter off.");
+  if (strip.full) return say(FULL);
+  timing.keepGoing = $("keep-going").checked;
+  timing.arm();
+  readableAt = performance.now();
+  spokenCount = "";
+  spokenAt = readableAt;
+  clearTimeout(tickTimer);
+  ring.classList.remove("fired");
+  arm.setAttribute("aria-pressed", "true");
+  clearInterval(lookTimer);
+  lookTimer = setInterval(look, LOOK_EVERY_MS);
+  say(WAITING);
+  draw();
+}
+
+function disarm(words) {
+  if (timing.state === "off") return;
+  timing.disarm();
+  off();
+  say(words);
+}
+
+function off() {
+  candidate = null;
+  clearInterval(lookTimer);
+  arm.setAttribute("aria-pressed", "false");
+  draw();
+}
+
+function look() {
+  const now = performance.now(), before = timing.state;
+  timing.tick(now);
+  sayChange(before);
+  if (now - readableAt > GIVE_UP_MS) disarm("Shutter off: the picture could not be read for ten seconds.");
+  else draw();
+}
+
+// --- readings ---
+
+function read({ detail: state }) {
+  const now = performance.now();
+  const event = state.time === undefined ? "" : `${state.time} ${state.frame}`;
+  if (event && event === lastEvent) return; // not a new reading
+  lastEvent = event;
+  const readable = !state.message && hasPicture();
+  if (readable && shownFor !== body.dataset.mode) cameraFound();
+  if (timing.state === "off") return;
+  if (readable) readableAt = now;
+  const before = timing.state;
+  if (timing.read(readable ? state.faces : null, now)) return fire();
+  candidate = timing.state === "holding" ? copyPicture(candidate ?? document.createElement("canvas")) : null;
+  sayChange(before);
+  draw();
+  speakCount(now);
+}
+
+async function fire() {
+  const canvas = candidate ?? copyPicture(document.createElement("canvas"));
+  candidate = null;
+  shine();
+  if (timing.state === "off") off();
+  else draw();
+  const number = await strip.add(canvas).catch(() => 0);
+  if (!number) return disarmWith("The picture could not be kept; delete some of the strip and arm the shutter again.");
+  const taken = `Picture ${number} is taken.`;
+  if (strip.full) disarmWith(`${taken} ${FULL}`);
+  else if (timing.state === "off") say(`${taken} Arm the shutter for another.`);
+  else if (timing.keepGoing) say(`${taken} Stop smiling, and smile again for the next.`);
+}
+
+function disarmWith(words) {
+  timing.disarm();
+  off();
+  say(words);
+}
+
+// --- what is seen and heard ---
+
+function shine() {
+  flash.classList.remove("now");
+  void flash.offsetWidth; // begins the animation anew
+  flash.classList.add("now");
+  ring.classList.add("fired");
+  clearTimeout(tickTimer);
+  tickTimer = setTimeout(() => {
+    ring.classList.remove("fired");
+    draw();
+  }, TICK_SHOWN_MS);
+}
+
+function draw() {
+  const armed = timing.state !== "off";
+  const fired = ring.classList.contains("fired");
+  const blind = armed && timing.isBlind(performance.now());
+  ring.hidden = !armed && !fired;
+  ring.classList.toggle("resting", timing.state === "resting");
+  ring.querySelector(".fill").setAttribute("stroke-dashoffset", fired ? 0 : 100 - 100 * timing.progress);
+  ring.querySelector("text").textContent = blind || !timing.inView ? "–" : `${timing.smiling}/${timing.inView}`;
+  setText($("shutter-count"), armed ? count(blind) : "");
+}
+
+function count(blind) {
+  if (blind) return "No reading of the picture just now.";
+  return timing.inView ? `${timing.smiling} of ${timing.inView} smiling.` : "Nobody is in view.";
+}
+
+// Who cannot see the picture still wants to know who does not smile yet, but not twenty times a second.
+function speakCount(now) {
+  if (timing.state !== "waiting" || now - spokenAt < COUNT_SPOKEN_EVERY_MS) return;
+  const words = count(timing.isBlind(now));
+  spokenAt = now;
+  if (words !== spokenCount) setText($("shutter-said"), words);
+  spokenCount = words;
+}
+
+function sayChange(before) {
+  if (before === timing.state) return;
+  if (timing.state === "holding") say("Everyone smiles: hold it…");
+  else if (before === "holding") say(WAITING);
+  else if (before === "resting") say("Ready for the next smile.");
+}
+
+function say(words) {
+  setText($("shutter-state"), words);
+}
+
+function setText(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+arm.addEventListener("click", toggle);
+$("keep-going").addEventListener("change", () => (timing.keepGoing = $("keep-going").checked));
+document.addEventListener("smiles", read);
+document.addEventListener("visibilitychange", () => document.hidden && disarm(HIDDEN));
+window.addEventListener("pagehide", () => disarm(HIDDEN));
+const watcher = new MutationObserver(cameraChanged);
+watcher.observe(frame, { attributes: true, attributeFilter: ["class"] });
+watcher.observe(body, { attributes: true, attributeFilter: ["data-mode"] });
