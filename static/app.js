@@ -1,8 +1,11 @@
-// The page: which camera is shown, jokes and the smile meter. One camera at a time, and none while the page is hidden.
-import { tellAnother } from "./jokes.js";
+// The page: which camera is shown, jokes, meters, the last minute and the session. One camera at a time, and none while the page
+// is hidden.
+import { hearMore, revealPunchline, tellFirst } from "./jokes.js";
 import { MyCamera } from "./my_camera.js";
-import { finish, jokeTold } from "./reactions.js";
+import { finish } from "./reactions.js";
 import { ServerCamera } from "./server_camera.js";
+import { startSession } from "./session.js";
+import { startTimeline } from "./timeline.js";
 
 const WHY_MINE = { // by what the app was started with
   auto: "The computer that runs this app has no camera that works. You can use your own.",
@@ -35,12 +38,15 @@ for (const one of switches) {
     choose(one.value);
   });
 }
-document.getElementById("another").addEventListener("click", tellAnother);
+document.getElementById("another").addEventListener("click", hearMore);
+document.querySelector(".joke").addEventListener("click", (event) => {
+  if (!event.target.closest("button, a, input, label")) revealPunchline(); // a tap on the bubble, too
+});
 document.addEventListener("keydown", (event) => {
   const busy = event.target.closest?.("button, a, input, select, textarea, summary");
   if (event.code !== "Space" || event.repeat || event.ctrlKey || event.metaKey || event.altKey || busy) return;
   event.preventDefault();
-  tellAnother();
+  hearMore();
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? current().pause() : current().resume()));
 window.addEventListener("pagehide", () => {
@@ -48,7 +54,8 @@ window.addEventListener("pagehide", () => {
   current().pause();
 });
 window.addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) current().resume(); });
-const joke = document.getElementById("joke");
-jokeTold(joke.dataset.id, joke.dataset.source);
+startTimeline();
+startSession();
+tellFirst();
 if (body.dataset.mode === "mine") useMine();
 else choose("server");

@@ -17,7 +17,7 @@ export class MyCamera {
   #stream = null;
   #loop = null;
   #attempt = 0; // a camera that comes after its attempt was given up is released
-  #overlay = new Overlay($("overlay"), video);
+  #overlay = new Overlay($("overlay"));
 
   constructor() {
     start.addEventListener("click", () => this.#start());
@@ -99,8 +99,8 @@ export class MyCamera {
 
   #read(answer, fps) {
     openCurtain();
-    this.#overlay.show(answer);
     show({ faces: answer.faces, fps, message: "" });
+    this.#overlay.show(answer);
   }
 
   #trouble(words) {

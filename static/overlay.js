@@ -1,4 +1,6 @@
 // Boxes and labels over the visitor's own video; they look like those that the app draws into its pictures (annotation.py).
+import { paintBadge } from "./badges.js";
+import { SHOWN, slots } from "./face_slots.js";
 import { percent } from "./reading.js";
 
 const SMILE = "#ffd04d", NO_SMILE = "#a8bed6", INK = "#2b2118";
@@ -7,9 +9,12 @@ export class Overlay {
   #answer = null;
   #mirrored = true;
 
-  constructor(canvas, video) {
+  #marksOnly;
+
+  // `marksOnly`: over a picture in which the app has drawn boxes and labels already.
+  constructor(canvas, { marksOnly = false } = {}) {
     this.canvas = canvas;
-    this.video = video;
+    this.#marksOnly = marksOnly;
     new ResizeObserver(() => this.#draw()).observe(canvas);
   }
 
@@ -40,8 +45,19 @@ export class Overlay {
       const box = { x: left + x * scale, y: top + face.box.top * scale };
       return { ...face, box: { ...box, w: (face.box.right - face.box.left) * scale, h: (face.box.bottom - face.box.top) * scale } };
     });
-    drawFaces(context, faces, width, height);
+    if (!this.#marksOnly) drawFaces(context, faces, width, height);
+    else if (faces.length > 1) for (const face of faces) drawMark(context, face, width, height);
   }
+}
+
+const hasMark = (slot) => slot >= 1 && slot <= SHOWN;
+
+// At the lower left corner of the box, where the app puts no label.
+function drawMark(context, { id, box }, width, height) {
+  if (!hasMark(slots.of(id))) return;
+  const size = Math.min(30, Math.max(18, box.w / 3.5));
+  const inside = (at, most) => Math.max(0, Math.min(at - size / 2, most - size));
+  paintBadge(context, slots.of(id), inside(box.x, width), inside(box.y + box.h, height), size);
 }
 
 function drawFaces(context, faces, width, height) {
@@ -63,14 +79,16 @@ function drawFaces(context, faces, width, height) {
 const color = (label) => (label === "smile" ? SMILE : NO_SMILE);
 
 // Above, below or inside its box, where it covers the least of `taken`; returns the place that it took.
-function drawLabel(context, { box, smile, label }, taken, width, height) {
+function drawLabel(context, { id, box, smile, label }, taken, width, height) {
   const size = Math.round(Math.min(19, Math.max(13, box.w / 7)));
   const pad = Math.round(size * 0.4);
   context.font = `600 ${size}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;
   const words = `${label === "smile" ? "Smile" : "Not smiling"} ${percent(smile)} %`;
   const short = taken.length && context.measureText("Not smiling 100 %").width > 2.5 * box.w;
   const text = short ? `${percent(smile)} %` : words;
-  const w = context.measureText(text).width + 2 * pad, h = size + 2 * pad;
+  const h = size + 2 * pad;
+  const marked = taken.length && hasMark(slots.of(id)) ? h : 0; // room for the mark, where there are several faces
+  const w = context.measureText(text).width + 2 * pad + marked;
   const tops = [box.y - h, box.y + box.h].filter((y) => y >= 0 && y + h <= height);
   tops.push(Math.max(0, Math.min(box.y + box.h, height) - h));
   const places = tops.flatMap((y) => [box.x, box.x + box.w - w].map((x) => ({ x: Math.max(0, Math.min(x, width - w)), y, w, h })));
@@ -80,7 +98,8 @@ function drawLabel(context, { box, smile, label }, taken, width, height) {
   context.fillRect(plate.x, plate.y, w, h);
   context.fillStyle = INK;
   context.textBaseline = "middle";
-  context.fillText(text, plate.x + pad, plate.y + h / 2 + size * 0.05);
+  context.fillText(text, plate.x + pad + marked, plate.y + h / 2 + size * 0.05);
+  if (marked) paintBadge(context, slots.of(id), plate.x + 2, plate.y + 2, h - 4);
   return plate;
 }
 

@@ -1,12 +1,10 @@
-// Was the joke funny? With the visitor's consent its numbers, never a picture, go to the joke board.
-const BEFORE_MS = 3000; // of smiles before the joke came
-const READ_MS = 700; // before anybody can have read it
+// Was the joke funny? Its numbers, never a picture, go to this page's session and, with the visitor's consent, to the joke board.
+import { BEFORE_MS, measure } from "./reaction.js";
+
 const LASTS_MS = 15000;
-const ENOUGH_MS = 3000; // of faces in view after it, or it was not heard
-const LONGEST_GAP_MS = 500; // between two readings of a face that did not leave
 const KEPT = "count my smiles";
 
-let joke = null, toldAt = 0, timer = null;
+let joke = null, agreed = false, beganAt = null, toldAt = 0, timer = null;
 let samples = []; // [time, smile] of the biggest face
 const agree = document.getElementById("agree");
 
@@ -14,46 +12,41 @@ const agree = document.getElementById("agree");
 export function noteSmile(smile) {
   const now = performance.now();
   if (smile !== null) samples.push([now, smile]);
-  const oldest = (joke ? toldAt : now) - BEFORE_MS;
+  const oldest = (beganAt ?? now) - BEFORE_MS;
   while (samples.length && samples[0][0] < oldest) samples.shift();
 }
 
-export function jokeTold(id, source) {
+// The set-up is there; the smile before it is what the joke is measured from.
+export function jokeBegins() {
   finish();
-  if (!agree?.checked) return;
+  beganAt = performance.now();
+}
+
+// All of the joke is there: from now on it can be funny.
+export function jokeTold(id, source) {
+  document.dispatchEvent(new CustomEvent("joke", { detail: { id, source } })); // for the timeline
   joke = { id, source };
+  agreed = Boolean(agree?.checked);
   toldAt = performance.now();
+  beganAt ??= toldAt;
   timer = setTimeout(finish, LASTS_MS);
 }
 
-// Sends what is known of the joke's effect, if somebody was there before and after it.
+// Says and sends what is known of the joke's effect, if somebody was there before and after it.
 export function finish() {
   clearTimeout(timer);
   const told = joke;
-  joke = null;
-  if (!told || !agree?.checked) return;
-  const before = samples.filter(([time]) => time <= toldAt + READ_MS).map(([, smile]) => smile);
-  const after = samples.filter(([time]) => time > toldAt + READ_MS);
-  let inView = 0, smiling = 0;
-  for (let i = 1; i < after.length; i += 1) {
-    const gap = after[i][0] - after[i - 1][0];
-    if (gap > LONGEST_GAP_MS) continue;
-    inView += gap;
-    if (after[i][1] >= 0.5) smiling += gap;
-  }
-  if (before.length < 3 || inView < ENOUGH_MS) return;
-  const reaction = {
-    joke: told,
-    before: before.reduce((sum, smile) => sum + smile, 0) / before.length,
-    peak: Math.max(...after.map(([, smile]) => smile)),
-    seconds: smiling / 1000,
-    agreed: true,
-  };
+  const reaction = told && measure(samples, beganAt, toldAt);
+  joke = beganAt = null;
+  if (!reaction) return;
+  document.dispatchEvent(new CustomEvent("reaction", { detail: { ...told, ...reaction } }));
+  if (!agreed || !agree.checked) return;
+  const { before, peak, seconds } = reaction;
   fetch("/api/v1/reactions", { // flat ones too, or every joke would look funny
     method: "POST",
     keepalive: true, // the page may be going
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(reaction),
+    body: JSON.stringify({ joke: told, before, peak, seconds, agreed: true }),
   }).catch(() => {}); // a smile that is not counted is no loss
 }
 
@@ -69,7 +62,7 @@ function remembered(change) {
 if (agree) {
   agree.checked = remembered((storage) => storage.getItem(KEPT)) === "yes";
   agree.addEventListener("change", () => {
-    if (!agree.checked) joke = null;
+    agreed = false; // a joke under way is left out
     remembered((storage) => (agree.checked ? storage.setItem(KEPT, "yes") : storage.removeItem(KEPT)));
   });
 }

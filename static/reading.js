@@ -1,21 +1,37 @@
 // What is read off the pictures, in words and by the meter, and the curtain's words when there is none. Both cameras use it.
+import { drawDad } from "./dad.js";
+import { showFaces } from "./face_meters.js";
+import { slots } from "./face_slots.js";
 import { noteSmile } from "./reactions.js";
+import { countFaces } from "./session.js";
+import { noteFaces } from "./timeline.js";
 
 const SPOKEN_EVERY_MS = 2000;
 const $ = (id) => document.getElementById(id);
 let lastVerdict = "", lastVerdictAt = -Infinity;
 
 // `state`: {faces: [{smile, label}, ...] the biggest first, fps, message: why nothing can be read, or ""}. `noReading`: what the
-// meter says then.
+// meter says then. Whatever else wants readings (the shutter) listens to the document's "smiles" event, whose
+// `detail` is `state`.
 export function show(state, noReading = "No picture") {
+  document.dispatchEvent(new CustomEvent("smiles", { detail: state }));
   const count = state.faces.length;
   $("faces").textContent = state.message || (count === 1 ? "1 face" : `${count || "No"} faces`);
   $("fps").textContent = state.fps ? `${state.fps.toFixed(0)} pictures a second` : "";
   const biggest = state.faces[0];
+  note(state.message ? [] : state.faces);
   noteSmile(biggest && !state.message ? biggest.smile : null);
   if (state.message) showMeter(null, noReading);
   else if (!biggest) showMeter(null, "Show your face to the camera");
   else showMeter(biggest.smile, biggest.label === "smile" ? "That is a smile!" : "Not smiling yet");
+}
+
+function note(faces) {
+  slots.update(faces, performance.now());
+  const numbered = faces.map(({ id, smile, label }) => ({ slot: slots.of(id), smile, label, percent: percent(smile) }));
+  showFaces(numbered);
+  noteFaces(numbered);
+  countFaces(numbered);
 }
 
 export function showNothing(words, noReading) {
@@ -28,8 +44,7 @@ export function percent(smile) {
 
 function showMeter(smile, verdict) {
   const number = smile === null ? 0 : percent(smile);
-  const bend = 60 + 0.7 * number; // a straight mouth at 0 %, a grin at 100 %
-  $("mouth").setAttribute("d", `M30 60 Q100 ${bend.toFixed(1)} 170 60`);
+  drawDad(smile);
   $("bar").value = number;
   $("percent").textContent = smile === null ? "–" : `${number} %`;
   $("verdict").textContent = verdict;

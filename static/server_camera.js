@@ -1,4 +1,5 @@
 // The camera of the computer that runs the app: one picture stream and one event stream while it is watched.
+import { Overlay } from "./overlay.js";
 import { drawCurtain, openCurtain, show, showNothing } from "./reading.js";
 
 const RETRY_MS = 3000;
@@ -10,6 +11,8 @@ export class ServerCamera {
     this.onNoCamera = onNoCamera;
     this.events = null;
     this.retry = null;
+    this.marks = new Overlay(document.getElementById("marks"), { marksOnly: true });
+    this.marks.mirrored = false;
     live.addEventListener("error", () => {
       if (live.hasAttribute("src")) this.#lost("The picture can't be shown just now; all places may be taken. Trying again…");
     });
@@ -26,6 +29,7 @@ export class ServerCamera {
     this.retry = null;
     this.events?.close();
     this.events = null;
+    this.marks.show(null);
     live.removeAttribute("src"); // ends the picture stream, so that a hidden tab takes no place
   }
 
@@ -51,6 +55,7 @@ export class ServerCamera {
       live.height = state.height;
     }
     show(state);
+    this.marks.show(state);
   }
 
   async #hasNoCamera() {

@@ -304,6 +304,7 @@ def test_the_keyboard_alone_starts_and_stops_my_camera(run_app, visit, face_pict
     assert page.page.evaluate("document.activeElement.id") == "start"
     page.page.keyboard.press("Space")
     page.wait_for_face()
+    page.until("!document.body.classList.contains('waiting')")
     joke = page.page.text_content("#joke")
     page.page.keyboard.press("Space")
     page.until(f"document.getElementById('joke').textContent !== {joke!r}")
@@ -486,18 +487,19 @@ def test_pictures_shrink_while_answers_are_slow_and_grow_again(app, visit):
     assert walk[6] in ([480, 100], [640, 50])
 
 
-def test_a_busy_app_is_left_alone_for_as_long_as_it_asks(app, visit):
+@pytest.mark.parametrize(("status", "words"), [(503, "busy"), (429, "Too many pictures")])
+def test_a_busy_app_is_left_alone_for_as_long_as_it_asks(app, visit, status, words):
     page = visit(app.url, start=False)
     asked: list[str] = []
 
     def refuse(route) -> None:
         asked.append(route.request.url)
-        route.fulfill(status=503, headers={"Retry-After": "1" if len(asked) < 2 else "3600"}, json={"error": "Too many."})
+        route.fulfill(status=status, headers={"Retry-After": "1" if len(asked) < 2 else "3600"}, json={"error": "Too many."})
 
     page.page.route(f"**{ANALYZE}", refuse)
     page.start()
-    page.until_words("busy")
-    page.screenshot("my-camera-busy")
+    page.until_words(words)
+    page.screenshot(f"my-camera-{status}")
     page.until("window.sent.length === 2 && window.inFlight === 0")
     page.page.wait_for_timeout(1500)
     assert page.page.evaluate("window.sent.length") == 2
@@ -509,6 +511,33 @@ def test_a_busy_app_is_left_alone_for_as_long_as_it_asks(app, visit):
     page.start()
     page.wait_for_face()
     assert page.page.is_hidden("#curtain")
+
+
+def test_a_face_keeps_its_number_while_the_app_asks_for_a_pause(app, visit):
+    page = visit(app.url)
+    page.until("window.answers.length > 2")
+    refuse = {"status": 429, "headers": {"Retry-After": "1"}, "json": {"error": "Too many."}}
+    page.page.route(f"**{ANALYZE}", lambda route: route.fulfill(**refuse))
+    page.until_words("Too many pictures")
+    page.page.unroute(f"**{ANALYZE}")
+    seen = page.page.evaluate("window.answers.length")
+    page.until(f"window.answers.length > {seen + 2}")
+    assert "{}" not in page.page.evaluate("window.sent.slice(1)"), "it goes on from the last answer"
+
+
+def test_pages_that_are_told_to_wait_do_not_all_come_back_at_once(app, visit):
+    page = visit(app.url, start=False)
+    waits = page.page.evaluate(
+        """async () => {
+          const { waitMs } = await import("/static/picture_loop.js");
+          const many = Array.from({ length: 200 }, () => waitMs("2"));
+          return [many, [null, "", "0", "-5", "soon", "Infinity", "1e9"].map(waitMs)];
+        }"""
+    )
+    assert 2000 <= min(waits[0]) < 2400
+    assert 2600 < max(waits[0]) <= 3000
+    assert all(1000 <= wait <= 1500 for wait in waits[1][:5])
+    assert waits[1][5:] == [3_600_000] * 2
 
 
 def test_what_the_app_refuses_is_said_in_its_words_and_tried_anew(app, visit):

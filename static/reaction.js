@@ -1,0 +1,24 @@
+// What a joke did to a smile, from readings of one face.
+export const BEFORE_MS = 3000; // of smiles before the joke came
+const READ_MS = 700; // before anybody can have read it
+const ENOUGH_MS = 3000; // of a face in view after it, or it was not heard
+const LONGEST_GAP_MS = 500; // between two readings of a face that did not leave
+
+// `samples`: [[time, smile], ...] in order, in milliseconds; the joke began at `beganAt`, and all of it was there at `toldAt`:
+// later, if its punchline had to be waited for. {before, peak, lift} from 0 to 1 (lift from -1), {seconds} of smiling after it;
+// null when nobody was there before it or long enough after it.
+export function measure(samples, beganAt, toldAt) {
+  const before = samples.filter(([time]) => time <= beganAt + READ_MS).map(([, smile]) => smile);
+  const after = samples.filter(([time]) => time > toldAt + READ_MS);
+  let inView = 0, smiling = 0;
+  for (let i = 1; i < after.length; i += 1) {
+    const gap = after[i][0] - after[i - 1][0];
+    if (gap > LONGEST_GAP_MS) continue;
+    inView += gap;
+    if (after[i][1] >= 0.5) smiling += gap;
+  }
+  if (before.length < 3 || inView < ENOUGH_MS) return null;
+  const mean = before.reduce((sum, smile) => sum + smile, 0) / before.length;
+  const peak = Math.max(...after.map(([, smile]) => smile));
+  return { before: mean, peak, lift: peak - mean, seconds: smiling / 1000 };
+}

@@ -1,0 +1,687 @@
+"""What the page makes of the readings, in a real Chromium: meters, timeline, session, punchlines, and that all can use it.
+
+Screenshots go to screenshots/.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.test_browser import Visit
+from tests.test_my_camera import Visit as WebcamVisit
+from tests.test_my_camera import app as no_camera  # noqa: F401  (a fixture)
+from tests.test_my_camera import launch_with_webcam, with_webcam  # noqa: F401  (a fixture)
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOTHING = "\N{EN DASH}"  # where there is no number
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WIDTHS = {"320": (320, 640), "390": (390, 844), "laptop": (1280, 720), "projector": (1920, 1080), "wall": (2560, 1440)}
+# Readings as a camera would give them: `faces` are [id, smile] pairs, the biggest first.
+READ = """([faces, message]) => import("/static/reading.js").then(({ show }) => show({ fps: 10, width: 640, height: 480,
+  message: message ?? "", faces: faces.map(([id, smile]) => ({ id, smile, label: smile >= 0.5 ? "smile" : "no_smile",
+  box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
+PAINTED = """(() => {
+  const { width, height } = document.getElementById("marks");
+  return document.getElementById("marks").getContext("2d").getImageData(0, 0, width, height).data.some((one) => one > 0);
+})()"""
+RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
+PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
+
+
+@pytest.fixture
+def visit(browser, no_camera) -> Iterator:  # noqa: F811
+    """Opens the page of an app without a camera, with jokes from a list and, if wanted, a clock that stands still."""
+    contexts = []
+
+    def open_page(*, size: str = "laptop", clock: bool = False, jokes=(), path: str = "", **options):
+        width, height = WIDTHS[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: pytest.fail(str(error)))
+        if clock:
+            page.clock.install(time=NOON)
+        left = list(jokes)
+        page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=left.pop(0)) if left else route.fallback())
+        page.goto(no_camera.url + path, wait_until="load")
+        if clock:
+            page.clock.pause_at(NOON + timedelta(minutes=5))
+            page.clock.run_for(70_000)  # the first joke is out, and older than what the timeline shows
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def until(page, condition: str, timeout: float = 60) -> None:
+    deadline = time.monotonic() + timeout
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"not within {timeout} s: {condition}"
+        time.sleep(0.05)
+
+
+def read(page, faces: list, message: str = "") -> None:
+    page.evaluate(READ, [faces, message])
+
+
+def screenshot(page, name: str) -> None:
+    (ROOT / "screenshots").mkdir(exist_ok=True)
+    page.screenshot(path=str(ROOT / "screenshots" / f"{name}.png"), full_page=True)
+
+
+def in_module(page, module: str, script: str, argument: Any = None) -> Any:
+    """What `script`, a function of the module's exports and `argument`, returns."""
+    return page.evaluate(
+        f"(argument) => import('/static/{module}.js').then((module) => ({script})(module, argument))", argument
+    )
+
+
+# --- what is worked out, without a page ---
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Why did the sock go? It felt half there.", ["Why did the sock go?", "It felt half there."]),
+        ("I asked “Ready?” He said “No, Dad.”", ["I asked “Ready?”", "He said “No, Dad.”"]),
+        ("I used to hate beards... then it grew on me.", ["I used to hate beards...", "then it grew on me."]),
+        ("I used to hate beards…then it grew on me.", ["I used to hate beards…", "then it grew on me."]),
+        ("My cat is a\nsailor.\nShe is on deck.", ["My cat is a sailor.", "She is on deck."]),
+        ("Knock knock. Who's there? Boo. Boo who? Don't cry!", ["Knock knock. Who's there? Boo. Boo who?", "Don't cry!"]),
+        ("A joke about paper is tearable.", ["A joke about paper is tearable.", ""]),
+        ("Is this a joke?", ["Is this a joke?", ""]),
+        ("Is this a joke? 😀", ["Is this a joke? 😀", ""]),
+        ("What? I said so.", ["What? I said so.", ""]),
+        ("", ["", ""]),
+    ],
+)
+def test_a_joke_is_parted_where_its_punchline_begins(visit, text, parts):
+    assert in_module(visit(), "joke_parts", "({ splitJoke }, text) => splitJoke(text)", text) == parts
+
+
+def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(visit):
+    page = visit()
+    measured = "({ measure }, [samples, began, told]) => measure(samples, began, told)"
+    # 0.1 before the set-up at 3 s, 0.9 during the wait, 0.6 after the punchline at 5.5 s
+    samples = [[t, 0.1 if t <= 3700 else 0.9 if t <= 6200 else 0.6] for t in range(0, 12_000, 100)]
+    reaction = in_module(page, "reaction", measured, [samples, 3000, 5500])
+    assert reaction["before"] == pytest.approx(0.1)
+    assert reaction["peak"] == 0.6, "a laugh at the set-up is not the punchline's"
+    assert reaction["lift"] == pytest.approx(0.5)
+    assert reaction["seconds"] == pytest.approx(5.6)
+    assert in_module(page, "reaction", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
+    assert in_module(page, "reaction", measured, [samples[40:], 3000, 5500]) is None, "came after it"
+    assert in_module(page, "reaction", measured, [[], 3000, 5500]) is None
+
+
+def test_a_face_keeps_its_number_and_a_free_number_is_given_again(visit):
+    walk = in_module(
+        visit(),
+        "face_slots",
+        """({ FaceSlots }) => {
+          const slots = new FaceSlots(), walk = [];
+          const at = (now, ...ids) => {
+            slots.update(ids.map((id) => ({ id })), now);
+            walk.push([7, 8, 9].map((id) => slots.of(id)));
+          };
+          at(0, 7, 8); at(100, 8, 7); at(1000, 8); at(2000, 8, 7); at(4000, 8); at(6000, 8, 9); at(6100, 7, 9, 8);
+          return walk;
+        }""",
+    )
+    assert walk[0] == walk[1] == walk[2] == walk[3] == [1, 2, 0], "whatever their order, and through a short absence"
+    assert walk[5] == [0, 2, 1], "the number of a face that left is given to the next"
+    assert walk[6] == [3, 2, 1]
+
+
+def test_the_last_minute_is_kept_in_bounded_memory_with_its_gaps(visit):
+    result = in_module(
+        visit(),
+        "smile_history",
+        """({ SmileHistory }) => {
+          const history = new SmileHistory();
+          for (let t = 0; t <= 600_000; t += 20) {
+            const away = t > 580_000 && t < 590_000;
+            history.read(t, away ? [] : [{ slot: 1, smile: t > 590_000 ? 0.8 : 0.2 }, { slot: 99, smile: 1 }]);
+            if (t % 10_000 === 0) history.heard(t);
+          }
+          const ends = (piece) => [piece[0][0], piece.at(-1)[0]];
+          return {
+            length: history.length,
+            lines: [...history.lines(600_000)].map(([slot, pieces]) => [slot, pieces.map(ends)]),
+            jokes: history.jokes(600_000).length,
+            summary: history.summary(600_000),
+            empty: new SmileHistory().summary(0),
+          };
+        }""",
+    )
+    assert result["length"] <= 310
+    [[slot, pieces]] = result["lines"]
+    assert slot == 1, "only faces with a line of their own"
+    assert pieces == [[540_000, 580_000], [590_000, 600_000]], "a gap while nobody was there"
+    assert result["jokes"] == 7
+    summary = result["summary"]
+    assert summary["smiled"] == pytest.approx(10, abs=0.5)
+    assert summary["seen"] == pytest.approx(50, abs=0.7)
+    assert summary["highest"] == 0.8
+    assert result["empty"] == {"seen": 0, "smiled": 0, "highest": 0, "jokes": 0}
+
+
+def test_the_session_counts_smiles_not_their_trembling(visit):
+    result = in_module(
+        visit(),
+        "session_stats",
+        """({ SessionStats }) => {
+          const stats = new SessionStats();
+          const smiles = [0.1, 0.55, 0.7, 0.45, 0.62, 0.45, 0.2, 0.55, 0.3, 0.9, 0.1];  // two smiles
+          smiles.forEach((smile, i) => stats.read(1000 * i, [{ slot: 1, smile }]));
+          const one = stats.summary;
+          stats.read(11_000, []);
+          stats.read(60_000, [{ slot: 1, smile: 0.8 }, { slot: 2, smile: 0.97 }]);
+          stats.heard("x"); stats.heard("y");
+          stats.reacted("flat", -0.1); stats.reacted("funny", 0.5); stats.reacted("less", 0.2);
+          return [one, stats.summary, new SessionStats().summary];
+        }""",
+    )
+    assert result[0] | {"watched": 10, "smiles": 2, "best": 0.9} == result[0]
+    assert result[0]["smiled"] == 5, "each second by the smile that ends it"
+    assert result[1]["watched"] == 10, "an absence is not watched"
+    assert result[1] | {"smiles": 4, "best": 0.97, "jokes": 2, "funniest": {"text": "funny", "lift": 0.5}} == result[1]
+    assert result[2] == {"watched": 0, "smiled": 0, "smiles": 0, "best": 0, "jokes": 0, "funniest": None, "rows": 0}
+
+
+def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(visit):
+    full, short = in_module(
+        visit(),
+        "session_stats",
+        """({ SessionStats }) => [60_000, 4].map((mostRows) => {
+          const stats = new SessionStats({ mostRows });
+          for (let t = 5000; t < 8000; t += 100) {
+            if (t === 6000) stats.heard('a,"b"');
+            if (t === 7000) stats.heard("=1+1");
+            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }]);
+          }
+          return stats.csv();
+        })""",
+    )
+    assert full.startswith("time_s,face,smile,joke\r\n")
+    assert full.endswith("\r\n")
+    assert "\n" not in full.replace("\r\n", "")
+    rows = list(csv.DictReader(io.StringIO(full, newline="")))
+    assert [row["time_s"] for row in rows[::2]] == ["0.0", "0.5", "1.0", "1.5", "2.0", "2.5"]
+    assert [row["face"] for row in rows[:2]] == ["1", "2"]
+    assert rows[0]["smile"] == "0.1235"
+    assert [row["joke"] for row in rows[::2]] == ["", "", 'a,"b"', 'a,"b"', "'=1+1", "'=1+1"], "and no formula"
+    assert [row["time_s"] for row in csv.DictReader(io.StringIO(short))] == ["2.0", "2.0", "2.5", "2.5"], "the newest stay"
+
+
+# --- the punchline ---
+
+HEARD = """
+  window.heard = []; window.told = [];
+  document.addEventListener("joke", ({ detail }) => window.told.push(detail.id));
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) for (const node of addedNodes) {
+      const text = node.ariaHidden === "true" ? "" : node.textContent.trim();
+      if (text) window.heard.push(text);
+    }
+  }).observe(document.getElementById("joke"), { childList: true, subtree: true, characterData: true });
+"""
+
+
+def test_the_punchline_comes_after_a_beat_by_itself(visit):
+    page = visit(clock=True, jokes=[RIDDLE])
+    page.evaluate(HEARD)
+    page.click("#another")
+    until(page, "window.heard.length > 0")
+    assert page.evaluate("window.heard") == ["Why did the clock blush?"]
+    assert page.evaluate("window.told") == [], "not yet told: nobody can laugh yet"
+    assert page.evaluate("getComputedStyle(document.querySelector('.room')).visibility") == "hidden"
+    assert page.text_content("#another") == "Punchline!"
+    place = page.evaluate("document.querySelector('#another').getBoundingClientRect().top")
+    page.clock.run_for(1500)
+    assert page.text_content("#another") == "Punchline!"
+    page.clock.run_for(1500)
+    assert page.evaluate("window.heard") == ["Why did the clock blush?", "Somebody saw its hands."], "each part said once"
+    assert page.evaluate("window.told") == ["riddle"]
+    assert page.text_content("#joke") == RIDDLE["text"]
+    assert page.text_content("#another") == "Another one"
+    assert page.evaluate("document.querySelector('#another').getBoundingClientRect().top") == place, "nothing jumps"
+
+
+@pytest.mark.parametrize("way", ["space", "button", "tap"])
+def test_the_punchline_can_be_had_at_once_and_is_not_skipped(visit, way):
+    page = visit(clock=True, jokes=[RIDDLE, PLAIN])
+    page.evaluate(HEARD)
+    act = {
+        "space": lambda: page.keyboard.press("Space"),
+        "button": lambda: page.click("#another"),
+        "tap": lambda: page.click("#joke"),
+    }[way]
+    page.click("#another") if way == "tap" else act()
+    until(page, "window.heard.length > 0")
+    act()
+    assert page.evaluate("window.told") == ["riddle"]
+    assert page.text_content("#joke") == RIDDLE["text"]
+    page.clock.run_for(5000)
+    assert page.evaluate("window.told") == ["riddle"], "and not told again by the clock"
+    act()
+    if way == "tap":  # a tap on the bubble only ever asks for a punchline
+        page.clock.run_for(1000)
+        assert page.evaluate("window.told") == ["riddle"]
+        return
+    until(page, "window.told.length === 2")
+    assert page.text_content("#joke") == PLAIN["text"]
+    assert page.text_content("#another") == "Another one", "a joke without a break is told at once"
+
+
+def test_a_lift_is_measured_from_the_smile_before_the_set_up(visit):
+    page = visit(clock=True, jokes=[RIDDLE, PLAIN])
+    page.evaluate(
+        "window.reactions = []; document.addEventListener('reaction', ({ detail }) => window.reactions.push(detail))"
+    )
+    page.evaluate(HEARD)
+
+    def seconds(count: int, smile: float) -> None:
+        for _ in range(5 * count):
+            read(page, [[1, smile]])
+            page.clock.run_for(200)
+
+    seconds(4, 0.1)
+    page.keyboard.press("Space")
+    until(page, "window.heard.length > 0")
+    seconds(4, 0.5)
+    assert page.evaluate("window.told") == ["riddle"]
+    seconds(5, 0.9)
+    page.keyboard.press("Space")
+    until(page, "window.reactions.length > 0")
+    [reaction] = page.evaluate("window.reactions")
+    assert reaction["id"] == "riddle"
+    assert reaction["lift"] == pytest.approx(0.8, abs=0.12)
+    page.clock.run_for(1000)
+    assert page.text_content("#funniest-joke") == RIDDLE["text"]
+    assert int(page.text_content("#funniest-lift").strip("+ points")) in range(65, 82)
+
+
+def test_without_scripts_the_whole_joke_is_there(visit):
+    page = visit(java_script_enabled=False)
+    assert page.is_visible("#joke")
+    assert page.locator("#joke").inner_text().endswith((".", "!", "?"))
+
+
+def test_without_motion_the_punchline_waits_just_the_same(visit):
+    still = visit(jokes=[RIDDLE], reduced_motion="reduce", clock=True)
+    still.click("#another")
+    until(still, "document.body.classList.contains('waiting')")
+    assert still.evaluate("document.getAnimations().length") == 0
+    still.clock.run_for(3000)
+    assert still.text_content("#another") == "Another one"
+    moving = visit(jokes=[RIDDLE], clock=True)
+    moving.click("#another")
+    until(moving, "document.body.classList.contains('waiting')")
+    assert moving.evaluate("document.getAnimations().length") > 0
+
+
+# --- meters, timeline, session ---
+
+
+def meters(page) -> list[tuple[str, int]]:
+    found = page.eval_on_selector_all("#people [role=meter]", "all => all.map((one) => [one.ariaLabel, one.ariaValueNow])")
+    return [(name, int(value)) for name, value in found]
+
+
+def test_every_face_has_its_meter_and_dad_follows_the_biggest(visit):
+    page = visit(size="390")
+    read(page, [[7, 0.3]])
+    assert page.is_hidden("#people"), "one face needs no second meter"
+    assert page.is_hidden("#whose")
+    assert page.text_content("#percent") == "30 %"
+    read(page, [[8, 0.955], [7, 0.3], [9, 0.5]])
+    assert meters(page) == [("Face 1", 30), ("Face 2", 95), ("Face 3", 50)], "in the order of their numbers"
+    assert page.text_content("#percent") == "95 %"
+    assert page.text_content("#whose title") == "Face 2, the biggest"
+    read(page, [[7, 0.6], [9, 0.1]])
+    assert meters(page) == [("Face 1", 60), ("Face 3", 10)]
+    assert page.is_hidden("#more")
+    read(page, [[id, 0.5] for id in range(20, 31)])
+    assert len(meters(page)) <= 8
+    assert page.text_content("#more") == f"and {11 - len(meters(page))} more faces"
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    screenshot(page, "page-crowd")
+    read(page, [], "Your camera is off")
+    assert page.is_hidden("#people")
+    assert page.text_content("#percent") == NOTHING
+
+
+def test_colours_and_shapes_of_faces_all_differ_and_can_be_read(visit):
+    marks = in_module(visit(), "badges", "({ mark }) => [1, 2, 3, 4, 5, 6, 7, 8].map(mark)")
+    for what in ("color", "shape", "dash"):
+        assert len({mark[what] for mark in marks}) == 8, what
+
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    for mark in marks:
+        bright = luminance(mark["color"]) + 0.05
+        assert bright / (luminance("#2b2118") + 0.05) >= 4.5, "its number can be read"
+        assert bright / (luminance("#22302b") + 0.05) >= 3, "its line can be seen on the board"
+
+
+def test_dad_looks_how_you_look(visit):
+    page = visit()
+    looks = []
+    for faces in ([], [[1, 0.0]], [[1, 1.0]]):
+        read(page, faces)
+        looks.append((page.get_attribute("#dad", "data-eyes"), page.get_attribute("#mouth", "d")))
+    assert [eyes for eyes, _ in looks] == ["asleep", "open", "laughing"]
+    assert looks[1][1] != looks[2][1]
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_the_timeline_draws_a_line_for_each_face_with_gaps_and_jokes(visit, motion):
+    page = visit(clock=True, jokes=[PLAIN], reduced_motion=motion)
+    page.evaluate(
+        "window.drawn = 0;"
+        "new MutationObserver(() => window.drawn++).observe(document.getElementById('chart'), { childList: true })"
+    )
+
+    def seconds(count: int, *faces) -> None:
+        for _ in range(5 * count):
+            read(page, list(faces))
+            page.clock.run_for(200)
+
+    seconds(5, [1, 0.1], [2, 0.9])
+    seconds(4)
+    page.keyboard.press("Space")
+    until(page, "document.getElementById('joke').dataset.id === 'plain'")
+    seconds(5, [1, 0.8])
+    drawn = page.evaluate("window.drawn")
+    page.clock.run_for(5000)
+    paths = page.eval_on_selector_all("#chart .line", "all => all.map((one) => one.getAttribute('d').match(/M/g).length)")
+    assert sorted(paths) == [1, 2], "one face stayed away, the other came back"
+    assert page.locator("#chart .joke-mark").count() == 1, "the first joke is older than a minute"
+    assert page.locator("#chart .half").count() == 1
+    label = page.get_attribute("#chart", "aria-label")
+    assert label.endswith(page.text_content("#minute"))
+    assert "highest 90 %, 1 joke." in label
+    if motion == "reduce":
+        assert drawn <= 14 / 2 + 2, "in steps of two seconds"
+    else:
+        assert drawn <= 4 * 14 + 4, "four times a second at most"
+        assert drawn > 14 / 2 + 2
+    page.clock.run_for(70_000)
+    assert page.locator("#chart .line").count() == 0
+    assert page.text_content("#minute") == "Nobody was seen in the last minute."
+
+
+def test_the_session_adds_up_is_downloaded_and_begins_anew(visit):
+    page = visit(clock=True, accept_downloads=True)
+    assert page.is_disabled("#download")
+    for smile in (0.1, 0.9, 0.9, 0.1):
+        for _ in range(10):
+            read(page, [[1, smile]])
+            page.clock.run_for(100)
+    page.clock.run_for(500)
+    texts = {name: page.text_content(f"#{name}") for name in ("watched", "smiled", "smiles", "best", "heard")}
+    assert texts == {"watched": "0:03", "smiled": "0:02", "smiles": "1", "best": "90 %", "heard": "1"}
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename.startswith("smiles-")
+    with open(download.value.path(), newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {float(row["smile"]) for row in rows} == {0.1, 0.9}
+    page.click("#anew")
+    assert page.text_content("#smiles") == "0"
+    assert page.text_content("#best") == NOTHING
+    assert page.is_disabled("#download")
+    assert page.text_content("#session-news")
+
+
+# --- for everybody, everywhere ---
+
+
+@pytest.fixture(scope="session")
+def three_faces(tmp_path_factory, astronaut):
+    path = tmp_path_factory.mktemp("picture") / "three.jpg"
+    one = astronaut[:300, 100:400]
+    smaller = cv2.resize(astronaut[:400, :512], (384, 300))
+    cv2.imwrite(str(path), np.hstack([one, smaller, one[:, ::-1]]))
+    return path
+
+
+def violations(page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA. Run by the test's own connection, which the page's policy does not bind."""
+    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", STANDARDS)
+    looked_at = {
+        kind: {one["id"]: len(one["nodes"]) for one in found[kind]} for kind in ("passes", "violations", "incomplete")
+    }
+    read = looked_at["passes"].get("color-contrast", 0) + looked_at["violations"].get("color-contrast", 0)
+    assert read > 2 * looked_at["incomplete"].get("color-contrast", 0), "most contrasts could be told"
+    return [f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes']]}" for one in found["violations"]]
+
+
+def test_axe_would_find_what_is_wrong(visit):
+    page = visit()
+    page.evaluate("document.getElementById('another').textContent = ''; document.body.style.color = '#ddd'")
+    found = violations(page)
+    assert any(one.startswith("button-name") for one in found)
+    assert any(one.startswith("color-contrast") for one in found)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_faces, tmp_path, size, scheme):  # noqa: F811
+    app = run_app("--source", three_faces, "--board", tmp_path / "board.sqlite3")
+    options = {"size": size, "color_scheme": scheme, "reduced_motion": "reduce"}
+    here = Visit(browser, app.url, **options)
+    try:
+        assert violations(here.page) == [], "while it starts"
+        here.until("/^[23] faces/.test(document.getElementById('faces').textContent)", timeout=60)
+        assert here.page.is_visible("#people")
+        assert here.page.evaluate(PAINTED), "each box in the picture has its face's mark"
+        here.page.evaluate(READ, [[[1, 0.9]], ""])
+        here.until("/^[23] faces/.test(document.getElementById('faces').textContent)", timeout=60)
+        assert violations(here.page) == [], "several faces"
+        here.screenshot(f"page-several-{size}-{scheme}")
+        here.page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
+        here.wait_for_punchline()
+        here.page.clock.install()
+        here.page.click("#another")
+        here.until("document.body.classList.contains('waiting')")
+        assert violations(here.page) == [], "while the punchline is waited for"
+        here.page.evaluate(READ, [[], "Camera 0 can't be opened."])
+        assert violations(here.page) == [], "no picture"
+        here.page.goto(app.url + "/jokes")
+        assert violations(here.page) == [], "an empty joke board"
+        joke = app.json("/api/v1/jokes/random")
+        here.page.evaluate(
+            """(joke) => fetch("/api/v1/reactions", { method: "POST", headers: { "Content-Type": "application/json" },
+              body: JSON.stringify({ joke, before: 0.1, peak: 0.9, seconds: 2, agreed: true }) })""",
+            {"id": joke["id"], "source": joke["source"]},
+        )
+        until(here.page, "fetch('/api/v1/jokes/board').then((one) => one.json()).then((one) => one.jokes.length > 0)")
+        here.page.reload()
+        assert here.page.is_visible("table")
+        assert violations(here.page) == [], "a joke board"
+    finally:
+        here.context.close()
+    mine = WebcamVisit(with_webcam, app.url, start=False, **options)
+    try:
+        mine.page.check("input[value=mine]", force=True)
+        assert violations(mine.page) == [], "the invitation"
+        mine.start()
+        mine.wait_for_face()
+        assert violations(mine.page) == [], "the own camera"
+    finally:
+        mine.context.close()
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+def test_the_page_fits_from_320_pixels_to_a_wall(visit, size):
+    width, height = WIDTHS[size]
+    page = visit(size=size, color_scheme="dark")
+    read(page, [[id, id / 10] for id in range(1, 5)])
+    assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out sideways"
+    letters = page.evaluate("parseFloat(getComputedStyle(document.getElementById('joke')).fontSize)")
+    assert letters >= 20
+    if size == "wall":
+        assert letters >= 28, "readable from the last row"
+    tops = page.evaluate(
+        "['#frame', '#joke', '#meter'].map((one) => document.querySelector(one).getBoundingClientRect().top)"
+    )
+    if width > 1000:
+        assert max(tops) < height, "picture, joke and meter are in sight together"
+        bottom = page.evaluate("document.querySelector('#frame').getBoundingClientRect().bottom")
+        assert bottom <= height
+    screenshot(page, f"page-fits-{size}")
+
+
+def test_on_a_laptop_a_running_camera_leaves_joke_and_meter_in_sight(with_webcam, no_camera):  # noqa: F811
+    there = WebcamVisit(with_webcam, no_camera.url)
+    try:
+        there.page.set_viewport_size({"width": 1280, "height": 720})
+        there.wait_for_face()
+        for part in ("#frame", "#joke", "#meter", "#another"):
+            box = there.page.locator(part).bounding_box()
+            assert box["y"] + box["height"] <= 720, part
+    finally:
+        there.context.close()
+
+
+def test_everything_can_be_reached_and_seen_by_touch(visit):
+    page = visit(size="320", has_touch=True, is_mobile=True)
+    small = page.eval_on_selector_all(
+        "button, nav a, .switch label",
+        """all => all.filter((one) => one.offsetParent && (one.offsetHeight < 36 || one.offsetWidth < 44))
+          .map((one) => one.textContent.trim())""",
+    )
+    assert small == []
+    assert page.is_hidden(".hint"), "no space bar is spoken of"
+
+
+def test_the_page_can_be_installed_on_a_phone(visit, no_camera):  # noqa: F811
+    page = visit()
+    address = page.get_attribute("link[rel=manifest]", "href")
+    response = page.request.get(no_camera.url + address)
+    assert response.headers["content-type"] == "application/manifest+json"
+    manifest = json.loads(response.text())
+    assert (manifest["start_url"], manifest["display"]) == ("/", "standalone")
+    purposes = set()
+    for icon in manifest["icons"]:
+        picture = page.request.get(f"{no_camera.url}/static/{icon['src']}")
+        assert picture.headers["content-type"].startswith(icon["type"])
+        purposes.add(icon["purpose"])
+        if icon["type"] == "image/png":
+            image = cv2.imdecode(np.frombuffer(picture.body(), np.uint8), cv2.IMREAD_UNCHANGED)
+            assert icon["sizes"] == f"{image.shape[1]}x{image.shape[0]}"
+            assert len(picture.body()) < 60_000
+            if icon["purpose"] == "maskable":
+                assert image.shape[2] == 3 or (image[..., 3] == 255).all(), "a mask finds colour everywhere"
+    assert purposes == {"any", "maskable"}
+    schemes = page.eval_on_selector_all("meta[name=theme-color]", "all => all.map((one) => one.media)")
+    assert schemes == ["(prefers-color-scheme: light)", "(prefers-color-scheme: dark)"]
+    apple = page.request.get(no_camera.url + page.get_attribute("link[rel=apple-touch-icon]", "href"))
+    assert apple.ok
+    client = page.context.new_cdp_session(page)
+    assert client.send("Page.getAppManifest")["errors"] == [], "its policy lets the browser read the manifest"
+    reasons = [one["errorId"] for one in client.send("Page.getInstallabilityErrors")["installabilityErrors"]]
+    assert set(reasons) <= {"in-incognito"}
+
+
+# --- a real smile ---
+
+
+@pytest.mark.timeout(400)
+def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, shared_videos, tmp_path):
+    """The webcam plays one neutral-smile-neutral pass of 2.4 s slowly, again and again: eight seconds each."""
+    frames = []
+    capture = cv2.VideoCapture(str(shared_videos / "neutral_smile_neutral.mp4"))
+    while (image := capture.read()[1]) is not None:
+        frames.append(cv2.imencode(".jpg", image)[1].tobytes())
+    capture.release()
+    file = tmp_path / "smile.mjpeg"
+    with file.open("wb") as video:  # the file's neutral beginning and end are held, so that a slow computer sees them too
+        for i in [*[0] * 60, *[j for j in range(len(frames)) for _ in range(2)], *[len(frames) - 1] * 60]:
+            video.write(frames[i])
+    app = run_app("--source", "none", "--board", tmp_path / "board.sqlite3")
+    chromium = launch_with_webcam(browser, file)
+    there = WebcamVisit(chromium, app.url, accept_downloads=True)
+    try:
+        page = there.page
+        page.check("#agree")
+        there.wait_for_face()
+        seen: list[int] = []
+
+        def watch_until(condition, timeout: float = 60) -> None:
+            deadline = time.monotonic() + timeout
+            while not (seen and condition(seen[-1])):
+                assert time.monotonic() < deadline, seen
+                if page.text_content("#faces") == "1 face":
+                    seen.append(there.percent())
+                time.sleep(0.05)
+
+        watch_until(lambda percent: percent > 80)
+        watch_until(lambda percent: percent < 30)
+        sent = []
+        page.on("request", lambda request: sent.append(request) if request.url.endswith("/reactions") else None)
+        lifts = []
+        for _ in range(4):  # a slow computer may miss the moment before the smile; people tell more than one joke, too
+            there.until("!document.body.classList.contains('waiting')")
+            watch_until(lambda percent: percent > 80)
+            watch_until(lambda percent: percent < 30)  # the joke comes before the next smile
+            told = page.evaluate("document.getElementById('joke').dataset.id")
+            page.evaluate("document.activeElement.blur()")
+            page.keyboard.press("Space")
+            there.until(f"document.getElementById('joke').dataset.id !== {told!r}")
+            there.until("!document.body.classList.contains('waiting')")
+            before = len(sent)
+            page.wait_for_timeout(16_500)  # readings of a joke end by themselves after 15 s
+            if len(sent) > before:
+                reaction = json.loads(sent[-1].post_data)
+                lifts.append(reaction["peak"] - reaction["before"])
+                if lifts[-1] > 0.3:
+                    break
+        assert lifts, "a joke was counted"
+        assert lifts[-1] > 0.3, lifts
+        standings = app.json("/api/v1/jokes/board")["jokes"]
+        assert max(standing["mean"] for standing in standings) > 0.3
+        page.wait_for_timeout(600)
+        assert page.is_visible("#funniest")
+        assert page.text_content("#best") != NOTHING
+        smiles = int(page.text_content("#smiles"))
+        rises = sum(a < 50 <= b for a, b in itertools.pairwise(seen))
+        assert smiles >= max(1, rises - 1), "those that were seen here were counted"
+        with page.expect_download() as download:
+            page.click("#download")
+        with open(download.value.path(), newline="", encoding="utf-8") as table:
+            rows = list(csv.DictReader(table))
+        values = [float(row["smile"]) for row in rows]
+        assert max(values) > 0.8
+        assert min(values) < 0.3
+        times = [float(row["time_s"]) for row in rows]
+        assert times == sorted(times)
+        passes = times[-1] / (len(frames) * 2 + 120) * 30
+        assert smiles <= passes + 2, "about one smile a pass"
+        assert {row["joke"] for row in rows} > {""}
+        assert there.complaints == []
+    finally:
+        there.context.close()
+        chromium.close()
