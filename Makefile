@@ -54,6 +54,6 @@ $(VENV)/.app: requirements/app.txt dlib_from_wheel/pyproject.toml | $(VENV)/bin/
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements/app.txt
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/training.txt requirements/plot.txt $(VENV)/.app
+$(VENV)/.dev: requirements/dev.txt requirements/training.txt requirements/plot.txt requirements/scale.txt $(VENV)/.app
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements/dev.txt
 	@touch $@

@@ -5,6 +5,10 @@ python inference.py a.jpg b.png party.mp4 --out faces.jsonl      # JSON Lines in
 python inference.py crops/ --cropped                             # each picture is one tight face crop; CSV on the screen
 python inference.py holiday/ --out faces.csv --annotate marked --landmarks
 python inference.py party.mp4 --out faces.csv --plot plots       # plots/party.mp4.png: who smiled when
+python inference.py party/ --out faces.csv --best 20 --copy-smiles best --report best.html
+
+Killed half-way, by Ctrl-C or a power cut? The same command goes on where it stopped. A table is CSV, JSON Lines (.jsonl) or
+Parquet (.parquet) by its name.
 
 Columns, always all of them and in this order:
 
@@ -22,184 +26,102 @@ Columns, always all of them and in this order:
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
-from annotated_copies import AnnotatedCopies
-from errors import OutputError, PictureError, SettingsError, SmileError
-from face_detection import Box, FaceDetector, create_detector
-from face_tracking import Face, FaceTracker, as_points
-from media_files import (
-    PHOTO_SUFFIXES,
-    VIDEO_SUFFIXES,
-    MediaFile,
-    decode_picture,
-    find_media,
-    read_bytes,
-    read_video,
-    suffix_of,
-)
-from photo_analysis import analyze_photo
-from smile_recognition import DEFAULT_MODEL, SmileRecognizer
-from table_writer import Table, empty_row, face_row, open_table, part_of
-from timeline_plot import TimelinePlots
+from errors import SettingsError, SmileError
+from media_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES, MediaFile, count_media, find_media, scan_media, suffix_of
+from scoring.contact_sheet import MOST_PHOTOS
+from scoring.dask_cluster import DaskScoring
+from scoring.resume import Progress, Tally, path_of
+from scoring.smile_copies import SmileSelection
+from scoring.work import Row, Rows, Work, model_digest
+from scoring.work import Scorer as Scorer
+from scoring.workers import MOST_WORKERS, ScoringWorkers
+from smile_recognition import DEFAULT_MODEL
+from table_writer import Table, kind_of, open_table, part_of
 
-
-class Scorer:
-    """Analyses files one after the other into table rows, and annotated copies and plots if wanted."""
-
-    def __init__(
-        self,
-        recognizer: SmileRecognizer,
-        detector: FaceDetector | None,
-        *,
-        copies: AnnotatedCopies | None = None,
-        plots: TimelinePlots | None = None,
-    ) -> None:
-        """`detector` None: every picture is one tight face crop."""
-        self._recognizer = recognizer
-        self._detector = detector
-        self._copies = copies
-        self._plots = plots
-
-    def rows(self, file: MediaFile) -> Iterator[dict[str, Any]]:
-        """The rows of one file, as `table_writer.face_row` says. What is wrong with the file becomes a row.
-
-        Raises OutputError when an annotated copy or a plot can't be written, SettingsError when it would overwrite what is
-        read.
-        """
-        frame, time_s = 0, None
-        try:
-            if file.problem:
-                raise PictureError(file.problem)
-            for row in self._video_rows(file.path) if file.is_video else self._photo_rows(file.path):
-                frame, time_s = row["frame"] + 1, row["time_s"]
-                yield row
-        except (OutputError, SettingsError):
-            raise
-        except PictureError as error:
-            # Of a video that breaks off: the number of the frame that is missing.
-            yield empty_row(file.path, frame, None, str(error))
-        except Exception as error:  # one odd file must not end the work on a million others
-            at = "" if time_s is None else f" after {time_s} s"
-            yield empty_row(file.path, frame, None, f"The file could not be analysed{at} ({type(error).__name__}).")
-
-    def _photo_rows(self, path: str) -> Iterator[dict[str, Any]]:
-        data = read_bytes(path)
-        image = decode_picture(data)
-        if self._detector is None:
-            faces = [self._crop(decode_picture(data, gray=True))]
-        else:
-            faces = analyze_photo(image, self._detector, self._recognizer)
-        if self._copies:
-            self._copies.add_photo(path, image, faces)
-        yield from _rows(path, 0, None, faces, tracked=False)
-
-    def _video_rows(self, path: str) -> Iterator[dict[str, Any]]:
-        tracker = FaceTracker(self._detector, self._recognizer, offline=True) if self._detector else None
-        whole = False
-        try:
-            for frame in read_video(path):
-                if tracker is None:
-                    faces = [self._crop(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY))]
-                else:
-                    faces = tracker.update(frame.image, frame.time_s)
-                yield from _rows(path, frame.number, frame.time_s, faces, tracked=tracker is not None)
-                if self._plots:
-                    self._plots.add_frame(path, frame, faces)
-                if self._copies:
-                    self._copies.add_frame(path, frame, faces)
-            whole = True
-        except PictureError:
-            whole = True  # as far as it goes
-            raise
-        finally:
-            self._end_video(whole=whole)
-
-    def _end_video(self, *, whole: bool) -> None:
-        try:
-            if self._plots:
-                self._plots.end_video(whole=whole)
-        finally:
-            if self._copies:
-                self._copies.end_video(whole=whole)
-
-    def _crop(self, gray: np.ndarray) -> Face:
-        """The one face that fills `gray`, uint8 `(h, w)`."""
-        box = Box(0, gray.shape[1], gray.shape[0], 0)
-        readings = self._recognizer.read(gray, [box])
-        smile = float(readings.smile[0])
-        return Face(1, box, smile, smile, as_points(readings.landmarks[0]))
-
-
-def _rows(file: str, frame: int, time_s: float | None, faces: Sequence[Face], *, tracked: bool) -> Iterator[dict[str, Any]]:
-    if not faces:
-        yield empty_row(file, frame, time_s)
-    for i, face in enumerate(faces):
-        yield face_row(file, frame, time_s, i + 1, face, tracked=tracked)
+_FEW_FILES = 8  # are done before a second process would have started
+_COUNT_WITHIN_S = 2.0
 
 
 class _Bar(tqdm):
     monitor_interval = 0  # no thread of its own, which would serve only bars that hardly ever move
 
 
-@dataclass
-class Tally:
-    """What the last line says; a face in a video counts in every frame."""
+class _Shown:
+    """The bar on standard error: files, and in a long video its seconds. `bar` None: on a terminal only."""
 
-    files: int = 0
-    faces: int = 0
-    smiles: int = 0
-    unreadable: int = 0
+    def __init__(self, paths: Sequence[str], *, earlier: int, bar: bool | None) -> None:
+        shown = sys.stderr.isatty() if bar is None else bar
+        total = count_media(paths, within_s=_COUNT_WITHIN_S) if shown else None
+        self._bar = _Bar(total=total, initial=earlier, unit="file", disable=not shown, file=sys.stderr)
 
-    def add(self, row: dict[str, Any]) -> None:
-        self.faces += row["face"] is not None
-        self.smiles += row["label"] == "smile"
-        self.unreadable += row["error"] is not None
+    def video(self, file: MediaFile, time_s: float) -> None:
+        self._bar.set_postfix_str(f"{os.path.basename(file.path)}: {time_s:.0f} s")
 
+    def file_done(self) -> None:
+        self._bar.set_postfix_str("", refresh=False)
+        self._bar.update()
 
-def score(paths: Sequence[str], table: Table, scorer: Scorer, *, total: int | None = None, bar: bool | None = None) -> Tally:
-    """Writes the rows of all files below `paths` into `table`, as they come. `bar`: None shows it on a terminal only."""
-    tally = Tally()
-    with _Bar(total=total, unit="file", disable=None if bar is None else not bar, file=sys.stderr) as progress:
-        for file in find_media(paths):
-            second = 0
-            for row in scorer.rows(file):
-                table.write(row)
-                tally.add(row)
-                if int(row["time_s"] or 0) > second:  # a long video: show that it goes on
-                    second = int(row["time_s"])
-                    progress.set_postfix_str(f"{os.path.basename(file.path)}: {second} s")
-            table.flush()  # a kill leaves whole files in the table's .part
-            progress.set_postfix_str("", refresh=False)
-            tally.files += 1
-            progress.update()
-    return tally
+    def close(self) -> None:
+        self._bar.close()
 
 
-def _count(paths: Sequence[str]) -> tuple[int, int]:
-    """How many files there are to read, and how many of them are videos.
+def score(
+    results: Iterable[tuple[MediaFile, Rows]],
+    table: Table,
+    tally: Tally,
+    *,
+    done: Callable[[MediaFile], None] = lambda file: None,
+    on_row: Callable[[MediaFile, Row], None] = lambda file, row: None,
+) -> None:
+    """Writes the rows of all files into `table`, as they come, and counts them; `done` hears of each file that is whole."""
+    for file, rows in results:
+        for row in rows:
+            table.write(row)
+            tally.add(row)
+            on_row(file, row)
+        table.flush()
+        tally.files += 1
+        done(file)
 
-    Raises SettingsError when a path is missing or holds none.
-    """
-    total = videos = 0
-    for path in paths:
-        before = total
-        for file in find_media([path]):
-            total += 1
-            videos += file.is_video
-        if total == before:
+
+@contextlib.contextmanager
+def _results(
+    files: Iterator[MediaFile], work: Work, options: argparse.Namespace, on_progress: Callable[[MediaFile, float], None]
+) -> Iterator[Iterator[tuple[MediaFile, Rows]]]:
+    """Files with their rows, from this process, from several, or from a cluster."""
+    if options.dask:
+        with DaskScoring(options.dask, replace(work, folder=os.getcwd())) as cluster:
+            yield cluster.results(files)
+        return
+    few = list(itertools.islice(files, _FEW_FILES + 1))
+    files = itertools.chain(few, files)
+    if options.workers == 1 or (len(few) <= _FEW_FILES and sum(file.is_video for file in few) <= 1):
+        scorer = work.scorer()
+        yield ((file, scorer.rows(file)) for file in files)
+        return
+    with ScoringWorkers(work, options.workers, on_progress=on_progress) as workers:
+        yield workers.results(files)
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Raises SettingsError when a path is missing or holds nothing to read, or there is no video to plot."""
+    for path in options.paths:
+        if next(scan_media([path]), None) is None:
             raise SettingsError(f"There is no picture or video in {path}; check the folder.")
-    return total, videos
+    if options.plot and not any(file.is_video for file in scan_media(options.paths)):
+        raise SettingsError("--plot draws videos, and there is none among the files; leave it out, or name a video.")
 
 
 def _check_out(out: str, paths: Sequence[str]) -> None:
@@ -222,15 +144,55 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders with such (hidden files are passed over)")
-    add("--out", default="-", metavar="FILE", help="table.csv, table.jsonl, or - for CSV on the screen (default: -)")
+    add("--out", default="-", metavar="FILE", help="table.csv, .jsonl or .parquet, or - for CSV on the screen (default: -)")
+    add("--restart", action="store_true", help="begin anew instead of going on with an unfinished table")
     add("--cropped", action="store_true", help="each picture is one tight face crop: no face is searched for")
     add("--annotate", metavar="DIR", help="write copies with boxes and percentages into this folder (videos as MP4)")
     add("--landmarks", action="store_true", help="mark eyes, nose and mouth corners in these copies")
     add("--plot", metavar="DIR", help="write a plot of each video's smiles over time into this folder (PNG)")
+    add("--copy-smiles", metavar="DIR", help="copy the photos with a smile into this folder, the files as they are")
+    add("--best", type=int, metavar="N", help="only the N best of these, one of each burst of photos that look alike")
+    add("--report", metavar="FILE", help=f"write a page with small pictures of these (HTML, {MOST_PHOTOS} at most)")
+    add("--workers", type=int, metavar="N", help="processes that read files (default: one for each core; 1: only this one)")
+    add("--dask", metavar="ADDRESS", help="have a Dask cluster do it, such as tcp://10.0.0.1:8786; it needs the same paths")
     add("--detector", default="face_recognition", help="face_recognition, haar or yunet (default: face_recognition)")
     add("--detector-model", type=Path, metavar="FILE", help="network file for the yunet detector")
-    add("--model", type=Path, default=DEFAULT_MODEL, metavar="FILE", help="smile network (default: models/smile.tflite)")
+    add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     return parser
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raises SettingsError for what does not go together."""
+    if options.landmarks and not options.annotate:
+        raise SettingsError("--landmarks marks the annotated copies; give --annotate DIR too.")
+    if options.best is not None and options.best < 1:
+        raise SettingsError("--best must be at least 1.")
+    if options.best is not None and not (options.copy_smiles or options.report):
+        raise SettingsError("--best chooses what is copied or shown; give --copy-smiles DIR or --report FILE too.")
+    if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
+        raise SettingsError(f"--workers must be from 1 to {MOST_WORKERS}.")
+    if options.workers is not None and options.dask:
+        raise SettingsError("--dask has workers of its own; leave --workers out.")
+    if options.workers is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        options.workers = min(cores, MOST_WORKERS)
+
+
+def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
+    """What the rows depend on, by names that tell a user what was another one."""
+    relative = any(not os.path.isabs(path) for path in options.paths)
+    return {
+        "list of paths": "\0".join(options.paths).encode("utf-8", "backslashreplace").decode(),
+        "current folder": os.fsencode(os.getcwd()).decode("utf-8", "backslashreplace") if relative else "",
+        "kind of table": kind_of(options.out),
+        "--cropped": str(options.cropped),
+        "--detector": work.detector or "",
+        "--detector-model": model_digest(work.detector_model) if work.detector_model else "",
+        "--model": work.digest,
+        "--annotate": os.path.abspath(options.annotate) if options.annotate else "",
+        "--landmarks": str(options.landmarks),
+        "--plot": os.path.abspath(options.plot) if options.plot else "",
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -240,36 +202,38 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     table: Table | None = None
+    progress: Progress | None = None
     started = time.monotonic()
     try:
-        if options.landmarks and not options.annotate:
-            raise SettingsError("--landmarks marks the annotated copies; give --annotate DIR too.")
-        total, videos = _count(options.paths)
-        if options.plot and not videos:
-            raise SettingsError("--plot draws videos, and there is none among the files; leave it out, or name a video.")
+        _check_options(options)
+        _check_paths(options)
         _check_out(options.out, options.paths)
-        detector = None if options.cropped else create_detector(options.detector, options.detector_model)
-        copies = AnnotatedCopies(options.annotate, options.paths, landmarks=options.landmarks) if options.annotate else None
-        plots = TimelinePlots(options.plot, options.paths) if options.plot else None
+        work = _work(options)
+        selection = SmileSelection(options.paths, best=options.best, copies=options.copy_smiles, report=options.report)
         table = open_table(options.out)
-        if detector is not None:
-            detector.load()
-        recognizer = SmileRecognizer(options.model)
-        shared = options.out == "-" and sys.stdout.isatty()  # rows and a bar on one terminal would be a muddle
-        scorer = Scorer(recognizer, detector, copies=copies, plots=plots)
-        tally = score(options.paths, table, scorer, total=total, bar=False if shared else None)
+        if table.part is not None:
+            progress = Progress(table, _settings(options, work), restart=options.restart)
+        elif options.copy_smiles or options.report:
+            raise SettingsError("--copy-smiles and --report choose from the whole table; give it a file with --out FILE.")
+        tally = _score_all(options, work, table, progress)
+        said = selection.write(table) if progress else []
         table.finish()
+        if progress:
+            progress.remove()
     except SmileError as error:
-        print(f"{error}{_kept(table)}", file=sys.stderr)
+        print(f"{error}{_kept(table, progress)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `... | head` has seen enough
         if table is not None:
             table.abandon()
         return 0
     except KeyboardInterrupt:
-        print(f"Stopped.{_kept(table)}", file=sys.stderr)
+        kept = _kept(table, progress)
+        print(f"Stopped.{kept}{' Run the same command again to go on.' if kept else ''}", file=sys.stderr)
         return 130
     seconds = time.monotonic() - started
+    for sentence in said:
+        print(sentence, file=sys.stderr)
     print(
         f"files: {tally.files}, faces: {tally.faces}, smiles: {tally.smiles}, unreadable: {tally.unreadable}, "
         f"seconds: {seconds:.1f}",
@@ -278,8 +242,64 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _kept(table: Table | None) -> str:
-    part = table.abandon() if table is not None else None
+def _work(options: argparse.Namespace) -> Work:
+    """Raises SmileError at once for what would stop every worker later."""
+    paths = (os.path.abspath(path) for path in options.paths) if options.dask else options.paths
+    inside = os.path.abspath if options.dask else str  # a cluster's workers run elsewhere
+    work = Work(
+        detector=None if options.cropped else options.detector,
+        detector_model=options.detector_model and Path(inside(options.detector_model)),
+        model=options.model and Path(inside(options.model)),
+        digest=model_digest(options.model or DEFAULT_MODEL),
+        paths=tuple(paths),
+        annotate=options.annotate and inside(options.annotate),
+        landmarks=options.landmarks,
+        plot=options.plot and inside(options.plot),
+    )
+    work.check()
+    return work
+
+
+def _score_all(options: argparse.Namespace, work: Work, table: Table, progress: Progress | None) -> Tally:
+    files = find_media(options.paths)
+    tally = Tally()
+    if progress:
+        files, tally = progress.begin(files), progress.tally
+    else:
+        table.begin()
+    shared = options.out == "-" and sys.stdout.isatty()  # rows and a bar on one terminal would be a muddle
+    shown = _Shown(options.paths, earlier=tally.files, bar=False if shared else None)
+
+    def done(file: MediaFile) -> None:
+        if progress:
+            progress.done(file)
+        shown.file_done()
+
+    second = 0
+
+    def on_row(file: MediaFile, row: Row) -> None:
+        nonlocal second
+        if int(row["time_s"] or 0) != second:  # a long video: show that it goes on
+            second = int(row["time_s"] or 0)
+            shown.video(file, second)
+
+    try:
+        with _results(files, work, options, shown.video) as results:
+            score(results, table, tally, done=done, on_row=on_row)
+    finally:
+        shown.close()
+    return tally
+
+
+def _kept(table: Table | None, progress: Progress | None) -> str:
+    if table is None:
+        return ""
+    with contextlib.suppress(SmileError, OSError, ValueError):
+        if progress:
+            progress.stop()
+    part = table.abandon()
+    if table.part is not None and not table.part.exists():
+        path_of(table.part).unlink(missing_ok=True)
     return f" The rows so far are in {part}." if part else ""
 
 

@@ -11,10 +11,15 @@ Whatever is wrong with a file is a PictureError with one sentence; nothing else 
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import os
 import stat
-from collections.abc import Iterator, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import cv2
 import numpy as np
@@ -32,9 +37,17 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mjpeg", ".mjpg", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp"}
     | {".mts", ".m2ts"}
 )
+_SUFFIXES = PHOTO_SUFFIXES | VIDEO_SUFFIXES
+_NAMES_AT_ONCE = 10_000  # in memory, of one folder; those of a million photos would fill a hundred megabytes
+_BLOCK = 4096  # bytes
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 MAX_PIXELS = 128_000_000  # a 108-megapixel phone's photo; decoded it takes 384 MB
 _MAX_BYTES = 1 << 30
+_REDUCED = {
+    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+}  # in colour, and grey
 _BREAKS_OFF = 0.75  # a video that ends before this part of the time that its header promises
 
 
@@ -58,35 +71,111 @@ class VideoFrame:
 
 
 def find_media(paths: Sequence[str]) -> Iterator[MediaFile]:
-    """Every picture and video, in the order of `paths`, folders recursively in name order; only one folder's names are held.
+    """Every picture and video, in the order of `paths`, folders recursively in name order, however many there are.
 
     Inside a folder the suffix decides, and hidden files and folders (`.name`) are passed over; a file that is given itself
-    is always taken. Raises SettingsError for a path that does not exist.
+    is always taken. No more than some thousand names are held. Raises SettingsError for a path that does not exist.
     """
+    return _find(paths, _names_in_order)
+
+
+def scan_media(paths: Sequence[str]) -> Iterator[MediaFile]:
+    """What `find_media` finds, in no order, each folder read only once: to count, or to see whether there is any."""
+    return _find(paths, _names)
+
+
+def count_media(paths: Sequence[str], *, within_s: float) -> int | None:
+    """How many files `find_media` finds; None when counting them would take longer than `within_s` seconds."""
+    deadline = time.monotonic() + within_s
+    count = 0
+    for _ in scan_media(paths):
+        count += 1
+        if time.monotonic() > deadline:
+            return None
+    return count
+
+
+def _find(paths: Sequence[str], names: Callable[[str], Iterator[tuple[str, bool]]]) -> Iterator[MediaFile]:
     for path in paths:
         if os.path.isdir(path):
-            yield from _walk(path, ())
+            yield from _walk(path, names)
         elif not os.path.exists(path):
             raise SettingsError(f"There is no file or folder {path}; check the path.")
         else:
             yield MediaFile(path, is_video=_is_video(path))
 
 
-def _walk(folder: str, above: tuple[str, ...]) -> Iterator[MediaFile]:
-    real = os.path.realpath(folder)
-    if real in above:  # a link that leads back to where we came from
-        return
-    try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError as error:
-        yield MediaFile(folder, problem=f"This folder can't be opened ({error.strerror}).")
-        return
-    for name in names:
+def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Iterator[MediaFile]:
+    open_folders = [(os.path.realpath(top), top, names(top))]
+    while open_folders:
+        real, folder, found = open_folders[-1]
+        try:
+            name, is_folder = next(found, ("", False))
+        except OSError as error:
+            open_folders.pop()
+            yield MediaFile(folder, problem=f"This folder can't be opened ({error.strerror}).")
+            continue
         path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            yield from _walk(path, (*above, real))
-        elif (suffix := suffix_of(name)) in PHOTO_SUFFIXES or suffix in VIDEO_SUFFIXES:
-            yield MediaFile(path, is_video=suffix in VIDEO_SUFFIXES)
+        if not name:
+            open_folders.pop()
+        elif not is_folder:
+            yield MediaFile(path, is_video=suffix_of(name) in VIDEO_SUFFIXES)
+        else:
+            real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real, name)
+            if real not in [above for above, _, _ in open_folders]:  # a link may lead back to where we came from
+                open_folders.append((real, path, names(path)))
+
+
+def _names(folder: str) -> Iterator[tuple[str, bool]]:
+    """Pictures, videos and folders (True) in a folder, as they come."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                is_folder = _is_folder(entry)
+                if is_folder or suffix_of(entry.name) in _SUFFIXES:
+                    yield entry.name, is_folder
+
+
+def _names_in_order(folder: str) -> Iterator[tuple[str, bool]]:
+    """The same in name order; of a large folder some thousand names are in memory, the others in a temporary file."""
+    names: list[tuple[str, bool]] = []
+    with contextlib.ExitStack() as closing:
+        runs: list[Iterator[tuple[str, bool]]] = []
+        for found in _names(folder):
+            names.append(found)
+            if len(names) >= _NAMES_AT_ONCE:
+                if not runs:
+                    file = closing.enter_context(tempfile.TemporaryFile())
+                runs.append(_put_aside(sorted(names), file))
+                names = []
+        names.sort()
+        yield from heapq.merge(*runs, names) if runs else names
+
+
+def _put_aside(names: list[tuple[str, bool]], file: IO[bytes]) -> Iterator[tuple[str, bool]]:
+    """Writes names at the end of `file` and reads them again, some at a time, as they are asked for."""
+    start = file.seek(0, os.SEEK_END)
+    # No name holds a zero byte or a slash.
+    file.writelines(os.fsencode(name) + (b"/\0" if is_folder else b"\0") for name, is_folder in names)
+    return _take_up(file, start, file.tell())
+
+
+def _take_up(file: IO[bytes], start: int, end: int) -> Iterator[tuple[str, bool]]:
+    rest = b""
+    while start < end:
+        file.seek(start)
+        block = file.read(min(_BLOCK, end - start))
+        start += len(block)
+        *whole, rest = (rest + block).split(b"\0")
+        for name in whole:
+            yield os.fsdecode(name.removesuffix(b"/")), name.endswith(b"/")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that nobody may follow
+        return False
 
 
 def suffix_of(path: str) -> str:
@@ -124,6 +213,10 @@ def decode_picture(data: bytes, *, gray: bool = False) -> np.ndarray:
     More bits are reduced to eight, transparency is dropped. Raises PictureError for what is no whole picture, and for one of
     more than `MAX_PIXELS`, which is not decoded at all.
     """
+    return _decode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR)
+
+
+def _decode(data: bytes, flag: int) -> np.ndarray:
     size = picture_size(data)
     if size is None:
         if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
@@ -133,11 +226,29 @@ def decode_picture(data: bytes, *, gray: bool = False) -> np.ndarray:
         limit = f"{MAX_PIXELS // 10**6} megapixels"
         raise PictureError(f"The picture is too large: {size[0]}x{size[1]} pixels, and {limit} is the limit.")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except (cv2.error, MemoryError):
         image = None
     if image is None or not image.size:
         raise PictureError("The picture is damaged, cut off, or of a kind that OpenCV can't read.")
+    return image
+
+
+def decode_small(data: bytes, side: int, *, gray: bool = False) -> np.ndarray:
+    """As `decode_picture`, then scaled down so that no side is longer than `side` pixels; a large JPEG costs little."""
+    size = picture_size(data)
+    flag = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
+    if size is not None and size[0] * size[1] <= MAX_PIXELS:
+        # The smallest that its decoder makes of it which is still twice as large as asked for.
+        for factor in (8, 4, 2):
+            if max(size) >= 2 * side * factor:
+                flag = _REDUCED[factor][gray]
+                break
+    image = _decode(data, flag)
+    scale = side / max(image.shape[:2])
+    if scale < 1:
+        height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return image
 
 

@@ -1,6 +1,7 @@
-"""The table of faces: its columns, and writing it as CSV or JSON Lines so that nobody ever finds half a table.
+"""The table of faces: its columns, and writing it as CSV, JSON Lines or Parquet so that nobody ever finds half a table.
 
-table = open_table("faces.csv")            # "faces.jsonl": JSON Lines; "-": CSV on standard output
+table = open_table("faces.csv")            # "faces.jsonl": JSON Lines; "faces.parquet": Parquet; "-": CSV on standard output
+table.begin()
 table.write(face_row("a.jpg", 0, None, 1, face, tracked=False))
 table.finish()                             # until here the rows are in faces.csv.part
 """
@@ -13,12 +14,19 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from errors import OutputError
 from face_tracking import Face
+from scoring.parquet_table import require_pyarrow, write_parquet
 from smile_recognition import LANDMARKS, SMILE_THRESHOLD
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 COLUMNS = (
     "file",
@@ -72,16 +80,36 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 class Table:
-    """Rows on their way into a file. Raises OutputError when they can't be written."""
+    """Rows on their way into a file: `begin`, any number of `write`, then `finish` or `abandon`.
 
-    def __init__(self, file: TextIO, *, jsonl: bool, part: Path | None = None, whole: Path | None = None) -> None:
-        """`part`: where the rows stand until `finish` gives them the name `whole`; None: `file` is written directly."""
+    Raises OutputError when they can't be written.
+    """
+
+    def __init__(self, file: TextIO, *, kind: str, part: Path | None = None, whole: Path | None = None) -> None:
+        """`kind`: `csv`, `jsonl`, or `parquet`, which stands as JSON Lines until it is finished.
+
+        `part`: where the rows stand until `finish` gives them the name `whole`; None: `file` is written directly.
+        """
         self._file = file
-        self._part = part
+        self._kind = kind
+        self._csv = csv.DictWriter(file, COLUMNS, lineterminator="\n") if kind == "csv" else None
+        self._begun = False
         self._whole = whole
-        self._csv = None if jsonl else csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        self.part = part
         self.rows = 0
-        if self._csv:
+
+    def begin(self, kept_bytes: int = 0, kept_rows: int = 0) -> None:
+        """Make the file ready for rows; what an earlier run wrote is kept up to `kept_bytes`, which hold `kept_rows`.
+
+        Raises OutputError when there is less than that.
+        """
+        if self.part is not None:
+            if self.size() < kept_bytes:
+                raise OutputError(f"{self.part} is shorter than its earlier run left it; add --restart to begin anew.")
+            self._guarded(self._file.truncate, kept_bytes)
+        self._begun = True
+        self.rows = kept_rows
+        if self._csv and not kept_bytes:
             self._guarded(self._csv.writeheader)
 
     def write(self, row: dict[str, Any]) -> None:
@@ -95,13 +123,46 @@ class Table:
         """Hand the rows to the system: they then outlast this process."""
         self._guarded(self._file.flush)
 
+    def sync(self) -> None:
+        """Have the rows on the disk: they then outlast a power cut."""
+        self.flush()
+        if self.part is not None:
+            self._guarded(os.fsync, self._file.fileno())
+
+    def size(self) -> int:
+        """Bytes of what was handed to the system."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def written(self) -> Iterator[dict[str, Any]]:
+        """The rows so far, read from the file: there must be a `part`. Numbers in a CSV table come as text."""
+        assert self.part is not None
+        self.flush()
+        with self.part.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            if self._csv:
+                yield from csv.DictReader(file)
+            else:
+                yield from map(json.loads, file)
+
     def finish(self) -> None:
         """All rows are written: the table gets its name, in place of an older one."""
-        self.flush()
-        if self._file is not sys.stdout:
+        self.sync()
+        if self.part is None or self._whole is None:
+            if self._file is not sys.stdout:
+                self._guarded(self._file.close)
+            return
+        if self._kind == "parquet":
+            made = self._whole.with_name(self._whole.name + ".new")
+            try:
+                self._guarded(write_parquet, self.written(), made)
+                self._guarded(os.replace, made, self._whole)
+            except BaseException:
+                made.unlink(missing_ok=True)
+                raise
             self._guarded(self._file.close)
-        if self._part is not None and self._whole is not None:
-            self._guarded(os.replace, self._part, self._whole)
+            self._guarded(self.part.unlink)
+        else:
+            self._guarded(self._file.close)
+            self._guarded(os.replace, self.part, self._whole)
 
     def abandon(self) -> Path | None:
         """Stop half-way; where the rows so far are kept, if there are any."""
@@ -113,12 +174,13 @@ class Table:
         except OSError:  # a full disk, or a reader that left: what has arrived has arrived
             if self._file is sys.stdout:
                 _drop_stdout()
-        if self._part is None or not self._part.is_file():
+        if self.part is None or not self.part.is_file():
             return None
         if self.rows:
-            return self._part
-        with contextlib.suppress(OSError):
-            self._part.unlink()
+            return self.part
+        if self._begun or not self.part.stat().st_size:
+            with contextlib.suppress(OSError):
+                self.part.unlink()
         return None
 
     def _guarded(self, act: Any, *values: Any) -> None:
@@ -144,25 +206,54 @@ def _cell(value: Any) -> Any:
 
 
 def open_table(out: str) -> Table:
-    """The table that `--out` names. Raises OutputError with a sentence for the user."""
+    """The table that `--out` names, not yet begun; it is this process's alone until it is finished or abandoned.
+
+    Raises OutputError with a sentence for the user.
+    """
     if out == "-":
         if hasattr(sys.stdout, "reconfigure"):  # whatever the terminal's language, names come out as they are on disk
             sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-        return Table(sys.stdout, jsonl=False)
+        return Table(sys.stdout, kind="csv")
     path = Path(os.path.realpath(out))  # a link keeps leading to its table
     if path.is_dir():
         raise OutputError(f"{out} is a folder; give --out a file such as {Path(out) / 'table.csv'}.")
     if not path.parent.is_dir():
         raise OutputError(f"There is no folder {Path(out).parent} for the table; make it, or choose another --out.")
-    jsonl = Path(out).suffix.lower() == ".jsonl"
+    kind = kind_of(out)
     # A pipe or device has no place for a second file beside it, and must not be replaced by a file.
     direct = path.exists() and not path.is_file()
+    if kind == "parquet":
+        if direct:
+            raise OutputError(f"A Parquet table needs a file, and {out} is none; choose another --out.")
+        require_pyarrow()
     part = path if direct else part_of(path)
     try:
-        file = part.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+        # Not emptied: it may hold what an earlier run left, or another one is writing right now.
+        file = part.open("w" if direct else "a", encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise OutputError(f"{out} can't be written ({error.strerror}); choose another --out.") from error
-    return Table(file, jsonl=jsonl, part=None if direct else part, whole=path)
+    if not direct and not _locked(file, part):
+        file.close()
+        raise OutputError(f"Another run is writing {out}; wait until it has ended, or choose another --out.")
+    return Table(file, kind=kind, part=None if direct else part, whole=path)
+
+
+def kind_of(out: str) -> str:
+    """`csv`, `jsonl` or `parquet`."""
+    return {".jsonl": "jsonl", ".parquet": "parquet", ".pq": "parquet"}.get(Path(out).suffix.lower(), "csv")
+
+
+def _locked(file: TextIO, path: Path) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    # Another run may have given it its last name between our opening and locking it.
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
 def part_of(path: Path) -> Path:

@@ -18,6 +18,7 @@ from face_detection import Box, create_detector
 from face_tracking import Face
 from inference import Scorer, main
 from media_files import MediaFile
+from photo_analysis import analyze_photo
 from smile_recognition import SmileRecognizer
 from table_writer import COLUMNS, empty_row, face_row
 from tests.conftest import ROOT, clean_environment
@@ -72,7 +73,7 @@ def test_a_photo_gives_one_row_for_each_face(tmp_path, astronaut):
     large, small = (Box(*box(row)) for row in rows)
     assert large.iou(Box(77, 266, 166, 176)) > 0.7
     assert small.iou(Box(158, 700, 225, 632)) > 0.6
-    faces = inference.analyze_photo(two, create_detector("face_recognition"), SmileRecognizer())
+    faces = analyze_photo(two, create_detector("face_recognition"), SmileRecognizer())
     for row, face in zip(rows, faces, strict=True):
         assert box(row) == face.box
         assert float(row["smile"]) == pytest.approx(face.smile, abs=1e-6)
@@ -420,7 +421,7 @@ def test_ctrl_c_keeps_the_rows_so_far_and_the_old_table(tmp_path, face_picture):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"Stopped. The rows so far are in {part}." in err
+    assert f"Stopped. The rows so far are in {part}. Run the same command again to go on." in err
     assert "Traceback" not in err
     assert table.read_text() == "an older table\n"
     rows = list(csv.DictReader(part.read_text().splitlines()))

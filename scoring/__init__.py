@@ -1,0 +1,1 @@
+"""Scoring folders of any size for `inference.py`: on all cores or a cluster, resumable; the best photos on a page."""

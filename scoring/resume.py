@@ -1,0 +1,165 @@
+"""How far a run has come, beside its table, so that the same command goes on where a killed one stopped.
+
+    faces.csv.part          the rows so far
+    faces.csv.progress      this module's: which run it is, how many files are done, and how many bytes their rows take
+
+About once a second the rows are put onto the disk, then the progress, in one step. What stands in the table after those
+bytes belongs to a file that was not done; it is cut off, and that file is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from errors import OutputError, SettingsError
+from media_files import MediaFile
+from table_writer import Table
+
+_VERSION = 1
+_SAVE_EVERY_S = 1.0
+_MOST_TIME = 0.05  # of it goes into saving, however slow the disk
+
+
+@dataclass
+class Tally:
+    """What the last line says; a face in a video counts in every frame."""
+
+    files: int = 0
+    faces: int = 0
+    smiles: int = 0
+    unreadable: int = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.faces += row["face"] is not None
+        self.smiles += row["label"] == "smile"
+        self.unreadable += row["error"] is not None
+
+
+class Progress:
+    """Of the run that writes `table`; only with a table that has a `part`."""
+
+    def __init__(self, table: Table, settings: Mapping[str, Any], *, restart: bool = False) -> None:
+        """Finds out how far an earlier run came. `settings`: what the rows depend on, by the names that a user knows.
+
+        Raises SettingsError when the rows there are of other settings; `restart`: they are given up.
+        """
+        assert table.part is not None
+        self._table = table
+        self._path = path_of(table.part)
+        self._settings = dict(settings)
+        self._chain = ""
+        self._bytes = self._rows = 0
+        self._saved_at = float("-inf")
+        self._pause = 0.0
+        self.tally = Tally()
+        self._done = Tally()
+        if not restart:
+            self._read()
+
+    @property
+    def earlier(self) -> int:
+        """Files that an earlier run has done, before `begin`."""
+        return self.tally.files
+
+    def _read(self) -> None:
+        part = self._table.part
+        if not self._table.size():
+            return  # an earlier run that did not even begin
+        again = "add --restart to begin anew"
+        try:
+            state = json.loads(self._path.read_text(encoding="utf-8"))
+            settings, tally = state["settings"], Tally(**state["tally"])
+            chain, size, rows = str(state["chain"]), int(state["bytes"]), int(state["rows"])
+            if state["version"] != _VERSION:
+                raise ValueError
+        except FileNotFoundError as error:
+            raise SettingsError(
+                f"{part} was left by another program or an earlier version; move it away, or {again}."
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(f"{self._path} can't be read, so the run can't go on; {again}.") from error
+        for name in sorted(settings.keys() | self._settings.keys()):
+            if settings.get(name) != self._settings.get(name):
+                raise SettingsError(
+                    f"{part} holds an unfinished run with another {name}; give the same command to go on, or {again}."
+                )
+        self.tally, self._done = tally, replace(tally)
+        self._chain, self._bytes, self._rows = chain, size, rows
+
+    def begin(self, files: Iterator[MediaFile]) -> Iterator[MediaFile]:
+        """Those of `files` that are still to be done; the table is ready for their rows.
+
+        Raises SettingsError when the files that were done are not the same any more.
+        """
+        chain = ""
+        for _ in range(self.tally.files):
+            file = next(files, None)
+            chain = _linked(chain, file.path) if file else ""
+        if chain != self._chain:
+            raise SettingsError(
+                f"Files were added or removed since {self._table.part} was left unfinished; add --restart to begin anew."
+            )
+        if not self._bytes:
+            self._save()  # before the first row: rows without progress belong to nobody
+        self._table.begin(self._bytes, self._rows)
+        return files
+
+    def done(self, file: MediaFile) -> None:
+        """All rows of `file` are in the table, and `tally` counts them."""
+        self._table.flush()
+        self._chain = _linked(self._chain, file.path)
+        self._bytes, self._rows, self._done = self._table.size(), self._table.rows, replace(self.tally)
+        now = time.monotonic()
+        if now - self._saved_at >= self._pause:
+            self._table.sync()
+            self._save()
+            self._saved_at = time.monotonic()
+            self._pause = max(_SAVE_EVERY_S, (self._saved_at - now) / _MOST_TIME)
+
+    def stop(self) -> None:
+        """Half-way, in order: nothing of what was done will be done again."""
+        if self._rows:
+            self._table.sync()
+            self._save()
+
+    def remove(self) -> None:
+        """The table is finished, or was never begun."""
+        self._path.unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        state = {
+            "version": _VERSION,
+            "settings": self._settings,
+            "tally": asdict(self._done),
+            "chain": self._chain,
+            "bytes": self._bytes,
+            "rows": self._rows,
+        }
+        new = self._path.with_name(self._path.name + ".new")
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(state))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, self._path)
+        except OSError as error:
+            raise OutputError(
+                f"{self._path} can't be written ({error.strerror}); free some space, or choose another --out."
+            ) from error
+
+
+def path_of(part: Path) -> Path:
+    """Where the progress stands of a run whose rows are in `part`."""
+    return part.with_suffix(".progress")
+
+
+def _linked(chain: str, path: str) -> str:
+    """A short name for a list of files: of all before, and `path`."""
+    return hashlib.blake2b(chain.encode() + os.fsencode(path), digest_size=12).hexdigest()
