@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from api_errors import refusal
 from errors import SmileError
 from event_log import set_up_logging
 from generate_joke import JokeBox
@@ -32,9 +33,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WATCHING = ("/video_feed", "/events", "/snapshot.jpg")
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",  # no other site may show this camera in its own page
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
@@ -44,23 +46,32 @@ _HEADERS = {
 _LIVE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = None) -> Flask:
-    """The Flask app. Nothing is opened or loaded until a request asks for it; `close_app(app)` ends what was started."""
+def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = None, worker: int = 0) -> Flask:
+    """The Flask app. Nothing is opened or loaded until a request asks for it; `close_app(app)` ends what was started.
+
+    `worker`: this process's number among several that serve one address; 0 when it is the only one.
+    """
+    from api_pages import api_pages
     from board_api import board_api
     from joke_board import open_board
+    from rate_limits import VisitorLimits, rate_limits
+    from shared_tellings import choose_tellings
     from smile_watch import SmileWatch
     from visitor_analysis import VisitorAnalysis
-    from visitor_api import InMemoryRequest, error_json, visitor_api
+    from visitor_api import InMemoryRequest, visitor_api
 
     settings = settings or Settings()
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
         mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
     app.request_class = InMemoryRequest
-    app.register_blueprint(visitor_api(VisitorAnalysis(settings)))
+    limits = VisitorLimits(settings.visitor_rate)
+    app.register_blueprint(rate_limits(limits))
+    app.register_blueprint(visitor_api(VisitorAnalysis(settings), limits, allow_host=settings.allow_host))
+    app.register_blueprint(api_pages(settings.visitor_rate))
     watch = watch or SmileWatch(settings)
     board = open_board(settings.board)
-    jokes = JokeBox(settings.joke_url, board=board)
+    jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
     app.register_blueprint(board_api(board, jokes.tellings, allow_host=settings.allow_host))
     app.extensions["smile_watch"], app.extensions["joke_box"] = watch, jokes
 
@@ -68,8 +79,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     def refuse_strangers() -> Response | None:
         # A web page elsewhere can point its own name at this computer, or ask the browser for our picture in its name.
         if not _is_our_name(request.host, settings):
-            sentence = "This name is not served; open the page by its IP address, or start with --allow-host NAME.\n"
-            return Response(sentence, 400, mimetype="text/plain")
+            return refusal("This name is not served; open the page by its IP address, or start with --allow-host NAME.", 400)
         if request.path in _WATCHING and request.headers.get("Sec-Fetch-Site") == "cross-site":
             return Response("Other sites may not show this camera.\n", 403, mimetype="text/plain")
         return None
@@ -109,14 +119,14 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     def healthz() -> Response:
         # 503 asks for a restart; what a restart can't mend, such as a lost camera, is `degraded` and 200.
         health = watch.health()
-        response = jsonify(health)
+        response = jsonify(health | {"worker": worker} if worker else health)
         response.status_code = 503 if health["status"] == "failed" else 200
         response.headers.update(_LIVE)
         return response
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(watch.metrics.text(), content_type=METRICS_MIMETYPE, headers=_LIVE)
+        return Response(watch.metrics.text(worker=worker), content_type=METRICS_MIMETYPE, headers=_LIVE)
 
     @app.errorhandler(ViewersFull)
     def viewers_full(error: ViewersFull) -> Response:
@@ -133,9 +143,10 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
             405: f"This address only answers {' and '.join(sorted({*methods} - {'HEAD', 'OPTIONS'}))}.",
             500: "Something went wrong in the app; its log says what.",
         }.get(error.code, "This request can't be understood; the page is at /.")
-        if request.path.startswith("/api/"):
-            return error_json(sentence, error.code)
-        return Response(f"{sentence}\n", error.code, mimetype="text/plain")
+        response = refusal(sentence, error.code)
+        if error.code == 405:
+            response.headers["Allow"] = ", ".join(sorted(methods))
+        return response
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -165,7 +176,7 @@ def _is_our_name(host: str, settings: Settings) -> bool:
 def close_app(app: Flask, timeout: float = 2.0) -> None:
     """Ends every stream and thread of `app` and releases the camera, waiting up to `timeout` seconds in all."""
     deadline = time.monotonic() + timeout
-    parts = (app.extensions["smile_watch"], app.extensions["joke_box"])
+    parts = (app.extensions["smile_watch"], app.extensions["joke_box"], app.extensions["joke_box"].tellings)
     for part in parts:
         part.close(0)  # all are told to end before any is waited for
     for part in parts:
@@ -176,6 +187,8 @@ def main(argv: list[str] | None = None) -> int:
     """Start the app. Exit code 0 after Ctrl-C or SIGTERM, 2 when an option can't be used or the port is taken."""
     # FFmpeg, inside OpenCV, writes to the terminal what the page says in words.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # The same of OpenCV itself, and of broken pictures: who sent one is told.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
     # macOS: OpenCV may ask for the camera on the main thread only; without its asking, the system asks by itself.
     os.environ.setdefault("OPENCV_AVFOUNDATION_SKIP_AUTH", "1")
     # Windows: without this some webcams take half a minute to open.

@@ -10,21 +10,20 @@ import json
 import logging
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
+from api_errors import NO_STORE, error_json, is_from_our_page
 from errors import SmileError
 from event_log import log_event
+from generate_joke import Told
 from joke_board import MAX_SECONDS, BoardError, JokeBoard, Reaction
 from joke_ranking import LEVEL, Ranking, Standing
-from joke_tellings import AlreadyCounted, Tellings, UnknownJoke
-from visitor_api import error_json
+from joke_tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
 
-_MAX_BYTES = 4096
-_MOST_SHOWN = 100
+MAX_BYTES = 4096
+MOST_SHOWN = 100
 _BAR_WIDTH = 200.0  # in units of the drawing
-_NO_STORE = {"Cache-Control": "no-store"}
 _FAILED = "The joke board can't be used just now; the app's log says why, and jokes are told all the same."
 _SHAPE = (
     'Send JSON like {"joke": {"id": "...", "source": "..."}, "before": 0.1, "peak": 0.8, "seconds": 2.5, "agreed": true}, '
@@ -46,14 +45,13 @@ class Bar:
     high: float
 
 
-def board_api(board: JokeBoard | None, tellings: Tellings, *, allow_host: str = "") -> Blueprint:
+def board_api(board: JokeBoard | None, tellings: Told, *, allow_host: str = "") -> Blueprint:
     """The routes of the joke board; with `board` None they say that none is kept.
 
     `allow_host`: names of this server behind a proxy, as `Settings.allow_host`. Templates of the whole app are told
     `board_kept`.
     """
     api = Blueprint("board_api", __name__)
-    names = allow_host.lower().replace(",", " ").split()
 
     @api.app_context_processor
     def tell_templates() -> dict[str, bool]:
@@ -65,11 +63,11 @@ def board_api(board: JokeBoard | None, tellings: Tellings, *, allow_host: str = 
 
     @api.post("/api/v1/reactions")
     def react() -> tuple[str, int] | Response:
-        if not _is_from_our_page(names):
+        if not is_from_our_page(allow_host):
             return error_json("Other sites may not send smiles here.", 403)
         if board is None:
             return error_json("This app keeps no joke board; nothing was stored.", 404)
-        request.max_content_length = _MAX_BYTES
+        request.max_content_length = MAX_BYTES
         body = _read_body()
         if body.get("agreed") is not True:
             return error_json("Nothing was stored: a smile is only counted with the person's consent, as agreed: true.", 403)
@@ -89,9 +87,9 @@ def board_api(board: JokeBoard | None, tellings: Tellings, *, allow_host: str = 
             kept=board is not None,
             interval=LEVEL,
             typical=round(ranking.typical, 4),
-            jokes=[_as_json(standing) for standing in ranking.standings[:_MOST_SHOWN]],
+            jokes=[_as_json(standing) for standing in ranking.standings[:MOST_SHOWN]],
         )
-        response.headers.update(_NO_STORE)
+        response.headers.update(NO_STORE)
         return response
 
     @api.get("/jokes")
@@ -103,13 +101,13 @@ def board_api(board: JokeBoard | None, tellings: Tellings, *, allow_host: str = 
         except BoardError as error:
             _log_failure(error)
             problem = _FAILED
-        shown = standings[:_MOST_SHOWN]
+        shown = standings[:MOST_SHOWN]
         tellings_counted = sum(standing.reactions for standing in standings)
         rows = list(zip(shown, _bars(shown), strict=True))
         html = render_template(
             "jokes.html", rows=rows, jokes=len(standings), tellings=tellings_counted, problem=problem, width=_BAR_WIDTH
         )
-        return Response(html, 503 if problem else 200, headers=_NO_STORE)
+        return Response(html, 503 if problem else 200, headers=NO_STORE)
 
     @api.errorhandler(BoardError)
     def board_failed(error: BoardError) -> Response:
@@ -122,28 +120,18 @@ def board_api(board: JokeBoard | None, tellings: Tellings, *, allow_host: str = 
         return error_json(str(error), 400)
 
     @api.errorhandler(AlreadyCounted)
-    def too_often(error: AlreadyCounted) -> Response:
-        return error_json(str(error), 429)
+    def already_counted(error: AlreadyCounted) -> Response:
+        return error_json(str(error), 409)
+
+    @api.errorhandler(TooManyCounted)
+    def too_many(error: TooManyCounted) -> Response:
+        return error_json(str(error), 429, retry_after_s=TOO_MANY_FOR_S)
 
     @api.errorhandler(413)
     def too_large(_) -> Response:
-        return error_json(f"This is too long for a reaction; send at most {_MAX_BYTES} bytes.", 413)
+        return error_json(f"This is too long for a reaction; send at most {MAX_BYTES} bytes.", 413)
 
     return api
-
-
-def _is_from_our_page(names: list[str]) -> bool:
-    """Whether a browser says that a page of this app asks. What is no browser says nothing, and may."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        return False
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return True
-    try:
-        parts = urlsplit(origin)
-        return parts.netloc.lower() == request.host.lower() or parts.hostname in names  # a proxy may have changed `Host`
-    except ValueError:
-        return False
 
 
 def _read_body() -> dict[str, Any]:

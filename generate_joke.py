@@ -122,11 +122,20 @@ class Board(Protocol):
     def tallies(self) -> list[Tally]: ...
 
 
+class Told(Protocol):
+    """Where a box notes what it told: a `joke_tellings.Tellings`, or one that several processes share."""
+
+    def note(self, joke: Joke) -> None: ...
+    def take(self, source: str, identity: str) -> Joke: ...
+    def close(self, timeout: float) -> None: ...
+
+
 class JokeBox:
     """Jokes at once. The thread starts with the first joke, if there is something to fetch, and ends in `close()`.
 
     `url` empty: no joke service. `board`: whose jokes are told again; it is read every half minute while jokes are told.
-    `own`: jokes told when none is fetched (default: `house_jokes()`). `remembered`: jokes that are not told again for now.
+    `tellings`: where it notes what it told (default: in memory). `own`: jokes told when none is fetched (default:
+    `house_jokes()`). `remembered`: jokes that are not told again for now.
     """
 
     def __init__(
@@ -134,13 +143,14 @@ class JokeBox:
         url: str = JOKE_URL,
         *,
         board: Board | None = None,
+        tellings: Told | None = None,
         own: Sequence[Joke] | None = None,
         remembered: int = _REMEMBERED,
         pauses_s: tuple[float, ...] = _PAUSES_S,
         board_every_s: float = _BOARD_EVERY_S,
         seed: int | None = None,
     ) -> None:
-        self.tellings = Tellings()
+        self.tellings: Told = tellings or Tellings()
         self._url = url
         self._board = board
         self._own = own

@@ -98,13 +98,18 @@ class JokeBoard:
         except (sa.exc.ArgumentError, ValueError):
             raise SettingsError("--board is no PostgreSQL URL; write postgresql://NAME:PASSWORD@HOST/DATABASE.") from None
 
+    @property
+    def on_server(self) -> bool:
+        """Whether other computers may share it, as a database server lets them; a file is this computer's own."""
+        return self._file is None
+
     def exists(self) -> bool:
         """Whether there may be something to read, without opening it."""
         return self._file is None or os.path.exists(self._file)  # unlike Path.exists(), never raises
 
     def add(self, joke: Joke, reaction: Reaction) -> None:
         """Stores one reaction, whole or not at all; the joke's text too when it is the first. Raises BoardError."""
-        with self._connection(create=True) as connection:
+        with self.connection(create=True) as connection:
             import sqlalchemy as sa
 
             import joke_tables as tables
@@ -126,7 +131,7 @@ class JokeBoard:
         """One for each joke that anybody reacted to, in no order; none when there is no board yet. Raises BoardError."""
         if not self.exists():
             return []
-        with self._connection(create=False) as connection:
+        with self.connection(create=False) as connection:
             import sqlalchemy as sa
 
             import joke_tables as tables
@@ -143,8 +148,11 @@ class JokeBoard:
             ]
 
     @contextmanager
-    def _connection(self, *, create: bool) -> Iterator[sa.Connection]:
-        """A transaction that ends with the block. Everything that can go wrong comes out as BoardError."""
+    def connection(self, *, create: bool) -> Iterator[sa.Connection]:
+        """A transaction that ends with the block, on a board that is made first if `create`.
+
+        Everything that can go wrong with the database comes out as BoardError.
+        """
         import sqlalchemy.exc
 
         try:

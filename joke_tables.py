@@ -39,3 +39,16 @@ reactions = sa.Table(
     sa.CheckConstraint("lift BETWEEN -1 AND 1"),
     sa.CheckConstraint("seconds BETWEEN 0 AND 60"),
 )
+
+# Apart from the board's own tables: short-lived, and made only where several processes share a board.
+tellings = sa.Table(
+    "smile_tellings",
+    sa.MetaData(),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("source", sa.String(32), nullable=False),
+    sa.Column("id", sa.String(64), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("told_at", sa.Double, nullable=False),  # seconds since 1970
+    sa.Column("taken_at", sa.Double),  # when its reaction came
+    sa.Index("smile_tellings_joke", "source", "id"),
+)

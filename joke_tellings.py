@@ -1,4 +1,5 @@
-"""Which jokes were told lately: each telling may be answered by one reaction, within ten minutes. In memory only.
+"""Which jokes were told lately: each telling may be answered by one reaction, within ten minutes. In memory only;
+`shared_tellings` has the same for several processes.
 
 Whoever wants to count a joke twice must be told it twice, and all visitors together are counted 60 times a minute at most.
 No visitor is told from another for that: not by address, not by cookie.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from generate_joke import Joke
 
 PER_MINUTE = 60
+TOO_MANY_FOR_S = 60
 GOOD_FOR_S = 600.0
 
 _MOST_JOKES = 2000
@@ -29,7 +31,11 @@ class UnknownJoke(SmileError):
 
 
 class AlreadyCounted(SmileError):
-    """As many reactions to this joke as it was told came already, or too late, or too many came at once."""
+    """As many reactions to this joke as it was told came already, or this one comes too late."""
+
+
+class TooManyCounted(SmileError):
+    """Too many reactions, of all visitors together, came within a minute."""
 
 
 class Tellings:
@@ -52,7 +58,7 @@ class Tellings:
                 self._jokes.popitem(last=False)
 
     def take(self, source: str, identity: str) -> Joke:
-        """Uses up one telling of the joke and returns it. Raises UnknownJoke or AlreadyCounted."""
+        """Uses up one telling of the joke and returns it. Raises UnknownJoke, AlreadyCounted or TooManyCounted."""
         now = self._clock()
         with self._lock:
             if (source, identity) not in self._jokes:
@@ -64,8 +70,11 @@ class Tellings:
                 raise AlreadyCounted(
                     "A smile at this joke was counted already, or it was told long ago; ask for another joke."
                 )
-            if len(self._taken) == PER_MINUTE and now - self._taken[0] < 60:
-                raise AlreadyCounted("Too many smiles at once; try again in a minute.")
+            if len(self._taken) == PER_MINUTE and now - self._taken[0] < TOO_MANY_FOR_S:
+                raise TooManyCounted("Too many smiles at once; try again in a minute.")
             times.popleft()
             self._taken.append(now)
             return joke
+
+    def close(self, timeout: float = 0.0) -> None:
+        """Nothing is left to do."""

@@ -83,9 +83,13 @@ class Metrics(Collector):
         """Note that one viewer's picture was taken by the server `seconds` after its capture."""
         self._delivery.observe(seconds)
 
-    def text(self) -> bytes:
-        """All metrics in Prometheus's text format, `METRICS_MIMETYPE`."""
-        return generate_latest(self._registry)
+    def text(self, *, worker: int = 0) -> bytes:
+        """All metrics in Prometheus's text format, `METRICS_MIMETYPE`.
+
+        `worker`: this process's number among several that serve one address, as a label of every value. Whoever asks gets
+        the numbers of the worker that answers; the label keeps those of others apart. 0: no label.
+        """
+        return generate_latest(_Labelled(self._registry, {"worker": str(worker)}) if worker else self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics that are read off `counts`; called by the registry."""
@@ -105,6 +109,20 @@ class Metrics(Collector):
         states = {state: int(state == now.camera) for state in now.camera_states}
         yield _gauge("smile_camera_state", "1 for the state that the camera is in, 0 for all others.", states, "state")
         yield _gauge("smile_uptime_seconds", "Time since the app was made.", now.uptime_s)
+
+
+class _Labelled(CollectorRegistry):
+    """What `inner` has, with further labels."""
+
+    def __init__(self, inner: CollectorRegistry, labels: Mapping[str, str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._inner.collect():
+            metric.samples = [sample._replace(labels={**sample.labels, **self._labels}) for sample in metric.samples]
+            yield metric
 
 
 def _counter(name: str, text: str, value: int | Mapping[str, int], label: str = "") -> CounterMetricFamily:

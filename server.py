@@ -1,23 +1,33 @@
-"""Serve the app with waitress: one process, one listening socket, an end within two seconds."""
+"""Serve the app with waitress: one listening socket, one process or several workers, an end within two seconds."""
 
 from __future__ import annotations
 
 import logging
+import os
 import select
 import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import waitress.server
+from flask import Flask
 
+from allocation import keep_little_memory
 from app import close_app, create_app
+from dealt_connections import taking_connections
 from errors import SettingsError
 from event_log import log_event, write_line
+from joke_board import open_board
+from json_refusals import JsonErrorChannel
 from picture_source import check_source, without_password
 from settings import Settings
 from visitor_analysis import MAX_BYTES
+from worker_processes import WorkerProcesses, end_this_worker
 
 _HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place is taken
 _UNSENT_BYTES = 16_384
@@ -28,22 +38,37 @@ _GONE_AFTER_MS = 20_000
 def serve(settings: Settings) -> int:
     """Serves until Ctrl-C or SIGTERM. Raises SettingsError when the source or the address can't be used."""
     check_source(settings.source)
-    listener = _listen(settings.host, settings.port)
-    app = create_app(settings)
-    server = waitress.server.create_server(
-        app,
-        sockets=[listener],
-        # Pictures, events and snapshots have that many places each.
-        threads=3 * settings.viewer_limit + _HEADROOM_THREADS,
-        connection_limit=4 * settings.viewer_limit + 100,
-        # A viewer that takes nothing holds its own thread, not a growing buffer.
-        outbuf_high_watermark=1,
-        channel_timeout=60,
-        # Visitors' pictures stay in memory: what is larger than waitress's own limit goes through a file on disk.
-        max_request_body_size=_MOST_BODY_BYTES,
-        inbuf_overflow=2 * _MOST_BODY_BYTES,
-        ident="",
-    )
+    if settings.workers > 1 and os.name == "nt":
+        raise SettingsError("Windows serves with one process only; start without --workers.")
+    started_at = time.monotonic()
+    with _listen(settings.host, settings.port) as listener:
+        code = _serve_with_workers(listener, settings) if settings.workers > 1 else serve_on(listener, settings)
+    log_event("stopped", uptime_s=round(time.monotonic() - started_at, 1))
+    return code
+
+
+def _serve_with_workers(listener: socket.socket, settings: Settings) -> int:
+    open_board(settings.board)  # says once, not once a worker, what is wrong with it
+    workers = WorkerProcesses(settings, listener, most_connections=_most_connections(settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: workers.stop())
+    _greet(settings, port=listener.getsockname()[1])
+    return workers.run()
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several worker processes has of its own: its number, from 1, and the socket over which visitors come."""
+
+    number: int
+    pair: socket.socket
+
+
+def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None = None) -> int:
+    """Serves in this process what comes to `listener`, or, if it is one of several, its share of that."""
+    keep_little_memory()
+    app = create_app(settings, worker=share.number if share else 0)
+    server = make_server(app, listener, settings)
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a viewer that leaves is no news
 
     def stop(*_) -> None:
@@ -54,14 +79,51 @@ def serve(settings: Settings) -> int:
     watch = app.extensions["smile_watch"]
     warming = threading.Thread(target=watch.warm_up, name="warm-up", daemon=True)
     warming.start()
-    _greet(settings, port=listener.getsockname()[1])
-    started_at = time.monotonic()
-    try:
+    if share is None:
+        _greet(settings, port=listener.getsockname()[1])
+    with taking_connections(server, share.pair, on_dealer_gone=end_this_worker) if share else nullcontext():
         _run(server, on_stop=lambda: close_app(app, timeout=1.0))
-    finally:
-        listener.close()
-    log_event("stopped", uptime_s=round(time.monotonic() - started_at, 1))
     return 0
+
+
+def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
+    """waitress, ready to run, with `app` behind it.
+
+    A visitor's address is that of who connects, or what `settings.trusted_proxies` proxies say; every other X-Forwarded-*
+    is removed before the app sees it. That is waitress's own doing rather than Werkzeug's ProxyFix, since waitress would
+    remove these headers first, and removes those that it does not use, such as X-Forwarded-Host, as well.
+    """
+    proxies = {}
+    if settings.trusted_proxies:
+        proxies = {
+            "trusted_proxy": "*",  # whoever connects: in a container the proxy has no fixed address
+            "trusted_proxy_count": settings.trusted_proxies,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        }
+    server = waitress.server.create_server(
+        app,
+        sockets=[listener],
+        # Pictures, events and snapshots have that many places each.
+        threads=3 * settings.viewer_limit + _HEADROOM_THREADS,
+        connection_limit=_most_connections(settings),
+        # A viewer that takes nothing holds its own thread, not a growing buffer.
+        outbuf_high_watermark=1,
+        channel_timeout=60,
+        # A picture in one or two goes, each of which costs a look at every connection; the default is 8 kB at a time.
+        recv_bytes=131072,
+        # Visitors' pictures stay in memory: what is larger than waitress's own limit goes through a file on disk.
+        max_request_body_size=_MOST_BODY_BYTES,
+        inbuf_overflow=2 * _MOST_BODY_BYTES,
+        clear_untrusted_proxy_headers=True,
+        ident="",
+        **proxies,
+    )
+    server.channel_class = JsonErrorChannel
+    return server
+
+
+def _most_connections(settings: Settings) -> int:
+    return 4 * settings.viewer_limit + 100
 
 
 def _greet(settings: Settings, port: int) -> None:
@@ -72,7 +134,8 @@ def _greet(settings: Settings, port: int) -> None:
         write_line(sys.stdout, f"Smile at {address}  (Ctrl-C ends it)")
         if public:
             write_line(sys.stdout, "Everybody who can reach this computer can now see its camera on this page.")
-    log_event("started", address=address, source=without_password(settings.source), public=public)
+    several: dict[str, Any] = {"workers": settings.workers} if settings.workers > 1 else {}
+    log_event("started", address=address, source=without_password(settings.source), public=public, **several)
 
 
 def _run(server, *, on_stop) -> None:

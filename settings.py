@@ -33,6 +33,9 @@ class Settings:
     board: str = ""
     allow_host: str = ""
     log_format: str = "text"
+    workers: int = 1
+    trusted_proxies: int = 0
+    visitor_rate: int | None = None
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, f"--port must be a number from 1 to 65535, not {self.port}.")
@@ -41,6 +44,26 @@ class Settings:
         _check(1 <= self.jpeg_quality <= 100, f"--jpeg-quality must be from 1 to 100, not {self.jpeg_quality}.")
         _check(bool(self.source), "--source is empty; give a device number, a file, a URL, auto or none.")
         _check(self.log_format in LOG_FORMATS, f"--log-format must be text or json, not {self.log_format}.")
+        _check(1 <= self.workers <= 64, f"--workers must be from 1 to 64, not {self.workers}.")
+        _check(
+            self.workers == 1 or self.source == "none",
+            "One camera is watched by one process; with --workers give --source none too, for visitors' own cameras.",
+        )
+        _check(0 <= self.trusted_proxies <= 10, f"--trusted-proxies must be from 0 to 10, not {self.trusted_proxies}.")
+        rate = self.visitor_rate
+        _check(
+            rate is None or 0 <= rate <= 100_000, f"--visitor-rate must be from 0 to 100000 pictures a second, not {rate}."
+        )
+
+    def as_environment(self) -> dict[str, str]:
+        """The `SMILE_*` variables that make `parse_settings` return these settings in another process."""
+        values = {f"SMILE_{field.name.upper()}": getattr(self, field.name) for field in fields(self)}
+        words = {True: "yes", False: "no"}
+        return {
+            name: words[value] if isinstance(value, bool) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -83,6 +106,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--board", metavar="FILE|URL|none", help="where smiles at jokes are counted (default: a file in your data folder)")
     add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
     add("--log-format", metavar="FORMAT", help="text (key=value, the default) or json; one line an event on standard error")
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that serve visitors' own cameras; needs --source none (default: 1)",
+    )
+    add(
+        "--trusted-proxies",
+        type=int,
+        metavar="N",
+        help="proxies before the app whose X-Forwarded-* is believed (default: 0)",
+    )
+    add(
+        "--visitor-rate",
+        type=int,
+        metavar="N",
+        help="pictures a second from one address; 0: any (default: 150 if not from here)",
+    )
     return parser
 
 
@@ -93,7 +134,7 @@ def _convert(name: str, text: str, variable: str) -> object:
     if kind is bool:
         _check(text.lower() in ("0", "1", "no", "yes", "false", "true"), f"{variable} must be yes or no, not {text!r}.")
         return text.lower() in ("1", "yes", "true")
-    if kind is int:
+    if kind is int or name == "visitor_rate":
         try:
             return int(text)
         except ValueError as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 import queue
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,10 +33,15 @@ from picture_size import picture_size
 from settings import Settings
 from smile_recognition import LANDMARKS, PRESENCE_THRESHOLD, SmileRecognizer
 from smoothing import SmoothedSmile
+from stream_load import StreamLoad, TooBusy
 
 MAX_BYTES = 12 * 2**20
-_MAX_PIXELS = 25_000_000
-_MAX_FACES = 32
+MAX_PIXELS = 25_000_000
+MAX_FACES = 32
+MAX_NUMBER = 2**52  # of ids and counts in an answer before; JavaScript's numbers hold them exactly
+_MAX_SCANS = 100  # of a JPEG; progressive ones have about ten
+_LONG_PIXELS = 2_000_000  # no page sends as many in a stream
+_MOST_WAITING = 64  # pictures of all visitors that wait for a place; what more come are sent away at once
 _WAIT_S = 2.0  # for a place among those being analysed
 _LOADING_WAIT_S = 20.0  # the same while network and detector are loaded for the first time
 _SEARCH_EVERY = 15  # answers of a stream, while faces are followed
@@ -44,10 +50,7 @@ _SAME_FACE = 0.4  # distance in box heights
 # A pattern beside a face that has gone can pass for it. So a face that the detector does not see either in so many searches
 # is given up; one that leans may go unseen for longer.
 _UNSEEN, _UNSEEN_LEANING, _LEANING = 4, 12, 20.0
-
-
-class TooBusy(SmileError):
-    """All places are taken; a moment later one may be free."""
+_BUSY = "Too many pictures at once; try again in a second."
 
 
 class PreviousError(SmileError):
@@ -84,8 +87,12 @@ class VisitorAnalysis:
         self._settings = settings
         self._loaded = False
         self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
-        for _ in range(places or min(4, os.cpu_count() or 1)):
+        places = places or min(4, os.cpu_count() or 1)
+        for _ in range(places):
             self._desks.put(None)  # made when it is needed
+        self._present = threading.BoundedSemaphore(places + _MOST_WAITING)
+        self._long = threading.BoundedSemaphore(max(1, places - 1))
+        self._load = StreamLoad(places)
 
     def analyze(self, data: bytes, previous: Any = None) -> dict[str, Any]:
         """What `POST /api/v1/analyze` answers, from a JPEG, PNG or WebP file's bytes.
@@ -95,24 +102,37 @@ class VisitorAnalysis:
         """
         started = time.perf_counter()
         before = None if previous is None else _read_previous(previous)
-        _check(data)
-        with self._desk() as desk:
-            image = decode_picture(data)  # not before: many large pictures at once would fill the memory
+        pixels = _check(data)
+        # A still is searched for up to seconds, and one place is kept from such, so that streams go on.
+        with self._desk(long=before is None or pixels > _LONG_PIXELS) as desk:
+            # Not decoded before: many large pictures at once would fill the memory.
             stream: dict[str, Any] = {}
             if before is None:
+                image = decode_picture(data)
                 faces = [_as_json(face) for face in analyze_photo(image, desk.detector, desk.recognizer)]
             else:
-                faces, stream = _next_in_stream(image, before, desk)
+                image = decode_picture(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
+                faces, stream = _next_in_stream(image, before, desk, self._load)
         height, width = image.shape[:2]
         elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
         return {"width": width, "height": height, "elapsed_ms": elapsed_ms, "faces": faces} | stream
 
     @contextmanager
-    def _desk(self) -> Iterator[_Desk]:
+    def _desk(self, *, long: bool) -> Iterator[_Desk]:
+        wait = _WAIT_S if self._loaded else _LOADING_WAIT_S
+        if long:
+            with _held(self._present, 0), _held(self._long, wait), self._free_desk(wait) as desk:
+                yield desk
+        else:
+            with _held(self._present, 0), self._load.picture(), self._free_desk(wait) as desk, self._load.place():
+                yield desk
+
+    @contextmanager
+    def _free_desk(self, wait: float) -> Iterator[_Desk]:
         try:
-            desk = self._desks.get(timeout=_WAIT_S if self._loaded else _LOADING_WAIT_S)
+            desk = self._desks.get(timeout=wait)
         except queue.Empty:
-            raise TooBusy("Too many pictures at once; try again in a second.") from None
+            raise TooBusy(_BUSY) from None
         try:
             if desk is None:
                 detector = create_detector(self._settings.detector, self._settings.detector_model)
@@ -124,16 +144,33 @@ class VisitorAnalysis:
             self._desks.put(desk)
 
 
-def _check(data: bytes) -> None:
+@contextmanager
+def _held(places: threading.BoundedSemaphore, wait: float) -> Iterator[None]:
+    if not places.acquire(timeout=wait):
+        raise TooBusy(_BUSY)
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _check(data: bytes) -> int:
+    """The picture's pixels, 0 when they can't be told. Raises PictureError or TooLarge."""
     if not (data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")):
         raise PictureError("This is not a JPEG, PNG or WebP picture; send one of these.")
     size = picture_size(data)
-    if size is not None and size[0] * size[1] > _MAX_PIXELS:
-        raise TooLarge(f"The picture has {size[0]}x{size[1]} pixels; send one of at most {_MAX_PIXELS // 10**6} megapixels.")
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise TooLarge(f"The picture has {size[0]}x{size[1]} pixels; send one of at most {MAX_PIXELS // 10**6} megapixels.")
+    # Each scan goes over the whole picture, and may be a few bytes long: a small file could take minutes.
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_SCANS:
+        raise PictureError("This JPEG has too many scans; save the picture anew.")
+    return size[0] * size[1] if size is not None else 0
 
 
-def _next_in_stream(image: np.ndarray, before: _Previous, desk: _Desk) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+def _next_in_stream(
+    image: np.ndarray, before: _Previous, desk: _Desk, load: StreamLoad
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     now = time.time()
     elapsed = min(max(now - before.time, 0.0), 1.0)
     faces: list[Face] = []
@@ -150,9 +187,13 @@ def _next_in_stream(image: np.ndarray, before: _Previous, desk: _Desk) -> tuple[
         faces.append(Face(number, sight.box, smile, sight.smile, as_points(sight.landmarks)))
         unseen[number] = unseen_before
     followed, next_id = before.followed + 1, before.next_id
-    if not faces or len(faces) < len(before.faces) or followed >= _SEARCH_EVERY:
+    urgent = not faces or len(faces) < len(before.faces)
+    if urgent:
+        followed = max(followed, _SEARCH_EVERY)  # and it stays due until it is done
+    if followed >= _SEARCH_EVERY and load.may_search(urgent=urgent):
         followed = 0
-        boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0]))
+        with load.search():
+            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0]))
         for face, sight in list(zip(faces, sights, strict=True)):
             seen = any(_same(sight.box, box) for box in boxes)
             unseen[face.id] = 0 if seen else unseen[face.id] + 1
@@ -161,7 +202,7 @@ def _next_in_stream(image: np.ndarray, before: _Previous, desk: _Desk) -> tuple[
         for box in boxes:
             sight = look(gray, box, 0.0, desk.recognizer)
             known = any(_same(sight.box, other.box) for other in sights)
-            if known or sight.presence < PRESENCE_THRESHOLD or len(faces) >= _MAX_FACES:
+            if known or sight.presence < PRESENCE_THRESHOLD or len(faces) >= MAX_FACES:
                 continue
             sights.append(sight)
             faces.append(Face(next_id, sight.box, sight.smile, sight.smile, as_points(sight.landmarks)))
@@ -197,15 +238,18 @@ def _read_previous(previous: Any) -> _Previous:
         at = _number(previous.get("time", 0.0))
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         raise wrong from None
-    if len(faces) > _MAX_FACES or len({number for number, *_ in faces}) < len(faces):
+    if len(faces) > MAX_FACES or len({number for number, *_ in faces}) < len(faces):
         raise wrong
     next_id = max([next_id, *(number + 1 for number, *_ in faces)])
+    if next_id + MAX_FACES >= MAX_NUMBER:  # the next answer's ids would be none
+        raise wrong
+    followed = min(followed, _SEARCH_EVERY)
     faces = [(number, min(max(smile, 0.0), 1.0), points, unseen) for number, smile, points, unseen in faces]
     return _Previous(faces, followed, next_id, at)
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**52:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
         raise ValueError
     return value
 

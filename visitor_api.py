@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import IO, Any
 
 from flask import Blueprint, Request, Response, jsonify, request
 
+from api_errors import NO_STORE, error_json, is_from_our_page
 from errors import PictureError, SmileError
+from rate_limits import VisitorLimits
 from visitor_analysis import MAX_BYTES, PreviousError, TooBusy, TooLarge, VisitorAnalysis
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class InMemoryRequest(Request):
@@ -25,21 +26,29 @@ class InMemoryRequest(Request):
         return io.BytesIO()
 
 
-def visitor_api(analysis: VisitorAnalysis) -> Blueprint:
-    """The routes under `/api/v1` that analyse visitors' pictures."""
+def visitor_api(analysis: VisitorAnalysis, limits: VisitorLimits, *, allow_host: str = "") -> Blueprint:
+    """The routes under `/api/v1` that analyse visitors' pictures.
+
+    `limits` has let the request through and is told here how much work it was. `allow_host`: names of this server behind a
+    proxy, as `Settings.allow_host`.
+    """
     api = Blueprint("visitor_api", __name__, url_prefix="/api/v1")
 
     @api.before_request
     def refuse_other_sites() -> Response | None:
-        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        if not is_from_our_page(allow_host):
             return error_json("Other sites may not send pictures here.", 403)
         request.max_content_length = MAX_BYTES
         return None
 
     @api.post("/analyze")
     def analyze() -> Response:
-        response = jsonify(analysis.analyze(*_read_request()))
-        response.headers.update(_NO_STORE)
+        began = time.thread_time()  # of work, not of waiting
+        try:
+            response = jsonify(analysis.analyze(*_read_request()))
+        finally:
+            limits.worked(request.remote_addr, time.thread_time() - began)
+        response.headers.update(NO_STORE)
         return response
 
     @api.errorhandler(SmileError)
@@ -51,19 +60,11 @@ def visitor_api(analysis: VisitorAnalysis) -> Blueprint:
 
     @api.errorhandler(413)
     def too_large(_) -> Response:
-        return error_json(f"The request is too large; send a picture of at most {MAX_BYTES >> 20} MB.", 413)
+        return error_json(
+            f"The request is too large, or has too many parts; send a picture of at most {MAX_BYTES >> 20} MB.", 413
+        )
 
     return api
-
-
-def error_json(sentence: str, status: int) -> Response:
-    """`{"error": sentence}`: how every error under `/api/` looks."""
-    response = jsonify({"error": sentence})
-    response.status_code = status
-    response.headers.update(_NO_STORE)
-    if status == 503:
-        response.headers["Retry-After"] = "1"
-    return response
 
 
 def _read_request() -> tuple[bytes, Any]:
@@ -80,6 +81,9 @@ def _read_request() -> tuple[bytes, Any]:
     if text is None:
         return upload.read(), None
     try:
-        return upload.read(), json.loads(text)
+        previous = json.loads(text)
     except (ValueError, RecursionError):
-        raise PreviousError("The field 'previous' is not JSON; send the answer to the picture before, or {}.") from None
+        previous = None
+    if previous is None:  # nor is null an answer
+        raise PreviousError("The field 'previous' is no answer in JSON; send the answer to the picture before, or {}.")
+    return upload.read(), previous

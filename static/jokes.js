@@ -28,6 +28,7 @@ async function tellAnother() {
   finish(); // what came of the joke before
   try {
     const response = await fetch("/api/v1/jokes/random", { signal: AbortSignal.timeout(5000) });
+    if (response.status === 429) return; // too many at once: the joke that is there stays
     if (!response.ok) throw new Error(response.statusText);
     tell(await response.json());
   } catch {

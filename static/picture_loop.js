@@ -7,7 +7,11 @@ const ANSWER_TIMEOUT_MS = 15_000;
 const RETRY_MS = 2000;
 const NO_FRAME_MS = 3000;
 const GONE = "The app does not answer. Is it still running? Trying again…";
-const BUSY = "The app is busy just now. Trying again…";
+const LATER = { // what the app answers when it wants fewer pictures, and what the page says then
+  429: "Too many pictures come from your network just now. Trying again…",
+  503: "The app is busy just now. Trying again…",
+};
+const LONGEST_WAIT_MS = 3_600_000;
 const STILL = "Your camera sends no picture just now. Waiting for it…";
 
 // `onAnswer(answer, fps)`: the app's answer, and answers a second. `onTrouble(words)`: why there is none; another try follows.
@@ -68,14 +72,14 @@ export class PictureLoop {
       this.#answered(answer);
       return 0;
     }
-    this.#previous = {}; // in case it is what the app could not read
-    if (response.status !== 503) {
-      this.#trouble(`${answer.error ?? "The app could not read a picture."} Trying again…`);
-      return RETRY_MS;
+    if (response.status in LATER) {
+      this.#pace.busy();
+      this.#trouble(LATER[response.status]);
+      return waitMs(response.headers.get("Retry-After"));
     }
-    this.#pace.busy();
-    this.#trouble(BUSY);
-    return 1000 * (Number(response.headers.get("Retry-After")) || 1);
+    this.#previous = {}; // in case it is what the app could not read
+    this.#trouble(`${answer.error ?? "The app could not read a picture."} Trying again…`);
+    return RETRY_MS;
   }
 
   async #post(jpeg) {
@@ -158,6 +162,13 @@ export class PictureLoop {
       this.#stopping.signal.addEventListener("abort", end);
     });
   }
+}
+
+// Milliseconds of a Retry-After in seconds, and up to half as long again: pages told the same do not all come back at once.
+export function waitMs(retryAfter) {
+  const seconds = Number(retryAfter);
+  const ms = seconds > 0 ? 1000 * seconds : 1000;
+  return Math.min(ms * (1 + Math.random() / 2), LONGEST_WAIT_MS);
 }
 
 // The answer before, as if it had been given for a picture of this size; {} when the picture has another shape: a turned phone.

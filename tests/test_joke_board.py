@@ -17,7 +17,7 @@ from errors import SettingsError
 from generate_joke import Joke, JokeBox, house_jokes
 from joke_board import BoardError, JokeBoard, Reaction, Tally, default_file, open_board
 from joke_ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
-from joke_tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, UnknownJoke
+from joke_tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
 from tests.conftest import ROOT, clean_environment
 
 JOKE = Joke("a", "Why? Because.", "house")
@@ -424,7 +424,7 @@ def test_a_flood_is_stopped_for_a_minute_and_memory_is_bounded():
     assert len(tellings._jokes) <= 2000
     for _ in range(PER_MINUTE):
         tellings.take("house", "a")
-    with pytest.raises(AlreadyCounted, match="in a minute"):
+    with pytest.raises(TooManyCounted, match="in a minute"):
         tellings.take("house", "a")
     now[0] += 61
     assert tellings.take("house", "a") == JOKE

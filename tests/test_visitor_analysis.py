@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import threading
+import time
 
 import cv2
 import numpy as np
@@ -139,6 +140,8 @@ def test_smiles_are_smoothed_over_the_time_that_passed(analysis, scene, first, m
         {"faces": [{"id": i, "smile": 0.5, "landmarks": at([1, 2])} for i in range(33)]},
         {"faces": [{"id": 1, "smile": 0.5, "landmarks": at([1, 2]), "unseen": "no"}]},
         {"followed": -1},
+        {"next_id": 2**52 - 1},
+        {"faces": [{"id": 2**52 - 1, "smile": 0.5, "landmarks": at([1, 2])}]},
         {"next_id": 1e3},
         {"time": "now"},
         {"time": True},
@@ -183,7 +186,7 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
 
     def wait(*_):
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return []
 
     monkeypatch.setattr("visitor_analysis.analyze_photo", wait)
@@ -191,13 +194,79 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
     answers = []
     thread = threading.Thread(target=lambda: answers.append(analysis.analyze(jpeg(scene()))))
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     with pytest.raises(TooBusy):
         analysis.analyze(jpeg(scene()))
     go_on.set()
-    thread.join(10)
+    thread.join(60)
     assert answers[0]["faces"] == []
     assert analysis.analyze(jpeg(scene()))["faces"] == [], "the place is free again"
+
+
+def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
+    monkeypatch.setattr("visitor_analysis._MOST_WAITING", 2)
+    for wait_s in ("_WAIT_S", "_LOADING_WAIT_S"):
+        monkeypatch.setattr(f"visitor_analysis.{wait_s}", 60)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait(*_):
+        inside.set()
+        assert go_on.wait(60)
+        return []
+
+    monkeypatch.setattr("visitor_analysis.analyze_photo", wait)
+    analysis = VisitorAnalysis(Settings(), places=1)
+    answers: list = []
+
+    def send() -> None:
+        try:
+            answers.append(analysis.analyze(jpeg(scene())))
+        except TooBusy as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=send) for _ in range(20)]
+    threads[0].start()
+    assert inside.wait(60)
+    for thread in threads[1:]:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while len(answers) < 17:
+        assert time.monotonic() < deadline, "those that are too many are sent away while nobody else gets on"
+        time.sleep(0.01)
+    assert all(isinstance(answer, TooBusy) for answer in answers)
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert sum(isinstance(answer, dict) for answer in answers) == 3
+    assert analysis.analyze(jpeg(scene()))["faces"] == [], "and all places are free again"
+
+
+def test_stills_leave_a_place_to_streams(scene, monkeypatch):
+    monkeypatch.setattr("visitor_analysis._WAIT_S", 0.05)
+    inside, go_on = threading.Event(), threading.Event()
+    analysis = VisitorAnalysis(Settings(), places=2)
+    analysis.analyze(jpeg(scene()))
+
+    def wait(*_):
+        inside.set()
+        assert go_on.wait(60)
+        return []
+
+    monkeypatch.setattr("visitor_analysis.analyze_photo", wait)
+    thread = threading.Thread(target=lambda: analysis.analyze(jpeg(scene())))
+    thread.start()
+    try:
+        assert inside.wait(60)
+        with pytest.raises(TooBusy):
+            analysis.analyze(jpeg(scene()))
+        monkeypatch.setattr("visitor_analysis._LONG_PIXELS", 1000)
+        with pytest.raises(TooBusy):
+            analysis.analyze(jpeg(scene()), {})
+        monkeypatch.setattr("visitor_analysis._LONG_PIXELS", 2_000_000)
+        assert len(analysis.analyze(jpeg(scene()), {})["faces"]) == 1
+    finally:
+        go_on.set()
+        thread.join(60)
 
 
 def test_a_place_is_given_back_when_the_detector_cannot_be_loaded(scene):

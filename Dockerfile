@@ -1,0 +1,43 @@
+# The app for visitors' own cameras, without TensorFlow. compose.yaml puts a TLS proxy and PostgreSQL beside it.
+#
+#   docker build -t dad-jokes-for-smiles .
+#   docker run --rm -p 127.0.0.1:5000:5000 dad-jokes-for-smiles
+ARG PYTHON=3.12
+
+FROM python:${PYTHON}-slim AS packages
+WORKDIR /build
+COPY requirements/app.txt requirements/postgresql.txt requirements/
+COPY dlib_from_wheel/pyproject.toml dlib_from_wheel/
+# The app asks dlib itself; face_recognition's four networks, 100 MB, are never loaded.
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements/app.txt -r requirements/postgresql.txt \
+    && /venv/bin/pip uninstall --yes face_recognition face_recognition_models
+
+FROM python:${PYTHON}-slim
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin smile \
+    && install --directory --owner smile --group smile /data
+COPY --from=packages /venv /venv
+WORKDIR /app
+COPY *.py house_jokes.txt ./
+COPY templates templates
+COPY static static
+COPY models/smile.tflite models/
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
+    SMILE_SOURCE=none \
+    SMILE_HOST=0.0.0.0 \
+    SMILE_PORT=5000 \
+    SMILE_WORKERS=2 \
+    SMILE_BOARD=/data/joke_board.sqlite3 \
+    SMILE_LOG_FORMAT=json
+# The app's files belong to root and can't be written; without this they would be compiled anew at each start.
+RUN python -m compileall -q .
+# By number, so that an orchestrator can see that it is not root.
+USER 10001:10001
+VOLUME /data
+EXPOSE 5000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"SMILE_PORT\"]}/healthz', timeout=4)"]
+CMD ["python", "app.py"]

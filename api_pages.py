@@ -1,0 +1,42 @@
+"""`/api`, a page about the API for people, and `/api/openapi.json`, its description for programs."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, Response, current_app, render_template, request
+
+from api_description import describe, rates
+from board_api import MAX_BYTES as MAX_REACTION_BYTES
+from visitor_analysis import MAX_BYTES, MAX_FACES, MAX_PIXELS
+
+
+def api_pages(visitor_rate: int | None = None) -> Blueprint:
+    """The two addresses. `visitor_rate`: as `Settings.visitor_rate`, which they tell."""
+    api = Blueprint("api_pages", __name__)
+
+    @api.get("/api", strict_slashes=False)
+    def page() -> str:
+        return render_template(
+            "api.html",
+            joke=current_app.extensions["joke_box"].get_joke(),
+            root=request.host_url.rstrip("/"),
+            megabytes=MAX_BYTES >> 20,
+            megapixels=MAX_PIXELS // 10**6,
+            faces=MAX_FACES,
+            reaction_bytes=MAX_REACTION_BYTES,
+            rates=rates(visitor_rate),
+            operations=_operations(),
+        )
+
+    @api.get("/api/openapi.json")
+    def description() -> Response:
+        return Response(json.dumps(describe(visitor_rate), indent=1) + "\n", mimetype="application/json")
+
+    return api
+
+
+def _operations() -> list[tuple[str, str, str]]:
+    """Method, address and summary of everything that is described."""
+    paths = describe()["paths"]
+    return [(method.upper(), path, told["summary"]) for path, methods in paths.items() for method, told in methods.items()]

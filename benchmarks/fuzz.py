@@ -1,0 +1,368 @@
+"""Send the app thousands of inputs that it does not expect, and hold every answer against the app's own description.
+
+    python -m benchmarks.fuzz --inputs 10000
+    python -m benchmarks.fuzz --inputs 500 --seed 7 --keep failures/
+
+Two sources: requests that Schemathesis makes from `/api/openapi.json`, right and wrong ones, and the pictures, forms and
+reactions of `benchmarks.broken_pictures`. Exit code 1 when any answer has a status of 500 or more other than 503, is not as
+described, or does not come, when memory grows, or when the app is not well at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from benchmarks import broken_pictures
+from benchmarks.figures import BenchmarkError
+from benchmarks.running_app import AppProcess
+from errors import SmileError
+
+ANALYZE, REACTIONS = "/api/v1/analyze", "/api/v1/reactions"
+DESCRIBED = 0.4  # share of the inputs that Schemathesis makes
+_BATCH = 250
+_MOST_LARGE = 8  # pictures of the most pixels that are allowed, sent first: what they need is no growth
+_GROWTH_MB = (
+    1.0  # for each of the server's threads, which come to hold some of what they used; one thread alone does not grow
+)
+_KEPT = 20
+_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `status` 0: nothing."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Send(Protocol):
+    """Sends a request and returns the answer."""
+
+    def __call__(self, sent: Sent) -> Answer: ...
+
+
+class Description:
+    """An OpenAPI description, against which answers are held."""
+
+    def __init__(self, described: dict[str, Any]) -> None:
+        self.described = described
+        self._validators: dict[tuple[str, str, int], Draft202012Validator | None] = {}
+
+    def complaint(self, sent: Sent, answer: Answer) -> str:
+        """What is wrong with an answer, in a few words; empty when nothing is."""
+        if answer.status == 0:
+            return "no answer"
+        if answer.status >= 500 and answer.status != 503:
+            return f"status {answer.status}"
+        path = sent.path.partition("?")[0]
+        operation = self.described["paths"].get(path, {}).get(sent.method.lower())
+        if operation is None:
+            return f"{sent.method} {path} is not described"
+        response = self._resolved(operation["responses"].get(str(answer.status)))
+        if response is None:
+            return f"status {answer.status} is not described"
+        for name, header in response.get("headers", {}).items():
+            value = answer.headers.get(name.lower())
+            schema = self._resolved(header)["schema"]
+            if value is None or not Draft202012Validator(schema).is_valid(_number(value)):
+                return f"header {name} is {value!r}"
+        return self._wrong_body(sent.method, path, response, answer)
+
+    def _wrong_body(self, method: str, path: str, response: dict[str, Any], answer: Answer) -> str:
+        content = response.get("content", {})
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        if not content:
+            return f"a body of {len(answer.body)} bytes where none is described" if answer.body else ""
+        if kind not in content:
+            return f"Content-Type {kind!r}"
+        key = (method, path, answer.status)
+        if key not in self._validators:
+            schema = content[kind]["schema"] | {"components": self.described["components"]}
+            self._validators[key] = Draft202012Validator(schema)
+        try:
+            value = json.loads(answer.body, parse_constant=lambda name: 1 / 0)
+        except (ValueError, ZeroDivisionError):
+            return "not JSON"
+        error = next(self._validators[key].iter_errors(value), None)  # type: ignore[union-attr]
+        return f"{error.json_path}: {error.message[:200]}" if error else ""
+
+    def _resolved(self, part: Any) -> Any:
+        while isinstance(part, dict) and "$ref" in part:
+            at: Any = self.described
+            for name in part["$ref"].removeprefix("#/").split("/"):
+                at = at[name]
+            part = at
+        return part
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.isdecimal() else text
+
+
+@dataclass
+class Findings:
+    """What was sent and what came of it."""
+
+    description: Description
+    send: Send
+    statuses: Counter[str] = field(default_factory=Counter)
+    complaints: list[tuple[str, Sent, Answer]] = field(default_factory=list)
+    slowest_s: float = 0.0
+
+    @property
+    def inputs(self) -> int:
+        return self.statuses.total()
+
+    def look(self, sent: Sent) -> str:
+        """Sends a request and notes the answer; returns what is wrong with it, or nothing."""
+        began = time.perf_counter()
+        answer = self.send(sent)
+        self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
+        self.statuses[f"{sent.method} {sent.path.partition('?')[0]} {answer.status}"] += 1
+        complaint = self.description.complaint(sent, answer)
+        if complaint:
+            self.complaints.append((complaint, sent, answer))
+        return complaint
+
+
+@dataclass(frozen=True)
+class Source:
+    """A strategy of requests, or of what `as_sent` turns into requests."""
+
+    name: str
+    strategy: st.SearchStrategy[Any]
+    as_sent: Callable[[Any], Sent]
+
+
+def picture_sources() -> list[Source]:
+    """Pictures as bodies and in forms, whole and broken, and reactions."""
+
+    def to(path: str) -> Callable[[broken_pictures.Body], Sent]:
+        return lambda body: Sent("POST", path, {"Content-Type": body.content_type} if body.content_type else {}, body.data)
+
+    return [
+        Source("pictures", broken_pictures.bodies(), to(ANALYZE)),
+        Source("forms", broken_pictures.forms(), to(ANALYZE)),
+        Source("broken forms", broken_pictures.broken_forms(), to(ANALYZE)),
+        Source("reactions", broken_pictures.reactions(), to(REACTIONS)),
+    ]
+
+
+def described_sources(described: dict[str, Any], base_url: str) -> list[Source]:
+    """Requests that Schemathesis makes from the description: some as described, some not. Reading only: once is enough."""
+    import requests
+    import schemathesis
+
+    schema = schemathesis.openapi.from_dict(described)
+
+    def as_sent(case: Any) -> Sent:
+        given = case.as_transport_kwargs(base_url=base_url)
+        given = {
+            name: given[name] for name in ("method", "url", "headers", "params", "data", "json", "files") if name in given
+        }
+        request = requests.Request(**given).prepare()
+        body = request.body or b""
+        headers = {
+            name: value for name, value in request.headers.items() if name.lower() not in ("content-length", "cookie")
+        }
+        return Sent(request.method or "", request.path_url, headers, body.encode() if isinstance(body, str) else body)
+
+    sources = []
+    for result in schema.get_all_operations():
+        operation: Any = result.ok()  # type: ignore[union-attr]
+        modes = list(schemathesis.GenerationMode) if operation.method == "post" else [schemathesis.GenerationMode.POSITIVE]
+        sources += [Source(f"{operation.label} {mode.value}", operation.as_strategy(mode), as_sent) for mode in modes]
+    return sources
+
+
+def draw(source: Source, count: int, seed: int, use: Callable[[Sent], object]) -> int:
+    """Calls `use` with up to `count` requests of `source`; returns how many. Few, where there are not as many to make."""
+    made = 0
+
+    @seeded(seed)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(source.strategy)
+    def each(value: Any) -> None:
+        nonlocal made
+        if made < count:
+            made += 1
+            use(source.as_sent(value))
+
+    each()
+    return made
+
+
+def fuzz(
+    findings: Findings, sources: list[Source], count: int, seed: int, *, on_batch: Callable[[], None] = lambda: None
+) -> None:
+    """Sends `count` inputs in all, of each source as many, as far as it can make them."""
+    aim = findings.inputs + count
+    rest = list(sources)
+    while rest and findings.inputs < aim:
+        for source in list(rest):
+            wanted = min(_BATCH, -(-count // len(rest)), aim - findings.inputs)
+            if wanted <= 0:
+                break
+            if draw(source, wanted, seed, findings.look) < wanted // 2:
+                rest.remove(source)
+            on_batch()
+        seed += 1
+
+
+class Connection:
+    """Sends to a server, over one connection while it holds."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+
+    def __call__(self, sent: Sent) -> Answer:
+        for attempt in range(2):
+            try:
+                self._connection.request(sent.method, sent.path, sent.body, dict(sent.headers))
+                response = self._connection.getresponse()
+                body = response.read()
+                return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if attempt or isinstance(error, TimeoutError):
+                    break  # not of a connection that the server had closed meanwhile
+        return Answer(0, {}, b"")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The app's memory: after a small picture, after large ones, and at the end."""
+
+    small_mb: float
+    large_mb: float
+    threads: int
+    after_mb: float = 0.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description="Inputs that the app does not expect.")
+    parser.add_argument("--inputs", type=int, default=10_000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the bodies that got a wrong answer there")
+    options = parser.parse_args(argv)
+    if options.inputs < 1:
+        print("--inputs must be at least 1.", file=sys.stderr)
+        return 2
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _run(options.inputs, options.seed, options.keep, Path(folder) / "board.sqlite3")
+    except SmileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _run(inputs: int, seed: int, keep: Path | None, board: Path) -> int:
+    began = time.monotonic()
+    with AppProcess(Path("none"), "--visitor-rate", "0", "--board", str(board)) as app:
+        connection = Connection("127.0.0.1", app.port)
+        described = json.loads(app.get("/api/openapi.json"))
+        findings = Findings(Description(described), connection)
+        picture = broken_pictures.encoded("JPEG", "RGB", 96, 96, None, "plain")
+        if findings.look(Sent("POST", ANALYZE, {"Content-Type": "image/jpeg"}, picture)):  # loads the network
+            raise BenchmarkError(f"The app can't analyse a picture: {findings.complaints[0][2].body.decode()}")
+        small_mb = app.memory_mb()
+        for _ in range(min(_MOST_LARGE, inputs // 100)):
+            findings.look(Sent("POST", ANALYZE, {"Content-Type": "image/jpeg"}, broken_pictures.declared_jpeg(5000, 4999)))
+        memory = _Memory(small_mb, app.memory_mb(), app.threads())
+
+        def on_batch() -> None:
+            print(f"\r{findings.inputs} sent", end="", file=sys.stderr, flush=True)
+
+        from_description = round(DESCRIBED * inputs)
+        rest = inputs - findings.inputs - from_description
+        print(f"{inputs} inputs, seed {seed}: pictures, forms and reactions, then requests made from the description ...")
+        fuzz(findings, picture_sources(), rest, seed, on_batch=on_batch)
+        fuzz(findings, described_sources(described, app.url), inputs - findings.inputs, seed, on_batch=on_batch)
+        connection.close()
+        print(file=sys.stderr)
+        healthy = app.health()["status"] == "ok"
+        memory = replace(memory, after_mb=app.memory_mb())
+        return _report(findings, memory, healthy, time.monotonic() - began, keep)
+
+
+def _report(findings: Findings, memory: _Memory, healthy: bool, seconds: float, keep: Path | None) -> int:
+    print()
+    for status, count in sorted(findings.statuses.items()):
+        print(f"{count:7d}  {status}")
+    by_status: Counter[str] = Counter()
+    for name, count in findings.statuses.items():
+        by_status[name.rpartition(" ")[2]] += count
+    print()
+    print(f"{findings.inputs} inputs in {seconds:.0f} s; the slowest answer took {findings.slowest_s:.1f} s.")
+    print("By status: " + ", ".join(f"{status}: {count}" for status, count in sorted(by_status.items())))
+    grown = memory.after_mb - memory.large_mb
+    bar = _GROWTH_MB * memory.threads
+    print(
+        f"Memory: {memory.small_mb:.0f} MB after one small picture, {memory.large_mb:.0f} MB after some of 25 megapixels, "
+        f"{memory.after_mb:.0f} MB after all (bar: {bar:.0f} MB more than that, 1 MB a thread)."
+    )
+    wrong = Counter(complaint for complaint, _, _ in findings.complaints)
+    for complaint, count in wrong.most_common(_KEPT):
+        print(f"WRONG {count} times: {complaint}")
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        for i, (complaint, sent, answer) in enumerate(findings.complaints[:_KEPT]):
+            (keep / f"{i:02d}.body").write_bytes(sent.body)
+            told: dict[str, Any] = {
+                "complaint": complaint,
+                "method": sent.method,
+                "path": sent.path,
+                "headers": dict(sent.headers),
+            }
+            told |= {"status": answer.status, "answer": answer.body.decode("utf-8", "replace")}
+            (keep / f"{i:02d}.json").write_text(json.dumps(told, indent=1))
+    if not healthy:
+        print("WRONG: /healthz is not ok at the end.")
+    if grown > bar:
+        print(f"WRONG: memory grew by {grown:.0f} MB.")
+    failed = bool(wrong) or not healthy or grown > bar
+    print("Failed." if failed else "No answer was wrong.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,391 @@
+"""Several processes behind one address: who serves, what happens when one dies, and what they share."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+import worker_processes
+from generate_joke import Joke
+from joke_board import BoardError, JokeBoard, Reaction
+from joke_tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from settings import Settings, parse_settings
+from shared_tellings import SharedTellings, choose_tellings
+from stream_load import MOST_WAIT_S, StreamLoad, TooBusy
+from tests.conftest import ROOT, clean_environment
+from worker_processes import WorkerProcesses, WorkersFailed
+
+needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
+JOKE = Joke("a", "Why? Because.", "house")
+
+
+class Visitor:
+    """A browser's connection, kept open: always the same worker."""
+
+    def __init__(self, app) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=30)
+
+    def get(self, path: str) -> dict:
+        self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        assert response.status == 200
+        return json.loads(response.read())
+
+    def post(self, path: str, body: dict) -> int:
+        self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        response.read()
+        return response.status
+
+    @property
+    def worker(self) -> int:
+        return self.get("/healthz")["worker"]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def visitors(app, count: int):
+    """So many connections, once both workers serve; both have some of them."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.ExitStack() as stack:
+            several = [stack.enter_context(contextlib.closing(Visitor(app))) for _ in range(count)]
+            if {visitor.worker for visitor in several} == {1, 2}:
+                yield several
+                return
+        time.sleep(0.5)
+    raise AssertionError(f"two workers did not come to serve; the app said {app.lines}")
+
+
+def wait_for_both(app) -> None:
+    with visitors(app, 2):
+        pass
+
+
+def pids(app) -> dict[int, int]:
+    """The process of each worker, by its number, as the log says."""
+    found = (re.search(r"event=worker status=started number=(\d+) pid=(\d+)", line) for line in app.lines)
+    return {int(match[1]): int(match[2]) for match in found if match}
+
+
+def gone(numbers: list[int], within_s: float = 15) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not any(psutil.pid_exists(number) for number in numbers):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@needs_workers
+def test_visitors_are_dealt_out_evenly_and_keep_their_worker(run_app):
+    app = run_app("--source", "none", "--workers", "2")
+    with visitors(app, 8) as several:
+        assert len({*pids(app).values(), app.process.pid}) == 3, "two workers, and the supervisor, which serves nobody"
+        served = [visitor.worker for visitor in several]
+        assert min(served.count(1), served.count(2)) >= 3
+        assert [visitor.worker for visitor in several] == served
+        metrics = app.get("/metrics").decode()
+    assert re.search(r'^smile_uptime_seconds\{worker="[12]"\}', metrics, re.MULTILINE)
+
+
+@needs_workers
+def test_a_killed_worker_is_replaced_and_requests_go_on(run_app):
+    app = run_app("--source", "none", "--workers", "2")
+    wait_for_both(app)
+    before = pids(app)
+    os.kill(before[1], signal.SIGKILL)
+    for _ in range(20):
+        assert app.json("/healthz")["status"] == "ok"
+        time.sleep(0.05)
+    wait_for_both(app)
+    after = pids(app)
+    assert after[2] == before[2]
+    assert after[1] != before[1]
+    assert any(f"status=ended number=1 pid={before[1]} code=-9" in line for line in app.lines)
+
+
+@needs_workers
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_the_end_of_the_supervisor_leaves_no_process(run_app, number):
+    app = run_app("--source", "none", "--workers", "2")
+    with visitors(app, 2) as several:
+        assert {visitor.worker for visitor in several} == {1, 2}
+        workers = list(pids(app).values())
+        app.process.send_signal(number)
+        code = app.process.wait(15)
+    assert code == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    assert gone(workers)
+
+
+@needs_workers
+def test_the_end_comes_while_workers_still_start(run_app):
+    app = run_app("--source", "none", "--workers", "3")
+    app.stop()
+    assert app.process.returncode == 0
+    assert gone(list(pids(app).values()))
+
+
+@needs_workers
+def test_a_joke_told_by_one_worker_is_counted_once_by_another(run_app, tmp_path):
+    app = run_app("--source", "none", "--workers", "2", "--board", tmp_path / "board.sqlite3")
+    with visitors(app, 2) as (here, there):
+        assert {here.worker, there.worker} == {1, 2}
+        joke = here.get("/api/v1/jokes/random")
+        reaction = {"joke": {"id": joke["id"], "source": joke["source"]}, "before": 0.1, "peak": 0.8, "seconds": 2.5}
+        assert there.post("/api/v1/reactions", reaction | {"agreed": True}) == 204
+        for visitor in (here, there):
+            assert visitor.post("/api/v1/reactions", reaction | {"agreed": True}) == 409
+            (counted,) = visitor.get("/api/v1/jokes/board")["jokes"]
+            assert (counted["id"], counted["reactions"]) == (joke["id"], 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--workers", "2"), "--source none"),
+        (("--workers", "2", "--source", "0"), "--source none"),
+        (("--workers", "0", "--source", "none"), "from 1 to 64"),
+        (("--workers", "2", "--source", "none", "--board", "mysql://x"), "--board must be"),
+        (("--trusted-proxies", "-1"), "from 0 to 10"),
+    ],
+)
+def test_what_can_not_be_is_said_in_one_sentence(options, sentence):
+    done = subprocess.run(
+        [sys.executable, "app.py", "--port", "0", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean_environment(),
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_settings_reach_a_worker_whole(tmp_path):
+    for settings in (
+        Settings(),
+        Settings(source="none", workers=3, joke_url="", loop=False, landmarks=True, model=tmp_path / "a b.tflite"),
+        Settings(detector_model=tmp_path / "x.onnx", board="postgresql://me:pass word@db/x", allow_host="a, b"),
+    ):
+        assert parse_settings([], settings.as_environment()) == settings
+
+
+@needs_workers
+@pytest.mark.parametrize(("code", "returned"), [(worker_processes.UNUSABLE_SETTINGS, 2), (1, None)])
+def test_workers_that_end_at_once_are_not_started_for_ever(monkeypatch, tmp_path, code, returned):
+    starts = tmp_path / "starts"
+    script = tmp_path / "worker.py"
+    script.write_text(f"open({str(starts)!r}, 'a').write('x')\nraise SystemExit({code})\n")
+    monkeypatch.setattr(worker_processes, "_WORKER", script)
+    monkeypatch.setattr(worker_processes, "_PAUSES_S", (0.05,))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        workers = WorkerProcesses(Settings(source="none", workers=2), listener, most_connections=10)
+        if returned is not None:
+            assert workers.run() == returned
+        else:
+            with pytest.raises(WorkersFailed, match="the log says why"):
+                workers.run()
+            assert 5 <= len(starts.read_text()) <= 6
+
+
+# Tellings that are shared
+
+
+@pytest.fixture
+def board(tmp_path) -> JokeBoard:
+    return JokeBoard(str(tmp_path / "board.sqlite3"))
+
+
+@pytest.fixture
+def two(board):
+    """Tellings of two processes on one board, and their common clock."""
+    now = [1000.0]
+    both = [SharedTellings(board, clock=lambda: now[0]) for _ in range(2)]
+    yield *both, now
+    for tellings in both:
+        tellings.close()
+
+
+def test_a_telling_is_taken_once_by_whichever_process_within_ten_minutes(two):
+    one, other, now = two
+    with pytest.raises(UnknownJoke):
+        other.take("house", "a")
+    one.note(JOKE)
+    one.note(JOKE)
+    assert one.take("house", "a") == other.take("house", "a") == JOKE
+    for tellings in (one, other):
+        with pytest.raises(AlreadyCounted):
+            tellings.take("house", "a")
+    other.note(JOKE)
+    now[0] += GOOD_FOR_S + 1
+    with pytest.raises(AlreadyCounted):
+        other.take("house", "a")
+
+
+def test_processes_take_at_once_and_none_takes_another_ones(two):
+    one, other, _ = two
+    for _ in range(10):
+        one.note(JOKE)
+    one.take("house", "a")
+    taken, refused = [], []
+
+    def take(tellings: SharedTellings) -> None:
+        for _ in range(7):
+            try:
+                taken.append(tellings.take("house", "a"))
+            except AlreadyCounted:
+                refused.append(1)
+
+    threads = [threading.Thread(target=take, args=(tellings,)) for tellings in (one, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (len(taken), len(refused)) == (9, 5)
+
+
+def test_a_flood_is_stopped_over_all_processes_and_uses_nothing_up(two):
+    one, other, now = two
+    for i in range(PER_MINUTE + 1):
+        one.note(Joke(str(i), "ha", "test"))
+    for i in range(PER_MINUTE):
+        (one, other)[i % 2].take("test", str(i))
+    with pytest.raises(TooManyCounted):
+        other.take("test", str(PER_MINUTE))
+    now[0] += 61
+    assert other.take("test", str(PER_MINUTE)).id == str(PER_MINUTE)
+
+
+def test_old_tellings_are_deleted(two, board):
+    import sqlalchemy as sa
+
+    import joke_tables
+
+    one, _, now = two
+    one.note(JOKE)
+    one.take("house", "a")
+    one._tidy()
+
+    def rows() -> int:
+        with board.connection(create=False) as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(joke_tables.tellings))
+
+    assert rows() == 1
+    now[0] += GOOD_FOR_S + 61
+    one._tidy()
+    assert rows() == 0
+
+
+@pytest.mark.parametrize("identity", ["\ud800", "a\0b", "x" * 1000, ""])
+def test_what_can_be_no_joke_was_not_told(two, identity):
+    with pytest.raises(UnknownJoke):
+        two[0].take("house", identity)
+
+
+def test_a_board_that_fails_is_said_and_jokes_are_told_all_the_same(tmp_path):
+    (tmp_path / "file").write_text("")
+    tellings = SharedTellings(JokeBoard(str(tmp_path / "file" / "board.sqlite3")))
+    tellings.note(JOKE)
+    with pytest.raises(BoardError):
+        tellings.take("house", "a")
+    tellings.close()
+
+
+def test_an_older_board_is_read_as_before_once_tellings_are_shared(board, two):
+    board.add(JOKE, Reaction(0, 1, 1))
+    two[0].note(JOKE)
+    two[1].take("house", "a")
+    board.add(JOKE, Reaction(0, 1, 1))
+    assert [tally.reactions for tally in board.tallies()] == [2]
+
+
+def test_tellings_are_shared_where_another_process_may_answer(board, monkeypatch):
+    assert choose_tellings(board, several=False) is None
+    assert choose_tellings(None, several=True) is None
+    assert isinstance(choose_tellings(board, several=True), SharedTellings)
+    monkeypatch.setattr("joke_board.importlib.util.find_spec", lambda _: True)
+    assert isinstance(choose_tellings(JokeBoard("postgresql://me@db/x"), several=False), SharedTellings)
+    assert {name for name in dir(Tellings) if name[0] != "_"} == {name for name in dir(SharedTellings) if name[0] != "_"}
+
+
+@pytest.mark.skipif("JOKE_BOARD_TEST_URL" not in os.environ, reason="JOKE_BOARD_TEST_URL names no empty PostgreSQL database")
+def test_postgresql_shares_tellings_too():
+    board = JokeBoard(os.environ["JOKE_BOARD_TEST_URL"])
+    one, other = SharedTellings(board), SharedTellings(board)
+    joke = Joke(os.urandom(8).hex(), "ha", "test")
+    try:
+        one.note(joke)
+        one.note(joke)
+        assert other.take("test", joke.id) == one.take("test", joke.id) == joke
+        with pytest.raises(AlreadyCounted):
+            other.take("test", joke.id)
+        one._tidy()
+    finally:
+        one.close()
+        other.close()
+
+
+# Who waits, and who is asked to come back
+
+
+def test_a_picture_that_would_wait_too_long_is_refused_at_once():
+    now = [0.0]
+    load = StreamLoad(2, clock=lambda: now[0])
+    with load.picture(), load.place():
+        now[0] += 0.1  # one picture takes a tenth of a second, so two places take 20 a second
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 + int(MOST_WAIT_S * 20)):
+            stack.enter_context(load.picture())
+        with pytest.raises(TooBusy):
+            stack.enter_context(load.picture())
+    with load.picture():
+        pass
+
+
+def test_nobody_is_refused_while_there_is_a_place_however_long_pictures_take():
+    now = [0.0]
+    load = StreamLoad(2, clock=lambda: now[0])
+    with load.picture(), load.place():
+        now[0] += 60
+    with load.picture(), load.picture():
+        pass
+
+
+def test_searches_take_a_share_of_the_time_while_pictures_crowd_and_all_of_it_else():
+    now = [0.0]
+    load = StreamLoad(2, clock=lambda: now[0])
+
+    def search() -> None:
+        with load.search():
+            now[0] += 0.03
+
+    search()
+    assert load.may_search(urgent=False), "alone"
+    with load.picture(), load.picture():
+        search()
+        assert not load.may_search(urgent=True)
+        now[0] += 0.05
+        assert load.may_search(urgent=True)
+        assert not load.may_search(urgent=False)
+        now[0] += 0.15
+        assert load.may_search(urgent=False)
+        search()
+    now[0] += 1
+    search()
+    assert load.may_search(urgent=False), "alone again"

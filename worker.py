@@ -1,0 +1,35 @@
+"""One worker process. `worker_processes` starts it with its number and two file descriptors: the listening socket, and the
+socket over which connections come. Options come as `SMILE_*` variables.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+from errors import SmileError
+from event_log import log_event, set_up_logging
+from server import Share, serve_on
+from settings import parse_settings
+from worker_processes import UNUSABLE_SETTINGS
+
+
+def main(argv: list[str]) -> int:
+    """Serves until SIGTERM, or until the supervisor is gone."""
+    number, listener, pair = int(argv[0]), socket.socket(fileno=int(argv[1])), socket.socket(fileno=int(argv[2]))
+    with listener, pair:
+        try:
+            settings = parse_settings([])
+            set_up_logging(settings.log_format)
+            return serve_on(listener, settings, share=Share(number, pair))
+        except SmileError as error:
+            print(error, file=sys.stderr)
+            return UNUSABLE_SETTINGS
+        except Exception as error:
+            log_event("worker", level=logging.ERROR, status="failed", number=number, error=error)
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
