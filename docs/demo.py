@@ -7,33 +7,30 @@ from __future__ import annotations
 
 import argparse
 import io
-import itertools
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 from skimage import data
 
 ROOT = Path(__file__).parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WINDOW = {"width": 1180, "height": 820}
+WINDOW: ViewportSize = {"width": 1180, "height": 820}
 SHOWN_WIDTH = 860  # pixels of the moving picture
 FRAME_MS = 250
-FRAMES = 44
+MOST_FRAMES = 60
+AFTER_PICTURE = 12  # frames
+MOST_JOKES = 200
 WEBCAM_FPS = 30  # at which Chromium plays a .mjpeg
-JOKE = "Why did the pixel leave the party? It wanted a little more depth."  # one of the app's own
 
 
 def main() -> None:
@@ -43,7 +40,7 @@ def main() -> None:
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:
         sys.exit("There is no Chromium here; install it, or give its path in the environment variable CHROMIUM.")
-    with tempfile.TemporaryDirectory() as folder, joke_service() as jokes, app(jokes) as url:
+    with tempfile.TemporaryDirectory() as folder, app() as url:
         webcam = Path(folder) / "webcam.mjpeg"
         webcam.write_bytes(b"".join(webcam_frames()))
         save(record(url, chromium, webcam), file)
@@ -62,41 +59,10 @@ def webcam_frames() -> Iterator[bytes]:
 
 
 @contextmanager
-def joke_service() -> Iterator[str]:
-    """A service that always tells the same joke: address."""
-
-    told = itertools.count()  # an app that hears one id again and again tells its own jokes
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            body = json.dumps({"id": f"demo-{next(told)}", "joke": JOKE, "status": 200}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    service = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=service.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{service.server_port}/"
-    finally:
-        service.shutdown()
-        service.server_close()
-        thread.join(5)
-
-
-@contextmanager
-def app(jokes: str) -> Iterator[str]:
+def app() -> Iterator[str]:
     """The app in a process of its own: address."""
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", jokes, "--board", "none"],
+        [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -138,12 +104,27 @@ def record(url: str, chromium: str, webcam: Path) -> list[Image.Image]:
             page.locator("#strip-clear").click()
             page.locator("#strip-undo").wait_for(state="hidden")
             page.locator("#arm").click()
+        page.locator("#anew").click()
         page.locator("#frame").focus()  # not a button, which the space bar would press
         page.evaluate("scrollTo(0, 0)")
-        page.keyboard.press("Space")
-        frames = [take(page) for _ in range(FRAMES)]
+        tell_joke_with_punchline(page)
+        frames: list[Image.Image] = []
+        left = MOST_FRAMES
+        while left:
+            frames.append(take(page))
+            left = min(left - 1, AFTER_PICTURE) if page.locator("#strip-photos li").count() else left - 1
         browser.close()
     return frames
+
+
+def tell_joke_with_punchline(page: Page) -> None:
+    for _ in range(MOST_JOKES):
+        before = page.locator("#joke").get_attribute("data-id") or ""
+        page.keyboard.press("Space")
+        expect(page.locator("#joke")).not_to_have_attribute("data-id", before)
+        if page.locator("#joke .room").count():
+            return
+    sys.exit("No joke with a punchline was told; give the command again.")
 
 
 def take(page: Page) -> Image.Image:

@@ -29,7 +29,11 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-_SLOW_LAST = ("camera", "server", "browser", "training")
+# Files whose tests take long come last, the longest of them first, so that two processes end at about the same time.
+_SLOW_LAST = (
+    *("scoring_workers", "getty_scraper", "relabel", "page", "shutter", "my_camera", "training", "workers"),
+    *("scoring_resume", "scoring_dask", "scraper_faults", "load", "fuzz", "browser", "faults", "notebook", "server", "camera"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
