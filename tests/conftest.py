@@ -32,7 +32,8 @@ SHARED = ROOT.parent / "shared"
 # Files whose tests take long come last, the longest of them first, so that two processes end at about the same time.
 _SLOW_LAST = (
     *("scoring_workers", "getty_scraper", "relabel", "page", "shutter", "my_camera", "training", "workers"),
-    *("scoring_resume", "scoring_dask", "scraper_faults", "load", "fuzz", "browser", "faults", "notebook", "server", "camera"),
+    *("scoring_resume", "scoring_dask", "scraper_faults", "load", "fuzz", "browser", "faults", "notebook"),
+    *("server", "camera"),
 )
 
 
