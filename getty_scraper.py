@@ -20,6 +20,7 @@ import argparse
 import contextlib
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,7 @@ from scraping.whole_files import make_folder, remove_parts
 TERMS_OF_USE = "https://www.gettyimages.com/company/terms"
 KEY_VARIABLE = "GETTY_API_KEY"
 _SHORTEST_PAUSE_S = 0.5
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*|[0-9a-f:]*:[0-9a-f:]*", re.IGNORECASE)
 
 
 def main(argv: list[str] | None = None, *, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> int:
@@ -77,10 +79,6 @@ def main(argv: list[str] | None = None, *, environ: Mapping[str, str] = os.envir
         progress.end()
         print(f"Stopped. What was fetched is in {folder}; the same command goes on from there.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `--dry-run | head` has seen enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     finally:
         client.close()
         manifest.close()
@@ -101,22 +99,32 @@ def _run(options: argparse.Namespace, gathering: Gathering, manifest: Manifest, 
         problems.append(str(error))
     progress.end()
     if options.dry_run:
-        for term, asset in gathering.would_fetch:
-            print(term, asset.id, asset.url, sep="\t")
+        problems += _print([f"{term}\t{asset.id}\t{asset.url}" for term, asset in gathering.would_fetch])
         print(f"{len(gathering.would_fetch)} pictures would be fetched.", file=sys.stderr)
     else:
         try:
             settle(manifest, folder)
             manifest.export()
             report = make_report(manifest, folder)
-            print("\n".join(report.lines))
-            problems += report.problems
+            problems += _print(report.lines) + report.problems
         except SmileError as error:
             problems += [] if str(error) in problems else [str(error)]
-    sys.stdout.flush()
     for problem in problems:
         print(f"Not all is well: {problem.rstrip('.')}.", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _print(lines: list[str]) -> list[str]:
+    """To standard output; returns what went wrong. `... | head` has seen enough: that is no problem."""
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # or Python would try once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return [] if isinstance(error, BrokenPipeError) else [f"the report can't be written ({error.strerror})"]
+    return []
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,6 +175,9 @@ def _check(options: argparse.Namespace) -> None:
     url = clean_url(base)
     if url is None or urlsplit(url).query:
         raise SettingsError(f"{base} is no address of a site; give one such as {SITE}.")
+    for host in options.allow_host:
+        if not _HOST.fullmatch(host):
+            raise SettingsError(f"--allow-host must be a host's bare name such as media.gettyimages.com, not {host!r}.")
     here = _is_this_computer(urlsplit(url).hostname or "")
     if options.source == "api" and not here and urlsplit(url).scheme != "https":
         raise SettingsError(f"{base} would send your API key unprotected; give an address that begins with https.")

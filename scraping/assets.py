@@ -21,6 +21,7 @@ SET_APART = "set_apart"  # the folder of pictures that belong to no class
 _ID = re.compile(r"(?=.*\d{3})[a-z0-9][a-z0-9_-]{0,63}")  # three digits: no name that Windows keeps for itself, such as com1
 _LONGEST_TEXT = 2000
 _LONGEST_URL = 2000
+_LONGEST_NAME = 100  # bytes of a folder's; most disks allow 255
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,10 @@ def clean_url(text: object, base: str = "") -> str | None:
 
 def folder_name(term: str) -> str:
     """`no smile` -> `no_smile`: letters, digits and underscores. Raises SettingsError when nothing is left of the term."""
-    name = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", term).lower()).strip("_")[:100]
+    name = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", term).lower()).strip("_")
+    name = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    if not term.isprintable():
+        raise SettingsError(f"{term!r} holds letters that can't be searched for; type the search term anew.")
     if not name or name == SET_APART:
         raise SettingsError(f"{term!r} can't be the name of a folder; give a search term with letters, such as smile.")
     return name

@@ -24,15 +24,16 @@ from scraping.whole_files import make_folder, move
 NEAR_BITS = 6
 CONTESTED = "found under several terms"
 COPY = "copy"
-_BLOCK = 1024
+_AT_ONCE = 1 << 22  # comparisons, of 9 bytes each
 
 
 def near_pairs(hashes: list[str], most_bits: int = NEAR_BITS) -> np.ndarray:
     """Index pairs `(m, 2)`, i < j, of perceptual hashes that differ in `most_bits` bits or less."""
     values = np.array([int(text, 16) for text in hashes], np.uint64)
     pairs = [np.empty((0, 2), int)]
-    for i in range(0, len(values), _BLOCK):
-        distance = np.bitwise_count(values[i : i + _BLOCK, None] ^ values[None, i:])
+    block = max(1, _AT_ONCE // max(1, len(values)))
+    for i in range(0, len(values), block):
+        distance = np.bitwise_count(values[i : i + block, None] ^ values[None, i:])
         rows, columns = np.nonzero(distance <= most_bits)
         found = np.stack([rows, columns], axis=1)[rows < columns]
         pairs.append(found + i)
@@ -44,21 +45,24 @@ def judge(pictures: list[Kept]) -> dict[str, Verdict]:
     same: dict[str, list[Kept]] = defaultdict(list)
     for picture in pictures:
         same[picture.sha256].append(picture)
+    # Each content once: a site may give the same picture, saying that there is none, ten thousand times.
+    firsts = [copies[0] for copies in same.values()]
     near: dict[str, list[Kept]] = defaultdict(list)
-    for i, j in near_pairs([picture.phash for picture in pictures]):
-        near[pictures[i].id].append(pictures[j])
-        near[pictures[j].id].append(pictures[i])
+    for i, j in near_pairs([picture.phash for picture in firsts]):
+        near[firsts[i].sha256].append(firsts[j])
+        near[firsts[j].sha256].append(firsts[i])
+    found_under = {digest: {term for picture in copies for term in picture.terms} for digest, copies in same.items()}
     order = {picture.id: i for i, picture in enumerate(pictures)}
     verdicts = {}
     for picture in pictures:
-        copies = [other for other in same[picture.sha256] if other.id != picture.id]
-        alike = sorted((o for o in near[picture.id] if o.sha256 != picture.sha256), key=lambda other: order[other.id])
-        terms = set(picture.terms).union(*(other.terms for other in copies + alike))
-        first = next((other.id for other in copies if order[other.id] < order[picture.id]), "")
+        digest = picture.sha256
+        first = same[digest][0].id
+        alike = min(near[digest], key=lambda other: order[other.id], default=picture)
+        terms = found_under[digest].union(*(found_under[other.sha256] for other in near[digest]))
         verdicts[picture.id] = Verdict(
-            set_apart=CONTESTED if len(terms) > 1 else COPY if first else "",
-            copy_of=first,
-            near_copy_of=next((other.id for other in alike if order[other.id] < order[picture.id]), ""),
+            set_apart=CONTESTED if len(terms) > 1 else COPY if first != picture.id else "",
+            copy_of=first if first != picture.id else "",
+            near_copy_of=alike.id if order[alike.id] < order[picture.id] else "",
         )
     return verdicts
 

@@ -40,13 +40,19 @@ class Answer:
 
 
 def open_session(connections: int) -> requests.Session:
-    """A session that keeps no cookies, says who it is, and never repeats a request by itself."""
+    """A session that keeps no cookies, says who it is, sends no password, and never repeats a request by itself."""
     session = requests.Session()
+    session.auth = _no_password
     session.headers["User-Agent"] = USER_AGENT
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=0))
     return session
+
+
+def _no_password(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Without it requests would send what ~/.netrc holds for the host, or for any host."""
+    return request
 
 
 def close_session(session: requests.Session) -> None:

@@ -10,13 +10,14 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from benchmarks import scraper_kills
-from scraping.duplicates import near_pairs
-from scraping.manifest import Manifest
+from scraping.duplicates import judge, near_pairs
+from scraping.manifest import Kept, Manifest, Verdict
 from tests.conftest import ROOT, clean_environment
 from tests.getty_server import LAYOUTS, Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import Scraper
@@ -280,6 +281,31 @@ def test_near_pairs_are_those_of_a_plain_comparison():
     assert near_pairs([]).shape == (0, 2)
 
 
+def test_thousands_of_pictures_are_compared_a_part_at_a_time():
+    hashes = [f"{value:016x}" for value in np.random.default_rng(6).integers(0, 2**63, 20_000)]
+    tracemalloc.start()
+    try:
+        near_pairs(hashes)
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_picture_that_a_site_gives_ten_thousand_times_is_judged_once():
+    """Such as the one that says that there is no picture."""
+    pictures = [Kept(str(i), "smile", ".jpg", "same", "00ff", ("smile",)) for i in range(10_000)]
+    near = Kept("near", "no_smile", ".jpg", "other", "00fe", ("no smile",))
+    tracemalloc.start()
+    try:
+        verdicts = judge([*pictures, near])
+        assert tracemalloc.get_traced_memory()[1] < 100e6, "not a pair for each two of them"
+    finally:
+        tracemalloc.stop()
+    assert verdicts["0"] == Verdict("found under several terms")
+    assert verdicts["9999"] == Verdict("found under several terms", copy_of="0")
+    assert verdicts["near"] == Verdict("found under several terms", near_copy_of="0")
+
+
 # --- asking first ---
 
 
@@ -364,6 +390,9 @@ def test_another_kind_of_search_needs_another_folder(scrape):
         (["smile", "--source", "telepathy"], "invalid choice"),
         ([], "required: TERM"),
         (["smile", "--out", "/dev/null/x"], "can't be made"),
+        (["smile\udcff"], "can't be searched for"),
+        (["smile\nagain"], "can't be searched for"),
+        *((["smile", "--allow-host", host], "a host's bare name") for host in ("http://a.com/", "a.com:80", "*", "")),
     ],
 )
 def test_what_can_not_be_done_is_one_sentence(scrape, server, words, sentence):
@@ -397,6 +426,36 @@ def test_a_dry_run_whose_reader_leaves_is_no_error(server, tmp_path):
     run = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in run.stderr
     assert "BrokenPipe" not in run.stderr
+
+
+def run_in_a_shell(command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, env=clean_environment()
+    )
+
+
+def test_a_reader_who_leaves_does_not_make_a_bad_run_a_good_one(server, tmp_path):
+    server.faults["pic1001"] = Fault("status", 403)
+    command = f"{sys.executable} getty_scraper.py smile --i-have-permission --pause 0 --site {server.url} --out {tmp_path}"
+    run = run_in_a_shell(f"{command} | true; exit ${{PIPESTATUS[0]}}")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("Not all is well: 1 refused by the site")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_report_that_nobody_can_write_is_said(server, tmp_path):
+    command = f"{sys.executable} getty_scraper.py smile --i-have-permission --pause 0 --site {server.url} --out {tmp_path}"
+    run = run_in_a_shell(f"{command} > /dev/full")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == "Not all is well: the report can't be written (No space left on device)."
+    assert "Traceback" not in run.stderr
+
+
+def test_a_long_term_in_any_script_has_a_folder(scrape, server):
+    term = "\u7b11" * 100  # 300 bytes
+    server.results[term] = pages_of("smile", 1, 2)
+    assert scrape(term).code == 0
+    assert len(scrape.files()) == 2
 
 
 def test_no_one_there_is_said(scrape):

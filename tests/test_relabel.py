@@ -25,7 +25,7 @@ from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import draw_face, drawn_set
 from training import dataset, relabel
 from training.contested import contested_file
-from training.decisions import AUTOMATIC, Journal, apply_decisions, count_decisions, read_decisions
+from training.decisions import AUTOMATIC, Journal, apply_decisions, count_decisions, digest_of, read_decisions
 from training.faces import Faces
 from training.predictions import write_predictions
 from training.relabel_queue import make_queue
@@ -219,6 +219,32 @@ def test_a_full_disk_leaves_no_half_line(tmp_path, monkeypatch):
     assert list(read_decisions(path)) == [("mine", "a.png"), ("mine", "c.png")]
 
 
+def test_what_a_really_full_disk_refused_is_not_written_later(tmp_path):
+    """A limit on the size of a file stands for the disk: the second row fits in part, and the third is written after it."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from training.decisions import Journal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Journal(Path(sys.argv[1])) as journal:
+    journal.add([(("mine", "a.png"), "smile")], "Ann")
+    size = Path(sys.argv[1]).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 9, resource.RLIM_INFINITY))
+    try:
+        journal.add([(("mine", "b.png"), "smile")], "Ann")
+    except OSError:
+        print("refused", Path(sys.argv[1]).stat().st_size == size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    journal.add([(("mine", "c.png"), "drop")], "Ann")
+"""
+    pytest.importorskip("resource")
+    path = tmp_path / "d.csv"
+    tool = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert tool.stdout == "refused True\n", tool.stderr
+    assert [row[1:3] for row in rows_of(path)] == [("a.png", "smile"), ("c.png", "drop")]
+
+
 # --- what it does to a dataset ---
 
 
@@ -342,6 +368,30 @@ def test_the_dataset_follows_decisions_and_says_so(pictures, tmp_path, capsys):
     assert len(Faces.load(tmp_path / "third" / "faces.contested.npz")) == 6, "all are still there, to decide otherwise"
 
 
+def test_settled_near_copies_stay_settled_in_every_part_when_the_split_is_taken_over(pictures, tmp_path):
+    path = tmp_path / "decisions.csv"
+    decisions_of(path, *(("fer", f"neutral/twin{i}.png", "smile") for i in range(3)))
+    settled = build(pictures, tmp_path / "settled", "--decisions", path, "--seed", 4)
+    parts = {side for name, side in zip(settled.name, settled.split, strict=True) if "twin" in name}
+    assert parts & {"val", "test"}, "or this shows nothing"
+    again = build(pictures, tmp_path / "again", "--decisions", path, "--split", tmp_path / "settled" / "faces.csv")
+    for field_name in ("name", "smile", "split"):
+        assert again.fields()[field_name].tolist() == settled.fields()[field_name].tolist()
+    assert len(Faces.load(tmp_path / "again" / "faces.contested.npz")) == 6
+
+    with Journal(path) as journal:
+        journal.undo({("fer", "neutral/twin1.png")})
+        journal.add([(("fer", "neutral/twin2.png"), "drop")], "Ann")
+    other = build(pictures, tmp_path / "other", "--decisions", path, "--split", tmp_path / "settled" / "faces.csv")
+    assert set(settled.name.tolist()) - set(other.name.tolist()) == {
+        "happy/twin1.png",  # contested again
+        "neutral/twin1.png",
+        "neutral/twin2.png",
+    }
+    record = json.loads((tmp_path / "other" / "faces.json").read_text())["decisions"]
+    assert (record["near_copies"], record["near_copies_left_out"]) == (2, 0)
+
+
 def test_a_corrupt_table_stops_the_dataset_before_any_picture_is_read(tmp_path, capsys):
     (tmp_path / "d.csv").write_text("nonsense\n")
     command = [str(tmp_path / "no such set"), "--out", str(tmp_path / "faces"), "--decisions"]
@@ -400,6 +450,30 @@ def test_the_report_counts_what_changes_and_who_decided(home, capsys):
     assert "yours: 0 labels changed, 0 faces dropped, 1 confirmed" in said
 
 
+def test_the_report_says_when_the_dataset_was_built_with_an_earlier_table(home, capsys):
+    path = home / "decisions.csv"
+    decisions_of(path, ("mine", "happy/0.png", "no_smile"))
+    built = {"file": path.name, "sha256": digest_of(path), **count_decisions(training_faces(), read_decisions(path))}
+    (home / "faces.json").write_text(json.dumps({"decisions": built}))
+    assert run(home, "--report") == 0
+    assert "earlier table" not in capsys.readouterr().out
+    decisions_of(path, ("mine", "happy/2.png", "no_smile"))
+    assert run(home, "--report") == 0
+    said = capsys.readouterr().out
+    assert "2 decisions by Ann" in said
+    assert "was built with an earlier table; build it again with --decisions" in said
+    assert "mine: 1 labels changed" in said
+
+
+def test_ctrl_c_while_the_dataset_is_read_is_one_sentence(home, capsys, monkeypatch):
+    def stopped(_path: Path) -> Faces:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Faces, "load", stopped)
+    assert run(home) == 130
+    assert_one_sentence(capsys, "Stopped")
+
+
 @pytest.fixture
 def trainings(home) -> tuple[Path, Path]:
     """Two folders with the shipped network, as if trained on `mine` only and on both sets of the drawn dataset."""
@@ -455,6 +529,7 @@ def test_a_training_that_saw_the_validation_part_compares_nothing(home, training
     [
         (("--limit", 0), "--limit must be"),
         (("--by", AUTOMATIC), "--by must be a name"),
+        (("--by", "Ann\r"), "--by must be a name"),
         (("--automatic", "--below", 0), "--below must be"),
         (("--report", "--before", "runs/a"), "go together"),
         (("--before", "runs/a", "--after", "runs/b"), "go together"),

@@ -31,6 +31,15 @@ def test_it_says_who_it_is(scrape, server):
     assert not any("Cookie" in request.headers for request in server.requests)
 
 
+def test_a_password_file_for_other_programs_is_not_read(scrape, server, tmp_path, monkeypatch):
+    passwords = tmp_path / "netrc"
+    passwords.write_text("default login me password secret\n")
+    passwords.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(passwords))
+    assert scrape("smile").code == 0
+    assert not any("Authorization" in request.headers for request in server.requests)
+
+
 def test_robots_txt_is_read_first_on_every_host(scrape, server):
     scrape("smile")
     for port in {request.port for request in server.requests}:

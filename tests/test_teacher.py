@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -62,6 +65,22 @@ def test_a_broken_weights_file_is_a_sentence(tmp_path, monkeypatch):
     teacher._dlib_weights.cache_clear()
     with pytest.raises(DatasetError, match="install face_recognition_models"):
         teacher.build_teacher()
+    teacher._dlib_weights.cache_clear()
+
+
+@pytest.mark.parametrize("size", [0, 100, 19_381, 19_808, 30_000])  # 19,381: after a convolution, before what belongs to it
+def test_a_weights_file_that_is_cut_off_is_a_sentence(tmp_path, monkeypatch, size):
+    from face_recognition_models import face_recognition_model_location
+
+    from training import teacher
+
+    whole = Path(face_recognition_model_location())
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / whole.name).write_bytes(whole.read_bytes()[:size])
+    monkeypatch.setattr(teacher, "find_spec", lambda _: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    teacher._dlib_weights.cache_clear()
+    with pytest.raises(DatasetError, match="install face_recognition_models"):
+        teacher._dlib_weights()
     teacher._dlib_weights.cache_clear()
 
 
@@ -131,9 +150,31 @@ def test_every_training_face_is_judged_by_a_network_that_has_not_seen_it(faces, 
         assert not seen & set(held.tolist())
     assert "agrees with" in capsys.readouterr().out
 
+    before = (out / FILE_NAME).read_bytes()
+    again = ["--network", "minimal", "--data", str(data), "--out", str(out)]
+    assert out_of_fold([*again, "--epochs", "1"]) == 0
+    assert "epoch 1" not in capsys.readouterr().out, "networks that are there are asked again, not trained again"
+    assert (out / FILE_NAME).read_bytes() == before
+    # Of three other folds a network has seen some of the faces; and other options and labels make another network.
+    faces.smile[faces.smile >= 0] = 1 - faces.smile[faces.smile >= 0]
+    faces.save(tmp_path / "relabelled.npz")
+    relabelled = ["--epochs", "1", "--data", str(tmp_path / "relabelled.npz")]
+    for other in (["--epochs", "1", "--folds", "3"], ["--epochs", "1", "--seed", "1"], ["--epochs", "2"], relabelled):
+        assert out_of_fold([*again, *other]) == 2
+        said = capsys.readouterr()
+        assert "may have seen those that it would be asked about; choose another --out" in said.err
+        assert said.err.count("\n") == 1
+    assert (out / FILE_NAME).read_bytes() == before
+
     arguments = ["--network", "minimal", "--data", str(data), "--out", str(tmp_path / "taught"), "--epochs", "1"]
     assert train([*arguments, "--soft-labels", str(out / FILE_NAME), "--soft-share", "0.5"]) == 0
     assert '"taught_share": 0.5' in (tmp_path / "taught" / "training.json").read_text()
+
+
+def test_a_network_that_says_nothing_of_smiles_is_not_asked(capsys):
+    with pytest.raises(SystemExit):
+        out_of_fold(["--network", "keypoints"])
+    assert "invalid choice: 'keypoints'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--folds", "1"], ["--epochs", "0"], ["--data", "nowhere.npz"]])

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from errors import DatasetError, SmileError
 from training.contested import contested_file, near_copies, opposite, settle, without_contested
-from training.decisions import Decision, Key, apply_decisions, count_decisions, in_words, read_decisions
+from training.decisions import Decision, Key, apply_decisions, count_decisions, digest_of, in_words, read_decisions
 from training.faces import NO_LABEL, SPLITS, Faces, save_arrays
 from training.grouping import connected_groups, describe_person, person_pairs
 from training.reading import Crop, read_picture
@@ -213,6 +213,7 @@ def build_dataset(
     `decisions`: a table of `training.relabel`, followed in the training part, and for near-copies with opposite labels.
     """
     decided = read_decisions(decisions) if decisions else {}
+    digest = digest_of(decisions) if decisions else ""
     if not paths:
         raise DatasetError("Name at least one set: a folder or zip with folders smile and no_smile.")
     parts: list[Faces] = []
@@ -230,14 +231,14 @@ def build_dataset(
     whole = Faces.join(parts)
     if split is None:
         whole, near, contested = settle(whole, near_copies(whole, sources), decided)
+        settled = contested
         whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers, near)
         whole = split_groups(whole, seed=seed)
         for name, entry in counts.items():
             report[name].update(entry)
     else:
-        whole, others = _as_split(whole, split)
-        contested = others.where(opposite(near_copies(others, sources), others.smile))
-    whole, followed = _decided(whole, decided, contested, split)
+        whole, contested, settled = _split_again(whole, split, sources, decided)
+    whole, followed = _decided(whole, decided, contested, settled)
     for name in sources:
         here = whole.where((whole.source == name) & (whole.face == 1))
         known = here.labelled()
@@ -250,7 +251,7 @@ def build_dataset(
     contested.save(contested_file(out.with_suffix(".npz")))
     record: dict[str, Any] = {"seed": seed, "sets": report}
     if decisions:
-        record["decisions"] = {"file": decisions.name, **followed}
+        record["decisions"] = {"file": decisions.name, "sha256": digest, **followed}
         print("\n".join([f"{len(decided)} decisions in {decisions}", *in_words(followed)]), flush=True)
     out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     with out.with_suffix(".csv").open("w", newline="") as file:
@@ -260,30 +261,59 @@ def build_dataset(
     return whole
 
 
-def _decided(
-    faces: Faces, decisions: dict[Key, Decision], contested: Faces, split: Path | None
-) -> tuple[Faces, dict[str, Any]]:
-    """The faces with decisions followed, now that the parts are known, and what that came to."""
+def _decided(faces: Faces, decisions: dict[Key, Decision], contested: Faces, settled: Faces) -> tuple[Faces, dict[str, Any]]:
+    """The faces with decisions followed, now that the parts are known, and what that came to.
+
+    `settled`: of `contested`, those on which decisions have been followed already, whatever their part.
+    """
     others = without_contested(decisions, contested)
     counts = count_decisions(faces, others)
-    counts["near_copies" if split is None else "near_copies_left_out"] = len(decisions) - len(others)
+    counts["near_copies"] = len(decisions) - len(without_contested(decisions, settled))
+    counts["near_copies_left_out"] = len(decisions) - len(others) - counts["near_copies"]
     return apply_decisions(faces, others), counts
+
+
+def _split_again(
+    faces: Faces, manifest: Path, sources: dict[str, Source], decisions: dict[Key, Decision]
+) -> tuple[Faces, Faces, Faces]:
+    """The faces that the manifest names, the near-copies with opposite labels, and those of them that it knows of.
+
+    A manifest may come from a dataset in which near-copies were settled: the decisions on these hold in every part.
+    """
+    if not decisions:
+        named, others = _as_split(faces, manifest)
+        return named, others.where(opposite(near_copies(others, sources), others.smile)), others.where(np.empty(0, int))
+    pairs = near_copies(faces, sources)
+    known = _named(faces, read_split(manifest))
+    touched = known[pairs].any(axis=1)
+    after, left, settled = settle(faces, pairs[touched], decisions)
+    agreed = after.where(np.setdiff1d(np.arange(len(after)), opposite(left, after.smile)))
+    left_out = faces.where(np.setdiff1d(opposite(pairs, faces.smile), opposite(pairs[touched], faces.smile)))
+    return _as_split(agreed, manifest)[0], Faces.join([settled, left_out]), settled
 
 
 def _as_split(faces: Faces, manifest: Path) -> tuple[Faces, Faces]:
     """The faces that the manifest names, with their groups and sides, and the others."""
     rows = read_split(manifest)
-    keys = list(zip(faces.source.tolist(), _photo_names(faces).tolist(), strict=True))  # a background goes with its photo
-    known = np.array([key in rows for key in keys], bool)
+    known = _named(faces, rows)
     strangers = sorted(set(faces.source.tolist()) - set(faces.source[known].tolist()))
     if strangers:
         raise DatasetError(
             f"{manifest} names no picture of {', '.join(strangers)}; leave --split away, or these sets, to split anew."
         )
     faces, others = faces.where(known), faces.where(~known)
-    found = [rows[key] for key in keys if key in rows]
+    found = [rows[key] for key in _photo_keys(faces)]
     placed = {"group": np.array([f[0] for f in found]), "split": np.array([f[1] for f in found])}
     return Faces(**{**faces.fields(), **placed}), others
+
+
+def _named(faces: Faces, rows: dict[Key, tuple[int, str]]) -> np.ndarray:
+    """Which faces, bool `(n,)`, a manifest's rows name."""
+    return np.array([key in rows for key in _photo_keys(faces)], bool)
+
+
+def _photo_keys(faces: Faces) -> list[Key]:
+    return list(zip(faces.source.tolist(), _photo_names(faces).tolist(), strict=True))  # a background goes with its photo
 
 
 def main(argv: list[str] | None = None) -> int:

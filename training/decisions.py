@@ -11,6 +11,7 @@ part whose hard faces were relabelled or dropped would flatter the next network.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import re
@@ -66,6 +67,14 @@ def read_decisions(path: Path) -> dict[Key, Decision]:
     return {decision.key: decision for decision in _parse(path, data)[0]}
 
 
+def digest_of(path: Path) -> str:
+    """The SHA-256 of the table, to know it again by. Raises DatasetError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path} can't be read; `python -m training.relabel` makes such a file.") from error
+
+
 class Journal:
     """The table as a file that is being written: each decision is on the disk before `add` returns. Safe for threads.
 
@@ -78,7 +87,7 @@ class Journal:
         self._entries, whole = _parse(path, data)
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)  # what the disk refused must not wait in memory for the next row
         if whole < len(data):
             self._file.truncate(whole)
         if not whole:
@@ -135,8 +144,9 @@ class Journal:
     def _write(self, data: bytes) -> None:
         size = os.fstat(self._file.fileno()).st_size
         try:
-            self._file.write(data)
-            self._file.flush()
+            rest = memoryview(data)
+            while rest:  # a disk that fills up may take a part
+                rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         except OSError:  # a full disk: nothing of it, rather than half a line in the middle
             self._file.truncate(size)

@@ -1,7 +1,7 @@
 """What networks say of faces that they were not trained on, for every face of the training part.
 
     python -m training.out_of_fold                     # two teachers, each trained on half of the groups
-    python -m training.out_of_fold --network smile --folds 3
+    python -m training.out_of_fold --network smile --folds 3 --out runs/small_opinions
 
 The training part is dealt into folds, whole groups of near-copies and persons at a time; a network is trained without each
 fold and then asked about it. Its answers go to `OUT/out_of_fold.csv.gz`: `source, name, fold, smile` (P(smile), the mean of
@@ -12,9 +12,10 @@ labels they teach a smaller network (`training.train --soft-labels`). A killed r
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from training.recipes import Recipe
 
 FILE_NAME = "out_of_fold.csv.gz"
+_MADE_OF = "made_of.sha256"  # in a fold's folder: a digest of what its network is trained on, and how
+_JUDGES = [name for name in NETWORKS if name != "keypoints"]  # which says nothing of smiles
 
 
 def deal_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -60,13 +63,16 @@ def smile_logits(folder: Path, recipe: Recipe, faces: Faces) -> np.ndarray:
 def predict_out_of_fold(
     faces: Faces, out: Path, recipe: Recipe, *, folds: int, seed: int, precision: str, patience: int
 ) -> Path:
-    """Trains a network for each fold and writes what it says of that fold's labelled faces. Returns the file's path."""
+    """Trains a network for each fold and writes what it says of that fold's labelled faces. Returns the file's path.
+
+    Raises DatasetError when `out` holds a network that was trained otherwise: it may have seen what it would be asked about.
+    """
     is_training = faces.split == "train"
     fold_of = np.where(is_training, deal_folds(faces.group, folds, seed), -1)
     logits = np.full(len(faces), np.nan)
     for fold in range(folds):
         folder = out / f"fold-{fold}"
-        if not (folder / "training.json").is_file():
+        if not _is_trained(folder, _digest(faces, fold_of != fold, recipe, seed, precision, patience)):
             print(f"fold {fold + 1} of {folds}", flush=True)
             train(
                 faces.where(fold_of != fold),
@@ -88,11 +94,36 @@ def predict_out_of_fold(
     return out / FILE_NAME
 
 
+def _is_trained(folder: Path, digest: str) -> bool:
+    """Whether the network in `folder` is whole; else notes what it will be made of. Raises DatasetError for another one."""
+    note = folder / _MADE_OF
+    whole = (folder / "training.json").is_file()
+    if whole and not (note.is_file() and note.read_text().strip() == digest):
+        raise DatasetError(
+            f"{folder} holds a network that was trained on other faces or in another way, and may have seen those that it "
+            f"would be asked about; choose another --out, or delete that folder."
+        )
+    if not whole:
+        folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(digest + "\n")
+    return whole
+
+
+def _digest(faces: Faces, chosen: np.ndarray, recipe: Recipe, seed: int, precision: str, patience: int) -> str:
+    """Of the faces `chosen` (bool `(n,)`) and all options, but not of the code: a comment changes no network."""
+    shape = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "build"}
+    options = (recipe.build.__qualname__, shape, seed, precision, patience)
+    digest = hashlib.sha256(repr(options).encode())
+    for array in (faces.gray, faces.smile, faces.source, faces.name, faces.group, faces.split):
+        digest.update(array[chosen].tobytes())
+    return digest.hexdigest()
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.out_of_fold", description="Ask networks about faces that they were not trained on."
     )
-    parser.add_argument("--network", choices=NETWORKS, default="teacher", help="what to train (default teacher)")
+    parser.add_argument("--network", choices=_JUDGES, default="teacher", help="what to train (default teacher)")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
     parser.add_argument("--sources", nargs="+", help="these sets of the dataset only")
     parser.add_argument("--without", nargs="+", help="leave these sets of the dataset out")

@@ -26,7 +26,7 @@ from typing import Any
 
 from errors import DatasetError, SmileError
 from training.contested import contested_file, without_contested
-from training.decisions import AUTOMATIC, Decision, Journal, Key, count_decisions, in_words, read_decisions
+from training.decisions import AUTOMATIC, Decision, Journal, Key, count_decisions, digest_of, in_words, read_decisions
 from training.faces import Faces
 from training.predictions import read_predictions
 from training.relabel_queue import Judged, judge_training_part, make_queue
@@ -107,9 +107,12 @@ def _decide_automatically(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     decisions = read_decisions(options.out)
     faces = Faces.load(options.data)
-    counts = _as_built(options.data) or _count(faces, decisions, contested_file(options.data))
+    built = _as_built(options.data)
+    counts = built or _count(faces, decisions, contested_file(options.data))
     deciders = Counter(decision.by for decision in decisions.values())
     print(", ".join(f"{count} decisions by {by}" for by, count in deciders.most_common()) or "No decisions yet.")
+    if built and built.get("sha256") != digest_of(options.out):
+        print(f"{options.data} was built with an earlier table; build it again with --decisions, to count all of these:")
     for line in in_words(counts):
         print(line)
     if options.before:
@@ -168,6 +171,9 @@ def main(argv: list[str] | None = None) -> int:
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while the dataset was being read
+        print("Stopped; no decision was lost.", file=sys.stderr)
+        return 130
     except OSError as error:
         print(f"{options.out} could not be read or written: {error}.", file=sys.stderr)
         return 2
@@ -179,8 +185,8 @@ def _check(options: argparse.Namespace) -> None:
         raise DatasetError("--limit must be 1 or more.")
     if not 0 < options.below <= 1:
         raise DatasetError("--below must be over 0 and at most 1.")
-    if not options.by.strip() or options.by == AUTOMATIC:
-        raise DatasetError(f"--by must be a name, and not {AUTOMATIC}, which means that nobody looked.")
+    if not options.by.strip() or not options.by.isprintable() or options.by == AUTOMATIC:
+        raise DatasetError(f"--by must be a name in plain letters, and not {AUTOMATIC}, which means that nobody looked.")
     if (options.before is None) != (options.after is None) or (options.before and not options.report):
         raise DatasetError("--before and --after go together, with --report.")
     if options.out.exists():

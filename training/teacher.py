@@ -120,8 +120,16 @@ def _dlib_weights() -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
     try:
         data = path.read_bytes()
         found = [(match.group(1), _tensor(data, match.end())) for match in _LAYER.finditer(data)]
-    except (OSError, ValueError, IndexError) as error:
+        convolutions, projection = _folded(found)
+    except (OSError, ValueError, IndexError, ZeroDivisionError) as error:
         raise DatasetError(f"{path} can't be read; install face_recognition_models again.") from error
+    if len(convolutions) != 29 or projection.shape != (256, 128):
+        raise DatasetError(f"{path} is not the network that the teacher begins with; install face_recognition_models 0.3.0.")
+    return convolutions, projection
+
+
+def _folded(found: list[tuple[bytes, np.ndarray]]) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Layers by kind and numbers -> convolutions with the affine layer after each folded in, and the last matrix."""
     convolutions: list[tuple[np.ndarray, np.ndarray]] = []
     channels = 3
     projection = np.empty((0, 0), np.float32)
@@ -135,8 +143,6 @@ def _dlib_weights() -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
             channels = count
         elif kind == b"fc_":
             projection = values.reshape(-1, 128)
-    if len(convolutions) != 29 or projection.shape != (256, 128):
-        raise DatasetError(f"{path} is not the network that the teacher begins with; install face_recognition_models 0.3.0.")
     return convolutions, projection
 
 
