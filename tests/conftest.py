@@ -37,6 +37,11 @@ _SLOW_LAST = (
 )
 
 
+def pytest_configure() -> None:
+    # A shell without job control has what it starts in the background ignore Ctrl-C, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def order(item: pytest.Item) -> int:
         name = item.path.stem.removeprefix("test_")
