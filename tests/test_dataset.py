@@ -139,6 +139,15 @@ def test_only_a_zip_of_a_known_name_has_the_rules_of_a_known_set():
     assert find_source(Path("rafdb")).classes == {"smile": 1, "no_smile": 0}
 
 
+def test_pictures_of_one_name_in_two_albums_are_two(tmp_path):
+    save_pictures(tmp_path / "mine" / "2020", 2)
+    save_pictures(tmp_path / "mine" / "2021", 2, seed=2)
+
+    names = [picture.name for picture in iterate_images(tmp_path / "mine", find_source(tmp_path / "mine"))]
+
+    assert len(names) == len(set(names)) == 8
+
+
 def test_pictures_come_in_name_order_with_the_label_of_their_folder(tmp_path):
     folder = save_pictures(tmp_path / "mine", 2)
     (folder / "other").mkdir()

@@ -90,13 +90,17 @@ def iterate_images(path: Path, source: Source) -> Iterator[Picture]:
         yield from _iterate_points(path, source)
         return
     counts = {0: 0, 1: 0}
+    seen: set[str] = set()
     for name, read in _files(path):
         parts = PurePosixPath(name).parts
         label = source.classes.get(parts[-2]) if len(parts) > 1 else None
         if label is None or PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
             continue
         counts[label] += 1
-        yield Picture("/".join(parts[-2:]), label, read())
+        short = "/".join(parts[-2:])
+        unique = short if short not in seen else name  # 2020/smile/1.jpg and 2021/smile/1.jpg are two pictures
+        seen.add(unique)
+        yield Picture(unique, label, read())
     for label, count in counts.items():
         if not count:
             folders = " or ".join(name for name, value in source.classes.items() if value == label)
