@@ -43,7 +43,7 @@ _GROWTH = 10.0  # %
 _LONGEST_S = 7200.0
 
 # The command, and then what memory it took at most: of itself, and of the largest of its workers, in kilobytes.
-_WITH_PEAKS = """if True:
+WITH_PEAKS = """if True:
     import pathlib, resource, sys
     import inference
     code = inference.main(sys.argv[1:])
@@ -126,7 +126,7 @@ def measure_memory(report: Report, plan: Plan) -> None:
             cv2.imwrite(str(links / f"{number:07}.png"), crop)
         for number in range(10, count):
             os.link(links / f"{number % 10:07}.png", links / f"{number:07}.png")
-        ran = _run(links, "--cropped", "--workers", 2, "--out", plan.made / "links.csv", code=_WITH_PEAKS)
+        ran = _run(links, "--cropped", "--workers", 2, "--out", plan.made / "links.csv", code=WITH_PEAKS)
         peaks[count] = [int(text) / 1000 for text in ran.output.split()]
         for name, peak in zip(("first process", "largest worker"), peaks[count], strict=True):
             report.add(f"scoring_memory_{count}_{name.split()[0]}", f"memory with {count} files, {name}", peak, "MB")

@@ -12,6 +12,7 @@ import pytest
 
 import inference
 import media_files
+from benchmarks.scoring import WITH_PEAKS
 from errors import OutputError
 from inference import main
 from media_files import MediaFile, count_media, find_media, scan_media
@@ -258,16 +259,16 @@ def test_folders_within_folders_are_walked_however_deep_they_are(tmp_path):
             folder.mkdir()
         except OSError:  # the path is as long as the system allows
             break
-    (folder.parent / "x.jpg").touch()
-    assert [Path(file.path).name for file in find_media([str(tmp_path)])] == ["x.jpg"]
-
-
-PEAKS = """if True:
-    import resource, sys
-    import inference
-    code = inference.main(sys.argv[1:])
-    print(*(resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
-    sys.exit(code)"""
+    picture = folder.parent / "x.jpg"
+    picture.touch()
+    try:
+        assert [Path(file.path).name for file in find_media([str(tmp_path)])] == ["x.jpg"]
+    finally:  # pytest itself can't remove folders that deep
+        picture.unlink()
+        folder = folder if folder.is_dir() else folder.parent
+        while folder != tmp_path:
+            folder.rmdir()
+            folder = folder.parent
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other ways elsewhere")
@@ -280,7 +281,7 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path, folder):
             os.link(folder / f"{i % 30:02}.jpg", links / f"{i:06}.jpg")
         arguments = [str(links), "--cropped", "--workers", "2", "--out", str(tmp_path / f"{count}.csv")]
         done = subprocess.run(
-            [sys.executable, "-c", PEAKS, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=290
+            [sys.executable, "-c", WITH_PEAKS, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=290
         )
         assert done.returncode == 0, done.stderr
         peaks[count] = [int(text) for text in done.stdout.split()]
