@@ -220,6 +220,8 @@ def _prepare(connection: sa.Connection, *, create: bool) -> None:
             return
         if connection.dialect.name == "postgresql":  # where two at once would trip over each other
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x5311E)))
+        else:  # all tables or none: Python's SQLite begins no transaction of its own for them
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         for table in tables.metadata.sorted_tables:
             connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
             for index in table.indexes:

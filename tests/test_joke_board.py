@@ -170,6 +170,23 @@ def test_threads_share_a_board(board):
     assert [one.reactions for one in board.tallies()] == [40]
 
 
+def test_threads_that_make_a_board_at_the_same_time_find_it_whole(tmp_path):
+    for attempt in range(25):
+        board = JokeBoard(str(tmp_path / f"{attempt}.sqlite3"))
+        together = threading.Barrier(4)
+
+        def react(board: JokeBoard = board, together: threading.Barrier = together) -> None:
+            together.wait(30)
+            board.add(JOKE, Reaction(0, 0.5, 1))
+
+        threads = [threading.Thread(target=react) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert [one.reactions for one in board.tallies()] == [4]
+
+
 def test_a_place_that_can_not_be_used_is_said_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("a file, not a folder")
     damaged = tmp_path / "damaged.sqlite3"
