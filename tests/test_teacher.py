@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -168,7 +169,9 @@ def test_every_training_face_is_judged_by_a_network_that_has_not_seen_it(faces, 
 
     arguments = ["--network", "minimal", "--data", str(data), "--out", str(tmp_path / "taught"), "--epochs", "1"]
     assert train([*arguments, "--soft-labels", str(out / FILE_NAME), "--soft-share", "0.5"]) == 0
-    assert '"taught_share": 0.5' in (tmp_path / "taught" / "training.json").read_text()
+    made = json.loads((tmp_path / "taught" / "training.json").read_text())["stages"][-1]
+    assert made["taught_share"] == 0.5
+    assert list(made["labels_from"]) == [FILE_NAME]
 
 
 def test_a_network_that_says_nothing_of_smiles_is_not_asked(capsys):

@@ -5,6 +5,8 @@
     python -m training.train --sources genki smiles mine --epochs 5 --out runs/mine
     python -m training.train --network lenet       # a simple network to compare with: runs/lenet
     python -m training.train --start-from runs/smile --rate 3e-4 --plain-share 0.5 --epochs 6 --out runs/polished
+    python -m training.train --decisions datasets/decisions.csv     # labels mended by `training.relabel`
+    python -m training.train --soft-labels runs/out_of_fold/out_of_fold.csv.gz     # mixed with a teacher's opinions
 
 Writes into --out: `my_model.keras`, `scaler.save` (joblib), `training.json` (how it was made), TensorBoard logs, and for
 our network `smile.tflite` (what the app loads). The same command continues after a kill from the last finished epoch.
@@ -61,12 +63,14 @@ def train(
     start_from: Path | None = None,
     taught: np.ndarray | None = None,
     taught_share: float = 0.5,
+    labels_from: dict[str, str] | None = None,
 ) -> None:
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
     `shipped`: make the file for the app, too. `patience`: stop after so many epochs without a better one.
     `start_from`: the folder of an earlier training of the same network, whose weights to begin with. `taught` float `(n,)`:
-    P(smile) by a teacher, NaN where it said nothing, for that share of the target.
+    P(smile) by a teacher, NaN where it said nothing, for that share of the target. `labels_from`: the files that changed
+    labels and their SHA-256 sums, for training.json.
     """
     import keras
 
@@ -123,7 +127,7 @@ def train(
             callbacks=[progress.callback(), log],
         )
     share = taught_share if taught is not None else 0.0
-    _finish(out, recipe, scaler, faces, training, validation, progress, precision, shipped, start_from, share)
+    _finish(out, recipe, scaler, faces, training, validation, progress, precision, shipped, start_from, share, labels_from)
 
 
 def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
@@ -167,6 +171,7 @@ def _finish(
     shipped: bool,
     start_from: Path | None,
     taught_share: float,
+    labels_from: dict[str, str] | None,
 ) -> None:
     import keras
 
@@ -209,6 +214,7 @@ def _finish(
                     "plain_share": recipe.plain_share,
                     "guessed_weight": recipe.guessed_weight,
                     "taught_share": taught_share,
+                    **({"labels_from": labels_from} if labels_from else {}),
                 },
             ],
             "weights": model.count_params(),
@@ -345,6 +351,11 @@ def main(argv: list[str] | None = None) -> int:
             recipe,
             taught=taught_labels(faces, options.soft_labels) if options.soft_labels else None,
             taught_share=options.soft_share,
+            labels_from={
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in (options.decisions, options.soft_labels)
+                if path
+            },
             seed=options.seed,
             patience=options.patience,
             precision=options.precision,
