@@ -15,14 +15,15 @@ import argparse
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import analysis, correctness, document, seed_way, serving
+from benchmarks.command import said_plainly
 from benchmarks.figures import Report, conditions, print_header
 from benchmarks.scenes import write_numbered_video
-from errors import SettingsError, SmileError
+from errors import SettingsError
 
 DOCS = Path(__file__).parent.parent / "docs"
 _VIEWERS = (1, 10, 50, 100)
@@ -108,32 +109,23 @@ def run(stages: list[str], *, source: Path | None, short: bool) -> tuple[Report,
     return report, where
 
 
-def main(argv: list[str] | None = None) -> int:
+@said_plainly
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, whatever the figures are; 2 with one sentence when they can't be measured; 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
     stages = [name for name in STAGES if not options.only or name in options.only]
-    try:
-        if options.write_docs and (options.short or len(stages) < len(STAGES)):
-            raise SettingsError("--write-docs needs a whole run; leave out --only and --short.")
-        report, where = run(stages, source=options.source, short=options.short)
-        missed = report.missed()
-        print(f"\n{len(missed)} not reached{': ' if missed else '.'}" + "; ".join(figure.name for figure in missed))
-        command = shlex.join(["python", "-m", "benchmarks.bench", *argv])
-        if options.json:
-            report.save(options.json, command=command, conditions=where)
-        if options.write_docs:
-            document.save(options.docs, report, "figures.json", command=command, conditions=where)
-            print(f"Written: {document.write(options.docs)}")
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"The benchmark could not go on: {error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+    if options.write_docs and (options.short or len(stages) < len(STAGES)):
+        raise SettingsError("--write-docs needs a whole run; leave out --only and --short.")
+    report, where = run(stages, source=options.source, short=options.short)
+    missed = report.missed()
+    print(f"\n{len(missed)} not reached{': ' if missed else '.'}" + "; ".join(figure.name for figure in missed))
+    command = shlex.join(["python", "-m", "benchmarks.bench", *argv])
+    if options.json:
+        report.save(options.json, command=command, conditions=where)
+    if options.write_docs:
+        document.save(options.docs, report, "figures.json", command=command, conditions=where)
+        print(f"Written: {document.write(options.docs)}")
     return 0
 
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,9 +28,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from benchmarks import broken_pictures
+from benchmarks.command import said_plainly
 from benchmarks.figures import BenchmarkError
 from benchmarks.running_app import AppProcess
-from errors import SmileError
 
 ANALYZE, REACTIONS = "/api/v1/analyze", "/api/v1/reactions"
 DESCRIBED = 0.4  # share of the inputs that Schemathesis makes
@@ -275,7 +275,8 @@ class _Memory:
     after_mb: float = 0.0
 
 
-def main(argv: list[str] | None = None) -> int:
+@said_plainly
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description="Inputs that the app does not expect.")
     parser.add_argument("--inputs", type=int, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
@@ -284,15 +285,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.inputs < 1:
         print("--inputs must be at least 1.", file=sys.stderr)
         return 2
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            return _run(options.inputs, options.seed, options.keep, Path(folder) / "board.sqlite3")
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+    with tempfile.TemporaryDirectory() as folder:
+        return _run(options.inputs, options.seed, options.keep, Path(folder) / "board.sqlite3")
 
 
 def _run(inputs: int, seed: int, keep: Path | None, board: Path) -> int:

@@ -27,12 +27,13 @@ import cv2
 import numpy as np
 import psutil
 
+from benchmarks.command import said_plainly
 from benchmarks.correctness import VIDEO
 from benchmarks.figures import COLUMNS, BenchmarkError, Report, conditions, print_header
 from benchmarks.page_visitors import Plan, Seen, page_rules, visit
 from benchmarks.running_app import AppProcess
 from benchmarks.scenes import moving_astronaut
-from errors import SettingsError, SmileError
+from errors import SettingsError
 from media_files import read_video
 
 BEGIN, END = "<!-- load: begin -->", "<!-- load: end -->"
@@ -241,28 +242,22 @@ def _share(seen: Seen, status: int) -> float:
     return seen.statuses[status] / max(1, seen.requests)
 
 
-def main(argv: list[str] | None = None) -> int:
+@said_plainly
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0; 1 when something that was to be reached was not; 2 when it can't be run."""
     argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
     video = options.source or (VIDEO if VIDEO.is_file() else None)
-    try:
-        _check(options, video)
-        where = conditions(video.name if video else "the astronaut of scikit-image")
-        pictures = encoded_pictures(video, {options.side, *(side for side, _ in page_rules().levels)})
-        print_header()
-        report = Report()
-        measure(report, options, pictures)
-        if options.into:
-            write_into(options.into, table(report, shlex.join(["python", "-m", "benchmarks.load", *argv]), where))
-            print(f"Written: {options.into}")
-        return 1 if report.missed() else 0
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+    _check(options, video)
+    where = conditions(video.name if video else "the astronaut of scikit-image")
+    pictures = encoded_pictures(video, {options.side, *(side for side, _ in page_rules().levels)})
+    print_header()
+    report = Report()
+    measure(report, options, pictures)
+    if options.into:
+        write_into(options.into, table(report, shlex.join(["python", "-m", "benchmarks.load", *argv]), where))
+        print(f"Written: {options.into}")
+    return 1 if report.missed() else 0
 
 
 def _check(options: argparse.Namespace, video: Path | None) -> None:

@@ -24,16 +24,17 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks.command import said_plainly
 from benchmarks.figures import BenchmarkError, Report, conditions, print_header
 from benchmarks.scenes import astronaut
-from errors import SettingsError, SmileError
+from errors import SettingsError
 
 _ROOT = Path(__file__).parent.parent
 _GENKI = _ROOT.parent / "shared" / "data" / "genki.zip"
@@ -212,43 +213,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
+@said_plainly
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, whatever the figures are; 2 with one sentence when they can't be measured; 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
-    try:
-        if min(options.count, options.many, options.kills) < 1:
-            raise SettingsError("--count, --many and --kills must be at least 1.")
-        with tempfile.TemporaryDirectory() as temporary:
-            folder, made = Path(temporary, "photos"), Path(temporary, "made")
-            folder.mkdir()
-            made.mkdir()
-            count = min(options.count, 20) if options.short else options.count
-            where = conditions(_make_photos(folder, options.photos, count))
-            where["photos"] = where.pop("video")
-            print("\n".join(f"{name}: {text}" for name, text in where.items()) + "\n")
-            plan = Plan(folder, made, count, 3, 1000, options.many, options.kills, options.seed)
-            if options.short:
-                plan = Plan(folder, made, count, 1, 20, 60, 1, options.seed)
-            print_header()
-            report = Report()
-            for name, stage in STAGES.items():
-                if not options.only or name in options.only:
-                    report.begin(name, stage.title)
-                    stage.measure(report, plan)
-        missed = report.missed()
-        print(f"\n{len(missed)} not reached{': ' if missed else '.'}" + "; ".join(figure.name for figure in missed))
-        if options.json:
-            report.save(options.json, command=shlex.join(["python", "-m", "benchmarks.scoring", *argv]), conditions=where)
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"The benchmark could not go on: {error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+    if min(options.count, options.many, options.kills) < 1:
+        raise SettingsError("--count, --many and --kills must be at least 1.")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, made = Path(temporary, "photos"), Path(temporary, "made")
+        folder.mkdir()
+        made.mkdir()
+        count = min(options.count, 20) if options.short else options.count
+        where = conditions(_make_photos(folder, options.photos, count))
+        where["photos"] = where.pop("video")
+        print("\n".join(f"{name}: {text}" for name, text in where.items()) + "\n")
+        plan = Plan(folder, made, count, 3, 1000, options.many, options.kills, options.seed)
+        if options.short:
+            plan = Plan(folder, made, count, 1, 20, 60, 1, options.seed)
+        print_header()
+        report = Report()
+        for name, stage in STAGES.items():
+            if not options.only or name in options.only:
+                report.begin(name, stage.title)
+                stage.measure(report, plan)
+    missed = report.missed()
+    print(f"\n{len(missed)} not reached{': ' if missed else '.'}" + "; ".join(figure.name for figure in missed))
+    if options.json:
+        report.save(options.json, command=shlex.join(["python", "-m", "benchmarks.scoring", *argv]), conditions=where)
     return 0
 
 

@@ -15,6 +15,7 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,13 @@ import numpy as np
 
 from benchmarks import document
 from benchmarks.bench import DOCS
+from benchmarks.command import said_plainly
 from benchmarks.correctness import VIDEO
 from benchmarks.figures import Curve, Report, conditions, print_header
 from benchmarks.running_app import AppProcess
 from benchmarks.scenes import write_numbered_video
 from benchmarks.viewers import Audience
-from errors import SettingsError, SmileError
+from errors import SettingsError
 
 _REFERENCE_MIN = 2.0
 _GROWTH_MB = 5.0
@@ -103,7 +105,8 @@ def measure(report: Report, video: Path, *, minutes: float, seed: int) -> None:
     report.add_curve(Curve("soak", "Memory while viewers come and go", "minutes", "MB", seen.minutes[::every], series))
 
 
-def main(argv: list[str] | None = None) -> int:
+@said_plainly
+def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="Viewers who come and go, for minutes.")
     parser.add_argument("--minutes", type=float, default=20.0)
@@ -113,32 +116,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="FOLDER", help="where that is (default: docs)")
     options = parser.parse_args(argv)
     source = options.source or (VIDEO if VIDEO.is_file() else None)
-    try:
-        if not options.minutes >= 0.1:
-            raise SettingsError("--minutes must be at least 0.1.")
-        if source is not None and not source.is_file():
-            raise SettingsError(f"There is no video {source}; check --source.")
-        print_header()
-        report = Report()
-        where = conditions(source.name if source else "the astronaut of scikit-image")
-        with tempfile.TemporaryDirectory() as folder:
-            video = Path(folder) / "face.avi"
-            write_numbered_video(video, source)
-            report.begin("soak", f"{options.minutes:g} minutes of viewers")
-            measure(report, video, minutes=options.minutes, seed=options.seed)
-        if options.write_docs:
-            command = shlex.join(["python", "-m", "benchmarks.soak", *argv])
-            document.save(options.docs, report, document.SOAK, command=command, conditions=where)
-            print(f"Written: {document.write(options.docs)}")
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"The soak could not go on: {error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+    if not options.minutes >= 0.1:
+        raise SettingsError("--minutes must be at least 0.1.")
+    if source is not None and not source.is_file():
+        raise SettingsError(f"There is no video {source}; check --source.")
+    print_header()
+    report = Report()
+    where = conditions(source.name if source else "the astronaut of scikit-image")
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "face.avi"
+        write_numbered_video(video, source)
+        report.begin("soak", f"{options.minutes:g} minutes of viewers")
+        measure(report, video, minutes=options.minutes, seed=options.seed)
+    if options.write_docs:
+        command = shlex.join(["python", "-m", "benchmarks.soak", *argv])
+        document.save(options.docs, report, document.SOAK, command=command, conditions=where)
+        print(f"Written: {document.write(options.docs)}")
     return 0
 
 

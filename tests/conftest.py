@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -239,6 +240,61 @@ class RunningApp:
         if self.listener is not None:
             self.listener.join(10)  # `lines` is whole now
         return seconds
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory) -> Iterator[RunningApp]:
+    """The app without a camera, one process for all tests of a file that leave it running."""
+    log = tmp_path_factory.mktemp("app") / "log.txt"
+    command = [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean_environment())
+    try:
+        deadline = time.monotonic() + 60
+        while not (address := re.search(r"http://\S+", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield RunningApp(process, address[0])
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    assert "Traceback" not in log.read_text()
+
+
+def launch_with_webcam(browser, file: Path):
+    flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={file}"]
+    return browser.browser_type.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])
+
+
+@pytest.fixture(scope="module")
+def with_webcam(browser, astronaut, tmp_path_factory) -> Iterator:
+    """A Chromium whose webcam shows a smiling face left of the middle, which moves."""
+    file = tmp_path_factory.mktemp("webcam") / "face.mjpeg"
+    with file.open("wb") as video:
+        for i in range(60):
+            x = round(100 + 12 * np.sin(i / 30 * np.pi))
+            image = cv2.resize(astronaut[:309, x : x + 412], (640, 480))
+            video.write(cv2.imencode(".jpg", image)[1].tobytes())
+    chromium = launch_with_webcam(browser, file)
+    yield chromium
+    chromium.close()
+
+
+def opened_and_closed(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """For a fixture: a function that makes visits of pages, whose browser contexts are closed after the test."""
+    visits: list[Any] = []
+
+    def open_page(*place: Any, **options: Any) -> Any:
+        visits.append(make(*place, **options))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.context.close()
 
 
 @pytest.fixture

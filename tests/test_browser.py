@@ -3,10 +3,11 @@
 import json
 import re
 import time
+from functools import partial
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, opened_and_closed
 
 SCREENSHOTS = ROOT / "screenshots"
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
@@ -50,15 +51,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser):
-    visits: list[Visit] = []
-
-    def open_page(url: str, **options) -> Visit:
-        visits.append(Visit(browser, url, **options))
-        return visits[-1]
-
-    yield open_page
-    for one in visits:
-        one.context.close()
+    yield from opened_and_closed(partial(Visit, browser))
 
 
 @pytest.mark.parametrize("size", SIZES)

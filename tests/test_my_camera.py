@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
-from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, ROOT, RunningApp, clean_environment
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_and_closed
 from tests.test_browser import SCREENSHOTS, SIZES
 
 ANALYZE = "/api/v1/analyze"
@@ -123,58 +119,9 @@ class Visit:
         )
 
 
-def launch_with_webcam(browser, file: Path):
-    flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={file}"]
-    return browser.browser_type.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])
-
-
-@pytest.fixture(scope="module")
-def with_webcam(browser, astronaut, tmp_path_factory) -> Iterator:
-    """A Chromium whose webcam shows a smiling face left of the middle, which moves."""
-    file = tmp_path_factory.mktemp("webcam") / "face.mjpeg"
-    with file.open("wb") as video:
-        for i in range(60):
-            x = round(100 + 12 * np.sin(i / 30 * np.pi))
-            image = cv2.resize(astronaut[:309, x : x + 412], (640, 480))
-            video.write(cv2.imencode(".jpg", image)[1].tobytes())
-    chromium = launch_with_webcam(browser, file)
-    yield chromium
-    chromium.close()
-
-
 @pytest.fixture
 def visit(with_webcam) -> Iterator:
-    visits: list[Visit] = []
-
-    def open_page(url: str, *, browser=with_webcam, **options) -> Visit:
-        visits.append(Visit(browser, url, **options))
-        return visits[-1]
-
-    yield open_page
-    for one in visits:
-        one.context.close()
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory) -> Iterator[RunningApp]:
-    """The app without a camera, one process for all tests that leave it running."""
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    command = [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean_environment())
-    try:
-        deadline = time.monotonic() + 60
-        while not (address := re.search(r"http://\S+", log.read_text())):
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield RunningApp(process, address[0])
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    assert "Traceback" not in log.read_text()
+    yield from opened_and_closed(lambda url, *, browser=with_webcam, **options: Visit(browser, url, **options))
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desktop", "dark"), ("small", "light")])

@@ -19,11 +19,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, launch_with_webcam
 from tests.test_browser import Visit
 from tests.test_my_camera import Visit as WebcamVisit
-from tests.test_my_camera import app as no_camera  # noqa: F401  (a fixture)
-from tests.test_my_camera import launch_with_webcam, with_webcam  # noqa: F401  (a fixture)
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOTHING = "\N{EN DASH}"  # where there is no number
@@ -42,7 +40,7 @@ PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.
 
 
 @pytest.fixture
-def visit(browser, no_camera) -> Iterator:  # noqa: F811
+def visit(browser, app) -> Iterator:
     """Opens the page of an app without a camera, with jokes from a list and, if wanted, a clock that stands still."""
     contexts = []
 
@@ -57,7 +55,7 @@ def visit(browser, no_camera) -> Iterator:  # noqa: F811
             page.clock.install(time=NOON)
         left = list(jokes)
         page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=left.pop(0)) if left else route.fallback())
-        page.goto(no_camera.url + path, wait_until="load")
+        page.goto(app.url + path, wait_until="load")
         if clock:
             page.clock.pause_at(NOON + timedelta(minutes=5))
             page.clock.run_for(70_000)  # the first joke is out, and older than what the timeline shows
@@ -488,7 +486,7 @@ def test_axe_would_find_what_is_wrong(visit):
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["phone", "desktop"])
-def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_faces, tmp_path, size, scheme):  # noqa: F811
+def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_faces, tmp_path, size, scheme):
     app = run_app("--source", three_faces, "--board", tmp_path / "board.sqlite3")
     options = {"size": size, "color_scheme": scheme, "reduced_motion": "reduce"}
     here = Visit(browser, app.url, **options)
@@ -554,8 +552,8 @@ def test_the_page_fits_from_320_pixels_to_a_wall(visit, size):
     screenshot(page, f"page-fits-{size}")
 
 
-def test_on_a_laptop_a_running_camera_leaves_joke_and_meter_in_sight(with_webcam, no_camera):  # noqa: F811
-    there = WebcamVisit(with_webcam, no_camera.url)
+def test_on_a_laptop_a_running_camera_leaves_joke_and_meter_in_sight(with_webcam, app):
+    there = WebcamVisit(with_webcam, app.url)
     try:
         there.page.set_viewport_size({"width": 1280, "height": 720})
         there.wait_for_face()
@@ -577,16 +575,16 @@ def test_everything_can_be_reached_and_seen_by_touch(visit):
     assert page.is_hidden(".hint"), "no space bar is spoken of"
 
 
-def test_the_page_can_be_installed_on_a_phone(visit, no_camera):  # noqa: F811
+def test_the_page_can_be_installed_on_a_phone(visit, app):
     page = visit()
     address = page.get_attribute("link[rel=manifest]", "href")
-    response = page.request.get(no_camera.url + address)
+    response = page.request.get(app.url + address)
     assert response.headers["content-type"] == "application/manifest+json"
     manifest = json.loads(response.text())
     assert (manifest["start_url"], manifest["display"]) == ("/", "standalone")
     purposes = set()
     for icon in manifest["icons"]:
-        picture = page.request.get(f"{no_camera.url}/static/{icon['src']}")
+        picture = page.request.get(f"{app.url}/static/{icon['src']}")
         assert picture.headers["content-type"].startswith(icon["type"])
         purposes.add(icon["purpose"])
         if icon["type"] == "image/png":
@@ -598,7 +596,7 @@ def test_the_page_can_be_installed_on_a_phone(visit, no_camera):  # noqa: F811
     assert purposes == {"any", "maskable"}
     schemes = page.eval_on_selector_all("meta[name=theme-color]", "all => all.map((one) => one.media)")
     assert schemes == ["(prefers-color-scheme: light)", "(prefers-color-scheme: dark)"]
-    apple = page.request.get(no_camera.url + page.get_attribute("link[rel=apple-touch-icon]", "href"))
+    apple = page.request.get(app.url + page.get_attribute("link[rel=apple-touch-icon]", "href"))
     assert apple.ok
     client = page.context.new_cdp_session(page)
     assert client.send("Page.getAppManifest")["errors"] == [], "its policy lets the browser read the manifest"

@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 from errors import DatasetError
-from tests.conftest import ROOT, clean_environment
+from tests.conftest import ROOT, clean_environment, opened_and_closed
 from tests.drawn_faces import draw_face, drawn_set
 from training import dataset, relabel
 from training.contested import contested_file
@@ -762,15 +763,7 @@ class Page:
 
 @pytest.fixture
 def open_page(browser):
-    pages: list[Page] = []
-
-    def start(url: str, **options) -> Page:
-        pages.append(Page(browser, url, **options))
-        return pages[-1]
-
-    yield start
-    for page in pages:
-        page.context.close()
+    yield from opened_and_closed(partial(Page, browser))
 
 
 def test_keys_decide_and_undo_and_each_decision_is_on_the_disk_at_once(start_tool, open_page, home):

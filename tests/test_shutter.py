@@ -6,8 +6,6 @@ Screenshots go to screenshots/.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, RunningApp, clean_environment
-from tests.test_my_camera import ANALYZE, HIDE, OPENS, Visit, launch_with_webcam
+from tests.conftest import launch_with_webcam
+from tests.test_my_camera import ANALYZE, HIDE, OPENS, Visit
 
 Reading = tuple[float, dict[int, float] | None]  # milliseconds, and P(smile) of each face; None: nothing could be read
 
@@ -53,29 +51,6 @@ RECORD = """
 """
 PICTURES = "document.querySelectorAll('#strip-photos li').length"
 STATE = "document.getElementById('shutter-state').textContent"
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory) -> Iterator[RunningApp]:
-    """The app without a camera, one process for all tests of the visitor's own."""
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    command = [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean_environment())
-    try:
-        deadline = time.monotonic() + 60
-        while not (address := re.search(r"http://\S+", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield RunningApp(process, address[0])
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -45,17 +45,18 @@ def build_network(config: NetworkConfig = NetworkConfig()) -> keras.Model:
     x = _residual(x, fourth)
     pooled = layers.Dropout(config.dropout)(layers.GlobalAveragePooling2D()(x))
     placed = layers.Flatten()(x)  # where things are matters to points
-    return keras.Model(
-        inputs,
-        {
-            "smile": layers.Dense(1, name="smile", dtype="float32")(pooled),
-            "presence": layers.Dense(1, name="presence", dtype="float32")(pooled),
-            "landmarks": points_layer(len(LANDMARKS), name="landmarks")(placed),
-            "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
-            "shape68": points_layer(68, name="shape68")(placed),
-        },
-        name="smile",
-    )
+    return keras.Model(inputs, all_outputs(pooled, placed), name="smile")
+
+
+def all_outputs(pooled, placed) -> dict:
+    """The outputs by name. `pooled` `(n, channels)`: what is there; `placed` `(n, pixels * channels)`: what is where."""
+    return {
+        "smile": layers.Dense(1, name="smile", dtype="float32")(pooled),
+        "presence": layers.Dense(1, name="presence", dtype="float32")(pooled),
+        "landmarks": _points(len(LANDMARKS), name="landmarks")(placed),
+        "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
+        "shape68": _points(68, name="shape68")(placed),
+    }
 
 
 def shipped_part(model: keras.Model) -> keras.Model:
@@ -63,7 +64,7 @@ def shipped_part(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
 
 
-def points_layer(count: int, *, name: str) -> layers.Dense:
+def _points(count: int, *, name: str) -> layers.Dense:
     """x, y of points that begin near the middle: begun all over the picture, their error would drown the other outputs."""
     small, middle = keras.initializers.RandomNormal(stddev=2e-4), keras.initializers.Constant(0.5)
     return layers.Dense(2 * count, kernel_initializer=small, bias_initializer=middle, name=name, dtype="float32")

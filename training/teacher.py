@@ -17,8 +17,7 @@ import numpy as np
 from keras import layers
 
 from errors import DatasetError
-from smile_recognition import LANDMARKS
-from training.network import EXPRESSIONS, points_layer
+from training.network import all_outputs
 
 TEACHER_SIZE = 112  # pixels; dlib's own are 150
 # How large a face's box stands in the picture. dlib's pictures of faces have that much room round the face.
@@ -51,17 +50,7 @@ def build_teacher(*, descriptor: bool = False, size: int = TEACHER_SIZE) -> kera
         return model
     pooled = layers.Dropout(0.3)(pooled)
     placed = layers.Dropout(0.2)(layers.Flatten()(x))
-    return keras.Model(
-        inputs,
-        {
-            "smile": layers.Dense(1, name="smile", dtype="float32")(pooled),
-            "presence": layers.Dense(1, name="presence", dtype="float32")(pooled),
-            "landmarks": points_layer(len(LANDMARKS), name="landmarks")(placed),
-            "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
-            "shape68": points_layer(68, name="shape68")(placed),
-        },
-        name="teacher",
-    )
+    return keras.Model(inputs, all_outputs(pooled, placed), name="teacher")
 
 
 def _convolve(x, weights: tuple[np.ndarray, np.ndarray], *, stride: int = 1, padding: str = "same", activate: bool = True):
