@@ -31,3 +31,7 @@ class ModelError(SmileError):
 
 class DatasetError(SmileError):
     """Training images are missing or unusable."""
+
+
+class WorkersError(SmileError):
+    """Machines that should train together can't be connected, differ, or one was lost."""

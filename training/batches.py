@@ -167,8 +167,12 @@ class Batches(keras.utils.PyDataset):
         taught: np.ndarray | None = None,
         taught_share: float = 0.5,
         epochs: int = 0,
+        share: slice = slice(None),
     ) -> None:
-        """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known."""
+        """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known.
+
+        `share`: the rows of every batch that are drawn; several processes, each with rows of its own, draw the whole.
+        """
         # Two threads, since Keras lets a single one wait for the network instead of working beside it.
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
         self._faces, self._scaler, self._outputs = faces, scaler, outputs
@@ -178,6 +182,7 @@ class Batches(keras.utils.PyDataset):
         self._targets = make_targets(
             faces, soften=augmented, guessed_weight=guessed_weight, taught=taught, taught_share=taught_share
         )
+        self._share = share
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
         # A set of a few hundred pictures needs steps more than it needs steady ones.
@@ -201,12 +206,24 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self._order) // self.batch or 1
 
+    @property
+    def whole(self) -> int:
+        """Faces in every batch, all shares together."""
+        return min(self.batch, len(self._order))
+
+    @property
+    def part(self) -> float:
+        """Which part of every batch this share is."""
+        return len(range(self.whole)[self._share]) / self.whole
+
     def __getitem__(self, index: int):
-        rng = np.random.default_rng([self._seed, self.epoch, index])
         rows = self._order[index * self.batch : (index + 1) * self.batch]
+        # Dice of its own for every row, so that it looks the same whoever draws it.
+        dice = [np.random.default_rng([self._seed, self.epoch, index, i]) for i in range(len(rows))[self._share]]
+        rows = rows[self._share]
         value = {name: self._targets.value[name][rows].copy() for name in self._outputs}
         weight = {name: self._targets.weight[name][rows].copy() for name in self._outputs}
-        gray = np.stack([self._picture(row, i, rng, value, weight) for i, row in enumerate(rows)])
+        gray = np.stack([self._picture(row, i, dice[i], value, weight) for i, row in enumerate(rows)])
         x = scale(self._scaler, gray)
         return np.repeat(x, 3, axis=3) if self._color else x, value, weight
 

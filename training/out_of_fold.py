@@ -24,8 +24,9 @@ import numpy as np
 
 from errors import DatasetError, SmileError
 from training.faces import Faces
+from training.finish import fit_temperature
 from training.predictions import write_predictions
-from training.train import NETWORKS, choose_sources, fit_temperature, train
+from training.train import NETWORKS, choose_sources, train
 
 if TYPE_CHECKING:
     from training.recipes import Recipe

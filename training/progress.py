@@ -61,6 +61,12 @@ class Progress:
         done = len(self.history)
         return done >= self.recipe.epochs or done - 1 - self.best() >= self.patience
 
+    def forget(self) -> None:
+        """Removes what a killed training would go on from."""
+        self._file.unlink()
+        for checkpoint in self.out.glob("checkpoint-*.keras"):
+            checkpoint.unlink()
+
     def callback(self) -> keras.callbacks.Callback:
         import keras
 

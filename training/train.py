@@ -4,6 +4,7 @@
     python -m training.train                       # all sets, about an hour on two cores
     python -m training.train --sources genki smiles mine --epochs 5 --out runs/mine
     python -m training.train --network lenet       # a simple network to compare with: runs/lenet
+    python -m training.train --distribute multiworker    # on several machines: training/distributed.py says how
     python -m training.train --start-from runs/smile --rate 3e-4 --plain-share 0.5 --epochs 6 --out runs/polished
     python -m training.train --decisions datasets/decisions.csv     # labels mended by `training.relabel`
     python -m training.train --soft-labels runs/out_of_fold/out_of_fold.csv.gz     # mixed with a teacher's opinions
@@ -18,6 +19,7 @@ import argparse
 import hashlib
 import os
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +28,14 @@ import joblib
 import numpy as np
 
 from errors import DatasetError, SmileError
+from training.cluster import meet, read_cluster
 from training.decisions import apply_decisions, count_decisions, in_words, read_decisions
+from training.distributed import WAIT_SECONDS, Workers, fit_together
 from training.faces import Faces
-from training.lineage import check_start, earlier_stages, take_weights, what_was_trained
+from training.finish import finish
+from training.lineage import check_start, take_weights
 from training.predictions import read_predictions
-from training.progress import Progress, save_network, write_json_whole
-from training.splits import save_split
+from training.progress import Progress
 
 if TYPE_CHECKING:
     import keras
@@ -41,14 +45,6 @@ if TYPE_CHECKING:
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
 # By how much each output's loss counts. The errors of points are hundredths, so theirs count more.
 _LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
-
-
-def fit_temperature(logits: np.ndarray, smile: np.ndarray) -> float:
-    """The number that logits are divided by to make their sigmoid a probability (Guo et al. 2017), fitted on `val`."""
-    candidates = np.exp(np.linspace(np.log(0.25), np.log(4), 400))
-    signs = np.where(smile > 0, 1.0, -1.0)
-    losses = [np.logaddexp(0, -signs * logits / t).mean() for t in candidates]
-    return float(candidates[int(np.argmin(losses))])
 
 
 def train(
@@ -64,13 +60,14 @@ def train(
     taught: np.ndarray | None = None,
     taught_share: float = 0.5,
     labels_from: dict[str, str] | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
     `shipped`: make the file for the app, too. `patience`: stop after so many epochs without a better one.
     `start_from`: the folder of an earlier training of the same network, whose weights to begin with. `taught` float `(n,)`:
     P(smile) by a teacher, NaN where it said nothing, for that share of the target. `labels_from`: the files that changed
-    labels and their SHA-256 sums, for training.json.
+    labels and their SHA-256 sums, for training.json. `workers`: that train together, of which only the chief writes.
     """
     import keras
 
@@ -79,7 +76,7 @@ def train(
     use_one_opencv_thread()
     keras.utils.set_random_seed(seed)
     keras.mixed_precision.set_global_policy(precision)
-    out.mkdir(parents=True, exist_ok=True)
+    chief = workers is None or workers.chief
     model = recipe.build()
     outputs = tuple(model.output)
     _check_labels(faces, outputs)
@@ -89,7 +86,9 @@ def train(
         in_training &= faces.face == 1
     training = faces.where(in_training)
     scaler = fit_scaler(resized(training.where(training.face == 1), recipe.size, recipe.view_scale))
-    joblib.dump(scaler, out / "scaler.save")
+    if chief:
+        out.mkdir(parents=True, exist_ok=True)
+        joblib.dump(scaler, out / "scaler.save")
     batches = Batches(
         training,
         scaler,
@@ -105,6 +104,7 @@ def train(
         taught=taught[in_training] if taught is not None else None,
         taught_share=taught_share,
         epochs=0 if start_from else recipe.epochs,
+        share=workers.share if workers else slice(None),
     )
     if start_from:
         check_start(start_from, faces)
@@ -112,22 +112,30 @@ def train(
     _compile(model, recipe, steps=recipe.epochs * len(batches))
     digest = _digest_of_all_that_matters(faces, recipe, seed, precision, start_from, taught, taught_share)
     progress = Progress(out, digest, seed, validation, scaler, recipe, patience)
-    if (done := progress.resume()) is not None:
+    if chief and (done := progress.resume()) is not None:
         model = done
         print(f"continuing after epoch {len(progress.history)}", flush=True)
     batches.start(len(progress.history))
-    if not progress.finished():
-        log = keras.callbacks.TensorBoard(out / "logs", write_graph=False)
-        model.fit(
-            batches,
-            epochs=recipe.epochs,
-            initial_epoch=len(progress.history),
-            verbose=0,
-            shuffle=False,
-            callbacks=[progress.callback(), log],
-        )
-    share = taught_share if taught is not None else 0.0
-    _finish(out, recipe, scaler, faces, training, validation, progress, precision, shipped, start_from, share, labels_from)
+    first = recipe.epochs if progress.finished() else len(progress.history)
+    callbacks = [progress.callback(), keras.callbacks.TensorBoard(out / "logs", write_graph=False)]
+    if workers:
+        fit_together(model, batches, workers, seed=seed, epochs=recipe.epochs, first=first, callbacks=callbacks)
+    elif first < recipe.epochs:
+        model.fit(batches, epochs=recipe.epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
+    if not chief:
+        return
+    finish(
+        progress,
+        faces,
+        training,
+        validation,
+        scaler,
+        precision=precision,
+        shipped=shipped,
+        start_from=start_from,
+        taught_share=taught_share if taught is not None else 0.0,
+        labels_from=labels_from,
+    )
 
 
 def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
@@ -159,90 +167,6 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
 
 
-def _finish(
-    out: Path,
-    recipe: Recipe,
-    scaler: Any,
-    faces: Faces,
-    training: Faces,
-    validation: Faces,
-    progress: Progress,
-    precision: str,
-    shipped: bool,
-    start_from: Path | None,
-    taught_share: float,
-    labels_from: dict[str, str] | None,
-) -> None:
-    import keras
-
-    from training.batches import scale
-    from training.export import export_network
-    from training.network import shipped_part
-
-    # Trained perhaps with short floats, used with whole ones; and the optimizer's memory stays behind.
-    keras.mixed_precision.set_global_policy("float32")
-    model = recipe.build()
-    take_weights(model, out)
-    temperature = 1.0
-    if shipped:
-        center_landmarks(model, training, scaler)
-        model = shipped_part(model)
-        known = validation.labelled()
-        logits = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["smile"][:, 0]
-        temperature = fit_temperature(logits, known.smile)
-        export_network(model, scaler, temperature, out / "smile.tflite")
-    save_network(model, out / "my_model.keras")
-    save_split(faces, out / "split.csv.gz")
-    real = training.where(training.face == 1)
-    earlier = what_was_trained(start_from)["trained_on"] if start_from else {}
-    counts = earlier | {str(name): int((real.source == name).sum()) for name in np.unique(real.source)}
-    write_json_whole(
-        out / "training.json",
-        {
-            "network": model.name,
-            "trained_on": counts,
-            "backgrounds": int((training.face == 0).sum()),
-            "seed": progress.seed,
-            "epochs": len(progress.history),
-            "chosen_epoch": progress.best() + 1,
-            "precision": precision,
-            "stages": [
-                *earlier_stages(start_from),
-                {
-                    "epochs": len(progress.history),
-                    "rate": recipe.rate,
-                    "plain_share": recipe.plain_share,
-                    "guessed_weight": recipe.guessed_weight,
-                    "taught_share": taught_share,
-                    **({"labels_from": labels_from} if labels_from else {}),
-                },
-            ],
-            "weights": model.count_params(),
-            "temperature": temperature,
-            "history": progress.history,
-        },
-    )
-    (out / "progress.json").unlink()
-    for checkpoint in out.glob("checkpoint-*.keras"):
-        checkpoint.unlink()
-
-
-def center_landmarks(model: keras.Model, training: Faces, scaler: Any) -> None:
-    """Moves each landmark by its mean error on the training part's measured faces.
-
-    Half of the pictures were mirrored in training, so a network can't learn that a set's points lie to one side of where
-    they should. They do: those of the keypoints set by a hundredth or two of a box.
-    """
-    from training.batches import scale
-
-    measured = training.where(~np.isnan(training.landmarks).any(axis=(1, 2)))
-    if len(measured) < 500:
-        return
-    points = model.predict(scale(scaler, measured.gray), batch_size=256, verbose=0)["landmarks"]
-    layer = model.get_layer("landmarks")
-    layer.bias.assign_add((measured.landmarks.reshape(len(measured), -1) - points).mean(axis=0))
-
-
 def _digest_of_all_that_matters(
     faces: Faces,
     recipe: Recipe,
@@ -267,7 +191,7 @@ def _digest_of_all_that_matters(
     digest = hashlib.sha256(repr(options).encode())
     for array in (faces.gray, faces.smile, faces.source, faces.split, np.empty(0) if taught is None else taught):
         digest.update(array.tobytes())
-    for module in ("train", "progress", "batches", "recipes", "network", "teacher", "augmentation"):
+    for module in ("train", "progress", "batches", "distributed", "recipes", "network", "teacher", "augmentation"):
         digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
     return digest.hexdigest()
 
@@ -316,14 +240,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--soft-share", type=float, default=0.5, help="of the target, beside the label (default 0.5)")
     parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras fetches it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--distribute",
+        choices=("multiworker",),
+        help="train on several machines: the same command on each, and TF_CONFIG says which is which; the first one writes",
+    )
+    parser.add_argument(
+        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for the other machines (default: %(default)g)"
+    )
     options = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Of several machines, only what we say ourselves: to TensorFlow a lost one is a page of errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if options.distribute else "2")
     out = options.out or Path("runs") / options.network
     try:
         if options.epochs is not None and options.epochs < 1:
             raise DatasetError("--epochs must be 1 or more.")
         if not 0 <= options.soft_share <= 1:
             raise DatasetError("--soft-share must be from 0 to 1.")
+        if not 0 < options.wait <= threading.TIMEOUT_MAX:
+            raise DatasetError("--wait must be a number of seconds, more than 0.")
+        cluster = read_cluster(os.environ) if options.distribute else None
         faces = Faces.load(options.data)
         from dataclasses import replace
 
@@ -345,11 +281,21 @@ def main(argv: list[str] | None = None) -> int:
             decisions = read_decisions(options.decisions)
             print("\n".join(in_words(count_decisions(faces, decisions))), flush=True)
             faces = apply_decisions(faces, decisions)
+        taught = taught_labels(faces, options.soft_labels) if options.soft_labels else None
+        workers = None
+        if cluster:
+            import tensorflow
+
+            digest = _digest_of_all_that_matters(
+                faces, recipe, options.seed, options.precision, options.start_from, taught, options.soft_share
+            )
+            meet(cluster, f"{digest} {tensorflow.__version__}", options.wait)
+            workers = Workers(cluster)
         train(
             faces,
             out,
             recipe,
-            taught=taught_labels(faces, options.soft_labels) if options.soft_labels else None,
+            taught=taught,
             taught_share=options.soft_share,
             labels_from={
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -361,6 +307,7 @@ def main(argv: list[str] | None = None) -> int:
             precision=options.precision,
             shipped=options.network == "smile",
             start_from=options.start_from,
+            workers=workers,
         )
     except SmileError as error:
         print(error, file=sys.stderr)
@@ -368,7 +315,12 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"The network could not be written to {out}: {error}.", file=sys.stderr)
         return 2
-    if options.network == "smile":
+    except KeyboardInterrupt:
+        print(f"Stopped. The same command goes on after the last epoch that {out} holds.", file=sys.stderr)
+        return 130
+    if workers and not workers.chief:
+        print("Trained. The first worker writes the network.")
+    elif options.network == "smile":
         print(f"Wrote {out}/smile.tflite; judge it with `python -m training.evaluate --model {out}`.")
     else:
         print(f"Wrote {out}/my_model.keras; training.json beside it holds its validation figures.")

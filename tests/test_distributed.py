@@ -1,0 +1,393 @@
+"""Training on several machines: real processes on loopback meet, train together as one would, and end when one is lost."""
+
+import hashlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from errors import WorkersError
+from smile_recognition import SmileRecognizer
+from tests.conftest import ROOT, clean_environment
+from tests.drawn_faces import drawn_parts, drawn_set
+from training import train
+from training.batches import Batches, fit_scaler
+from training.cluster import Cluster, meet, read_cluster
+from training.dataset import split_groups
+from training.faces import Faces
+from training.recipes import build_lenet
+
+TWO = {"worker": ["127.0.0.1:9000", "127.0.0.1:9001"]}
+
+
+def configured(workers: object, task: object) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": workers, "task": task})}
+
+
+def free_ports(count: int) -> list[int]:
+    with_ports = [socket.create_server(("", 0)) for _ in range(count)]
+    try:
+        return [place.getsockname()[1] for place in with_ports]
+    finally:
+        for place in with_ports:
+            place.close()
+
+
+def addresses(count: int) -> tuple[str, ...]:
+    return tuple(f"127.0.0.1:{port}" for port in free_ports(count))
+
+
+def test_a_cluster_is_read_from_the_environment():
+    assert read_cluster(configured(TWO, {"type": "worker", "index": 1})) == Cluster(tuple(TWO["worker"]), 1)
+    six = read_cluster(configured({"worker": ["[::1]:9000", "[::1]:9001"]}, {"type": "worker", "index": 0}))
+    assert six.host_and_port(1) == ("::1", 9001)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"TF_CONFIG": ""},
+        {"TF_CONFIG": "{"},
+        {"TF_CONFIG": "[]"},
+        configured({"worker": ["127.0.0.1:9000"]}, {"type": "worker", "index": 0}),
+        configured({"worker": ["127.0.0.1:9000"] * 2}, {"type": "worker", "index": 0}),
+        configured({"worker": ["127.0.0.1:9000", "127.0.0.1"]}, {"type": "worker", "index": 0}),
+        configured({"worker": ["127.0.0.1:9000", "127.0.0.1:90000"]}, {"type": "worker", "index": 0}),
+        configured({"worker": "127.0.0.1:9000,127.0.0.1:9001"}, {"type": "worker", "index": 0}),
+        configured({"worker": ["127.0.0.1:9000", 9001]}, {"type": "worker", "index": 0}),
+        configured(TWO | {"ps": ["127.0.0.1:9002"]}, {"type": "worker", "index": 0}),
+        configured(TWO, {"type": "chief", "index": 0}),
+        configured(TWO, {"type": "worker", "index": 2}),
+        configured(TWO, {"type": "worker", "index": -1}),
+        configured(TWO, {"type": "worker", "index": True}),
+        configured(TWO, {"type": "worker"}),
+        configured(TWO, None),
+    ],
+)
+def test_a_cluster_that_can_not_be_used_is_said_in_a_sentence_with_an_example(environ, monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert train.main(["--distribute", "multiworker", "--data", str(tmp_path / "none.npz"), "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("TF_CONFIG ")
+    assert said.count("\n") == 1
+    assert json.loads(said[said.index("{") : said.rindex("}") + 1])["task"]["index"] == 0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_to_wait_that_is_none_is_refused(seconds, capsys):
+    assert train.main(["--distribute", "multiworker", "--wait", seconds]) == 2
+    assert capsys.readouterr().err == "--wait must be a number of seconds, more than 0.\n"
+
+
+class Met:
+    """Workers of one cluster, each in a thread of its own. `ended`: None for one that began, by index, else why not."""
+
+    def __init__(self, at: tuple[str, ...]) -> None:
+        self.at = at
+        self.ended: dict[object, str | None] = {}
+        self._threads: list[threading.Thread] = []
+
+    def comes(self, index: int, *, same: str = "data", seconds: float = 30, name: object = None) -> threading.Thread:
+        def come() -> None:
+            try:
+                meet(Cluster(self.at, index), same, seconds)
+                self.ended[index if name is None else name] = None
+            except WorkersError as error:
+                self.ended[index if name is None else name] = str(error)
+
+        self._threads.append(threading.Thread(target=come))
+        self._threads[-1].start()
+        return self._threads[-1]
+
+    def all_end(self) -> dict[object, str | None]:
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        return self.ended
+
+
+@pytest.fixture
+def met() -> Iterator[Met]:
+    made = Met(addresses(3))
+    yield made
+    made.all_end()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_workers_begin_when_all_are_there_whoever_comes_first(met, order):
+    for index in order[:2]:
+        met.comes(index)
+    time.sleep(1.5)
+    assert not met.ended
+    met.comes(order[2])
+    assert met.all_end() == {0: None, 1: None, 2: None}
+
+
+def test_workers_with_other_data_are_refused_and_nobody_begins(met):
+    met.comes(0)
+    met.comes(1)
+    met.comes(2, same="other data")
+    ended = met.all_end()
+    assert set(ended) == {0, 1, 2}
+    assert all(why and "the same dataset, options" in why for why in ended.values())
+
+
+def test_workers_that_do_not_come_are_named(met):
+    met.comes(0, seconds=2)
+    met.comes(2, seconds=2)
+    ended = met.all_end()
+    assert ended[0] is not None
+    assert met.at[1] in ended[0]
+    assert met.at[2] not in ended[0]
+    assert ended[2] is not None
+    assert met.at[0] in ended[2]
+
+
+def test_two_workers_of_one_number_are_told_so_and_the_rest_begin(met):
+    met.comes(0)
+    met.comes(1)
+    time.sleep(1.5)
+    with connected_to_first(met) as third:
+        third.sendall(hello(met, 1))
+        assert "worker 1" in json.loads(third.makefile().readline())["refused"]
+    met.comes(2)
+    assert met.all_end() == {0: None, 1: None, 2: None}
+
+
+def test_strangers_and_workers_that_left_again_do_not_count(met):
+    met.comes(0)
+    for said in (b"", b"GET / HTTP/1.1\r\n\r\n", b'{"index": 7}\n', b'{"index": [1]}\n', b"\xff\n", b"1\n", b"x" * 10_000):
+        with connected_to_first(met) as stranger:
+            stranger.sendall(said)
+    with connected_to_first(met) as gone:
+        gone.sendall(hello(met, 1))
+        time.sleep(0.5)
+    met.comes(2)
+    time.sleep(1.5)
+    assert not met.ended
+    met.comes(1)
+    assert met.all_end() == {0: None, 1: None, 2: None}
+
+
+def hello(met: Met, index: int) -> bytes:
+    """What a worker of that number says who has the same data as the others."""
+    same = hashlib.sha256(f"data {met.at}".encode()).hexdigest()
+    return json.dumps({"index": index, "same": same}).encode() + b"\n"
+
+
+@contextmanager
+def connected_to_first(met: Met) -> Iterator[socket.socket]:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            connection = socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=5)
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    with connection:
+        yield connection
+
+
+def test_a_port_that_is_taken_is_said(met):
+    _, port = Cluster(met.at, 1).host_and_port(1)
+    with socket.create_server(("", port)):
+        met.comes(1)
+        assert f"Port {port} can't be used" in str(met.all_end()[1])
+
+
+def test_shares_of_a_batch_are_the_whole_batch():
+    faces = drawn_parts()
+    outputs = ("smile", "presence", "landmarks", "expression", "shape68")
+    kept = faces.part("train")
+    scaler = fit_scaler(kept.gray)
+
+    def batches(share: slice) -> Batches:
+        return Batches(kept, scaler, outputs, seed=5, batch=7, share=share)
+
+    whole, shares = batches(slice(None)), [batches(slice(k, None, 3)) for k in range(3)]
+    assert whole.part == 1
+    assert sum(share.part for share in shares) == pytest.approx(1)
+    for index in range(len(whole)):
+        x, value, weight = whole[index]
+        assert len(x) == whole.whole
+        for k, share in enumerate(shares):
+            its_x, its_value, its_weight = share[index]
+            assert len(its_x) / len(x) == pytest.approx(share.part)
+            assert np.array_equal(its_x, x[k::3])
+            for name in outputs:
+                assert np.array_equal(its_value[name], value[name][k::3])
+                assert np.array_equal(its_weight[name], weight[name][k::3])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """400 faces, and backgrounds."""
+    path = tmp_path_factory.mktemp("data") / "faces.npz"
+    sets = [drawn_set("smiles", 300, 1, measured=False), drawn_set("genki", 100, 2, backgrounds=16)]
+    split_groups(Faces.join(sets), seed=0).save(path)
+    return path
+
+
+# Which process adds up what decides the last digit of a number, and after some steps of short numbers the first.
+IN_LONG_NUMBERS = """if True:
+    import sys, keras
+    keras.config.set_floatx("float64")
+    set_policy = keras.mixed_precision.set_global_policy
+    keras.mixed_precision.set_global_policy = lambda name: set_policy("float64")
+    from training.train import main
+    sys.exit(main())"""
+
+
+class Together:
+    """`python -m training.train`, as two processes with TF_CONFIG, or as one without."""
+
+    def __init__(self, folder: Path, *options: object, code: str | None = None) -> None:
+        self.folder = folder
+        self.command = ["-c", code] if code else ["-m", "training.train"]
+        self.options = [str(option) for option in options]
+        self.processes: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Together":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.kill()
+            process.communicate(timeout=30)
+
+    def start(self, count: int) -> None:
+        self.processes = []
+        at = addresses(count)
+        for index in range(count):
+            environ = clean_environment() | {"PYTHONUNBUFFERED": "1"}
+            options = [*self.options, "--out", str(self.folder / str(index))]
+            if count > 1:
+                environ |= configured({"worker": at}, {"type": "worker", "index": index})
+                options += ["--distribute", "multiworker", "--wait", "120"]
+            self.processes.append(
+                subprocess.Popen(
+                    [sys.executable, *self.command, *options],
+                    cwd=ROOT,
+                    env=environ,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+
+    def says(self, index: int, text: str) -> None:
+        """Waits for a line of a worker's output that begins with `text`."""
+        output = self.processes[index].stdout
+        assert output
+        for line in output:  # until its end; a hang ends with the test's time
+            if line.startswith(text):
+                return
+        raise AssertionError(f"worker {index} never said {text}")
+
+    def end(self) -> list[tuple[int, str, str]]:
+        """Exit code, output and last line of errors of every worker."""
+        ended = []
+        for process in self.processes:
+            out, err = process.communicate(timeout=150)
+            assert "Traceback" not in err, err
+            ended.append((process.returncode, out, (err.strip().splitlines() or [""])[-1]))
+        return ended
+
+
+@pytest.mark.timeout(400)
+def test_two_processes_train_the_network_that_one_would(data, tmp_path):
+    options = ("--data", data, "--network", "lenet", "--epochs", 2, "--seed", 3)
+    for name, count in (("one", 1), ("two", 2)):
+        with Together(tmp_path / name, *options, code=IN_LONG_NUMBERS) as together:
+            together.start(count)
+            ended = together.end()
+            assert [code for code, _, _ in ended] == [0] * count
+    assert ended[1][1].endswith("Trained. The first worker writes the network.\n")
+    assert not (tmp_path / "two" / "1").exists(), "only the first worker writes"
+    one, two = (keras.models.load_model(tmp_path / name / "0" / "my_model.keras").get_weights() for name in ("one", "two"))
+    keras.utils.set_random_seed(3)
+    begun = build_lenet().get_weights()
+    for before, after, other in zip(begun, one, two, strict=True):
+        assert after.dtype == np.float64
+        assert np.linalg.norm(after - before) > 1e-4, "or equal weights would say nothing"
+        assert np.linalg.norm(after - other) < 1e-6 * np.linalg.norm(after)
+    made = [json.loads((tmp_path / name / "0" / "training.json").read_text()) for name in ("one", "two")]
+    for a, b in zip(*(record.pop("history") for record in made), strict=True):
+        assert a == pytest.approx(b, rel=1e-6)
+    assert made[0] == made[1]
+
+
+@pytest.mark.timeout(400)
+def test_when_a_worker_is_killed_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
+    """Our own network, with all its outputs. First the chief is killed, then the other worker; then one trains alone."""
+    options = ("--data", data, "--epochs", 4, "--seed", 3, "--precision", "mixed_bfloat16")
+    with Together(tmp_path, *options) as together:
+        for killed in (0, 1):
+            together.start(2)
+            together.says(0, f"epoch {killed + 1} ")
+            together.processes[killed].kill()
+            ended = together.end()
+            assert ended[killed][0] == -signal.SIGKILL
+            assert ended[1 - killed][0] == 2
+            assert ended[1 - killed][2].startswith("Another worker was lost or can't be reached; give the same command")
+        together.start(1)
+        together.says(0, "continuing after epoch ")
+        code, said, _ = together.end()[0]
+    assert code == 0
+    assert "epoch 4 " in said
+    assert "epoch 1 " not in said
+    made = json.loads((tmp_path / "0" / "training.json").read_text())
+    assert [entry["epoch"] for entry in made["history"]] == [1, 2, 3, 4]
+    assert made["history"][-1]["loss"] < made["history"][0]["loss"] / 2
+    assert {file.name for file in (tmp_path / "0").iterdir()} == {
+        *("best.keras", "my_model.keras", "scaler.save", "smile.tflite", "split.csv.gz", "training.json", "logs")
+    }
+    read = SmileRecognizer(tmp_path / "0" / "smile.tflite").read(np.zeros((80, 80), np.uint8), [(0, 80, 80, 0)])
+    assert 0 <= read.smile[0] <= 1
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_worker_lost_between_the_meeting_and_the_first_step_leaves_none_hanging(data, tmp_path, lost):
+    code = f"""if True:
+        import os, sys
+        from training import distributed, train
+        distributed._CONNECT_SECONDS = 5
+        if '"index": {lost}' in os.environ["TF_CONFIG"]:
+            train.Workers = lambda cluster: sys.exit("lost")
+        sys.exit(train.main())"""
+    with Together(tmp_path, "--data", data, "--network", "lenet", code=code) as together:
+        together.start(2)
+        ended = together.end()
+    assert ended[lost][2] == "lost"
+    assert ended[1 - lost][0] == -signal.SIGKILL
+    assert ended[1 - lost][2].startswith("TensorFlow can't connect the workers")
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("stopped", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_can_be_stopped(data, tmp_path, stopped):
+    with Together(tmp_path, "--data", data, "--network", "lenet", "--epochs", 5000, "--patience", 5000) as together:
+        together.start(2)
+        together.says(0, "epoch 2 ")
+        together.processes[1].send_signal(stopped)
+        (code, _, why), (other, _, said) = together.end()
+    assert code == 2
+    assert why.startswith("Another worker was lost")
+    if stopped == signal.SIGINT:
+        assert (other, said.split(".")[0]) == (130, "Stopped")
+    else:
+        assert other == -signal.SIGTERM

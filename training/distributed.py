@@ -1,0 +1,208 @@
+"""Train on several machines at once: each computes its own share of every batch, and all take the same steps.
+
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}' \\
+        python -m training.train --distribute multiworker --out runs/together
+
+The same command on every machine, each with its own `index`. Worker 0, the chief, alone judges and writes. It sends its
+weights to the others when the training starts, also after a kill, so that they need no folder of its.
+
+`tf.distribute` connects the workers and adds up what they computed. Keras' own `fit` does not take a `PyDataset` under
+`MultiWorkerMirroredStrategy`, so the steps are taken here: a worker's network and optimizer are its own, and equal steps
+keep them equal. Together they do what one would do alone, but for batch normalization, whose statistics are of each one's
+share, and for dropout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from errors import WorkersError
+from training.cluster import Cluster
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.batches import Batches
+
+WAIT_SECONDS = 300.0  # for all to be there, with their data loaded
+_CONNECT_SECONDS = 60.0  # for TensorFlow, once all are there
+_SLOWEST_SECONDS = 1800  # between two steps: the chief judges and saves meanwhile
+_AHEAD = 16  # batches drawn before they are needed
+_UNCONNECTED = (
+    "TensorFlow can't connect the workers; see that each can reach all the others at their addresses in TF_CONFIG, and "
+    "start all of them again."
+)
+_LOST = "Another worker was lost or can't be reached; give the same command on all of them to go on from the last epoch."
+
+
+class Workers:
+    """The processes that train together, to be made when they have met and before TensorFlow computes anything."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Connects them, as `TF_CONFIG` says. Raises WorkersError; where TensorFlow hangs, kills the process with a word."""
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it would remark on every sum that is asked for between epochs
+        self.index, self.count = cluster.index, len(cluster.addresses)
+        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=_SLOWEST_SECONDS)
+        stop = signal.getsignal(signal.SIGTERM)
+        with _killed_after(_CONNECT_SECONDS, _UNCONNECTED):
+            try:
+                self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+                self.total([tf.constant(0.0)])
+            except (tf.errors.OpError, RuntimeError) as error:
+                raise WorkersError(_UNCONNECTED) from error
+            finally:
+                signal.signal(signal.SIGTERM, stop)  # which TensorFlow makes its own, to do nothing
+
+    @property
+    def chief(self) -> bool:
+        return self.index == 0
+
+    @property
+    def share(self) -> slice:
+        """This worker's rows of every batch."""
+        return slice(self.index, None, self.count)
+
+    def total(self, tensors: list) -> list:
+        """The sums over all workers, which every worker must ask for at the same point; also inside a `tf.function`."""
+        import tensorflow as tf
+
+        def reduce(mine: list) -> list:
+            here = [tf.identity(tensor) for tensor in mine]  # on this replica's device, which all_reduce asks for
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        return self._strategy.run(reduce, args=(tensors,))
+
+    def tell(self, values: list[np.ndarray]) -> list[np.ndarray]:
+        """The chief's values, numbers of the same shapes on all workers."""
+        import tensorflow as tf
+
+        mine = [tf.convert_to_tensor(v if self.chief else np.zeros_like(v)) for v in values]
+        return [np.asarray(v) for v in self.total(mine)]
+
+
+# Ends when its input does; else says the sentence and kills.
+_WATCH = """if True:
+    import os, signal, sys, threading, time
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    time.sleep(float(sys.argv[2]))
+    print(sys.argv[3], file=sys.stderr, flush=True)
+    os.kill(int(sys.argv[1]), getattr(signal, "SIGKILL", signal.SIGTERM))"""
+
+
+@contextlib.contextmanager
+def _killed_after(seconds: float, sentence: str) -> Iterator[None]:
+    """Kills this process if what is done inside hangs in TensorFlow, which lets no thread and no signal through there."""
+    command = [sys.executable, "-I", "-c", _WATCH, str(os.getpid()), str(seconds), sentence]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watch:  # Ctrl-C is not for it
+        try:
+            yield
+        finally:
+            watch.kill()
+
+
+def fit_together(
+    model: keras.Model,
+    batches: Batches,
+    workers: Workers,
+    *,
+    seed: int,
+    epochs: int,
+    first: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains the compiled `model` from epoch `first` (of the chief, whose weights go to all) as `fit` would on one machine.
+
+    `batches` draws this worker's share. `callbacks` are called with the loss over all workers, and only on the chief; the
+    others wait for it at the end of an epoch. Raises WorkersError if another worker is lost.
+    """
+    import keras
+    import tensorflow as tf
+
+    if batches.whole < workers.count:
+        raise WorkersError(f"Batches of {batches.whole} faces can't be shared by {workers.count} workers; use fewer.")
+    model.optimizer.build(model.trainable_variables)
+    try:
+        first = int(workers.tell([np.array(first)])[0])
+        _take_from_chief(workers, [*model.variables, *model.optimizer.variables])
+        step = _make_step(model, workers)
+        called = keras.callbacks.CallbackList(callbacks if workers.chief else [], model=model, epochs=epochs)
+        model.stop_training = False
+        called.on_train_begin()
+        for epoch in range(first, epochs):
+            batches.start(epoch + 1)  # as `fit`, which ends an epoch of the batches before its first
+            called.on_epoch_begin(epoch)
+            _vary_dropout(model, seed, epoch, workers.index)
+            losses = [float(step(*batch, np.float64(batches.part))) for batch in _drawn_ahead(batches)]
+            _average_statistics(model, workers)
+            called.on_epoch_end(epoch, {"loss": float(np.mean(losses))})
+            if workers.tell([np.array(int(model.stop_training))])[0]:
+                break
+        called.on_train_end()
+    except tf.errors.OpError as error:
+        raise WorkersError(_LOST) from error
+
+
+def _make_step(model: keras.Model, workers: Workers) -> Any:
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def step(x: Any, y: dict, weight: dict, part: Any) -> Any:
+        """`part`: of the whole batch, that x is; shares may differ by one row. Returns the loss over the whole batch."""
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y, model(x, training=True), weight, training=True)
+            loss *= tf.cast(part, loss.dtype)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        *gradients, loss = workers.total([*gradients, loss])
+        model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+def _drawn_ahead(batches: Batches) -> Iterator[tuple]:
+    """An epoch's batches in order, drawn beside the network."""
+    with ThreadPoolExecutor(2) as pool:
+        waiting = deque(pool.submit(batches.__getitem__, i) for i in range(min(_AHEAD, len(batches))))
+        try:
+            for i in range(len(batches)):
+                yield waiting.popleft().result()
+                if i + _AHEAD < len(batches):
+                    waiting.append(pool.submit(batches.__getitem__, i + _AHEAD))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _take_from_chief(workers: Workers, variables: list) -> None:
+    known = [variable for variable in variables if "seed_generator" not in variable.path]
+    for variable, value in zip(known, workers.tell([np.asarray(v) for v in known]), strict=True):
+        variable.assign(value)
+
+
+def _average_statistics(model: keras.Model, workers: Workers) -> None:
+    """Running means of batch normalization: each worker's own until now, and averages of averages are the averages."""
+    statistics = [v for v in model.non_trainable_variables if v.dtype.startswith(("float", "bfloat"))]
+    if statistics:
+        for variable, total in zip(statistics, workers.total([v.value for v in statistics]), strict=True):
+            variable.assign(total / workers.count)
+
+
+def _vary_dropout(model: keras.Model, seed: int, epoch: int, index: int) -> None:
+    """Each worker throws its own dice, other ones in every epoch, and the same in a training that goes on after a kill."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed + 1_000_003 * index, epoch])
