@@ -18,7 +18,9 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /
     && install --directory --owner smile --group smile /data
 COPY --from=packages /venv /venv
 WORKDIR /app
-COPY *.py house_jokes.txt ./
+COPY *.py ./
+COPY jokes jokes
+COPY serving serving
 COPY templates templates
 COPY static static
 COPY models/smile.tflite models/

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, render_template, request
 
-from api_errors import refusal
 from errors import SmileError
 from event_log import set_up_logging
 from generate_joke import JokeBox
 from live_stream import MJPEG_MIMETYPE, ViewersFull
 from metrics import METRICS_MIMETYPE
+from serving.api_errors import refusal
 from settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
 
     `worker`: this process's number among several that serve one address; 0 when it is the only one.
     """
-    from api_pages import api_pages
-    from board_api import board_api
     from joke_board import open_board
-    from rate_limits import VisitorLimits, rate_limits
-    from shared_tellings import choose_tellings
+    from jokes.shared_tellings import choose_tellings
+    from serving.api_pages import api_pages
+    from serving.board_api import board_api
+    from serving.rate_limits import VisitorLimits, rate_limits
+    from serving.visitor_analysis import VisitorAnalysis
+    from serving.visitor_api import InMemoryRequest, visitor_api
     from smile_watch import SmileWatch
-    from visitor_analysis import VisitorAnalysis
-    from visitor_api import InMemoryRequest, visitor_api
 
     settings = settings or Settings()
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
@@ -196,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = parse_settings(argv)
         set_up_logging(settings.log_format)
-        from server import serve
+        from serving.server import serve
 
         return serve(settings)
     except SmileError as error:

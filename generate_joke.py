@@ -4,7 +4,7 @@
     Joke(id='house-f3a0b8d1', text='...', source='house')
 
 Nobody ever waits for the service: jokes are fetched ahead by a background thread, and when none is ready one of our own is
-told. With a joke board, jokes that made people smile are told again, more often the funnier they are (`joke_ranking`); the
+told. With a joke board, jokes that made people smile are told again, more often the funnier they are (`jokes.ranking`); the
 board too is read by that thread, never by who asks for a joke.
 """
 
@@ -25,15 +25,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from event_log import log_event
-from joke_ranking import Ranking
-from joke_tellings import Tellings
+from jokes.ranking import Ranking
+from jokes.tellings import Tellings
 
 if TYPE_CHECKING:
     from joke_board import Tally
 
 JOKE_URL = "https://icanhazdadjoke.com/"
 USER_AGENT = "Dad Jokes for Smiles/0.1 (https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
-HOUSE_JOKES = Path(__file__).parent / "house_jokes.txt"
+HOUSE_JOKES = Path(__file__).parent / "jokes" / "house_jokes.txt"
 
 _TIMEOUT_S = 2.0
 _AHEAD = 5
@@ -123,7 +123,7 @@ class Board(Protocol):
 
 
 class Told(Protocol):
-    """Where a box notes what it told: a `joke_tellings.Tellings`, or one that several processes share."""
+    """Where a box notes what it told: a `jokes.tellings.Tellings`, or one that several processes share."""
 
     def note(self, joke: Joke) -> None: ...
     def take(self, source: str, identity: str) -> Joke: ...

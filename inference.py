@@ -44,11 +44,11 @@ from scoring.contact_sheet import MOST_PHOTOS
 from scoring.dask_cluster import DaskScoring
 from scoring.resume import Progress, Tally, path_of
 from scoring.smile_copies import SmileSelection
+from scoring.table_writer import Table, kind_of, open_table, part_of
 from scoring.work import Row, Rows, Work, model_digest
 from scoring.work import Scorer as Scorer
 from scoring.workers import MOST_WORKERS, ScoringWorkers
 from smile_recognition import DEFAULT_MODEL
-from table_writer import Table, kind_of, open_table, part_of
 
 _FEW_FILES = 8  # are done before a second process would have started
 _COUNT_WITHIN_S = 2.0

@@ -112,7 +112,7 @@ class JokeBoard:
         with self.connection(create=True) as connection:
             import sqlalchemy as sa
 
-            import joke_tables as tables
+            from jokes import tables
 
             known = sa.select(tables.jokes.c.number).filter_by(source=joke.source, id=joke.id)
             _insert_new(connection, tables.jokes, source=joke.source, id=joke.id, text=joke.text)
@@ -134,7 +134,7 @@ class JokeBoard:
         with self.connection(create=False) as connection:
             import sqlalchemy as sa
 
-            import joke_tables as tables
+            from jokes import tables
 
             if not sa.inspect(connection).has_table(tables.board.name):
                 return []  # a database that was never written to
@@ -211,7 +211,7 @@ def _prepare(connection: sa.Connection, *, create: bool) -> None:
     """Makes the tables if they are not there and `create`; refuses those of a later version of the app."""
     import sqlalchemy as sa
 
-    import joke_tables as tables
+    from jokes import tables
 
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_WAIT_S}s'"))

@@ -19,8 +19,8 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
+from serving.visitor_analysis import MAX_FACES, MAX_NUMBER
 from smile_recognition import LANDMARKS
-from visitor_analysis import MAX_FACES, MAX_NUMBER
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SIDES = (1, 2, 7, 8, 9, 33, 64, 96)

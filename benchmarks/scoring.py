@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import shlex
@@ -42,6 +43,7 @@ _RATE = 100.0  # photos a second
 _SCALING = 170.0  # %
 _GROWTH = 10.0  # %
 _LONGEST_S = 7200.0
+_LINKS = 50_000  # to one file; some file systems refuse more than 65,000
 
 # The command, and then what memory it took at most: of itself, and of the largest of its workers, in kilobytes.
 WITH_PEAKS = """if True:
@@ -122,11 +124,13 @@ def measure_memory(report: Report, plan: Plan) -> None:
     for count in (plan.few, plan.many):
         links = plan.made / f"links{count}"
         links.mkdir()
-        for number in range(10):
-            crop = cv2.resize(astronaut()[60:190, 160:290], (40 + number, 40 + number), interpolation=cv2.INTER_AREA)
+        originals = max(10, math.ceil(count / _LINKS))
+        for number in range(originals):
+            side = 40 + number % 50
+            crop = cv2.resize(astronaut()[60:190, 160:290], (side, side), interpolation=cv2.INTER_AREA)
             cv2.imwrite(str(links / f"{number:07}.png"), crop)
-        for number in range(10, count):
-            os.link(links / f"{number % 10:07}.png", links / f"{number:07}.png")
+        for number in range(originals, count):
+            os.link(links / f"{number % originals:07}.png", links / f"{number:07}.png")
         ran = _run(links, "--cropped", "--workers", 2, "--out", plan.made / "links.csv", code=WITH_PEAKS)
         peaks[count] = [int(text) / 1000 for text in ran.output.split()]
         for name, peak in zip(("first process", "largest worker"), peaks[count], strict=True):

@@ -22,9 +22,9 @@ import cv2
 
 from errors import SettingsError, SmileError
 from media_files import MediaFile
+from scoring.table_writer import empty_row
 from scoring.work import Rows, Work
 from scoring.workers import CRASHED
-from table_writer import empty_row
 
 _CONNECT_S = 15.0
 _FIRST_WORKER_S = 60.0

@@ -20,7 +20,7 @@ from typing import Any
 
 from errors import OutputError, SettingsError
 from media_files import MediaFile
-from table_writer import Table
+from scoring.table_writer import Table
 
 _VERSION = 1
 _SAVE_EVERY_S = 1.0

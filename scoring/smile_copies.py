@@ -18,10 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from errors import SettingsError
-from output_folder import OutputFolder
 from scoring.best_smiles import SmilingPhoto, best_smiles, smiling_photos
 from scoring.contact_sheet import MOST_PHOTOS, ContactSheet
-from table_writer import Table
+from scoring.output_folder import OutputFolder
+from scoring.table_writer import Table
 
 
 class SmileCopies:

@@ -20,15 +20,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from annotated_copies import AnnotatedCopies
 from errors import ModelError, OutputError, PictureError, SettingsError
 from face_detection import Box, FaceDetector, create_detector
 from face_tracking import Face, FaceTracker, as_points
 from media_files import MediaFile, decode_picture, read_bytes, read_video
 from photo_analysis import analyze_photo
+from scoring.annotated_copies import AnnotatedCopies
+from scoring.table_writer import empty_row, face_row
+from scoring.timeline_plot import TimelinePlots
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
-from table_writer import empty_row, face_row
-from timeline_plot import TimelinePlots
 
 Row = dict[str, Any]
 Rows = Iterable[Row]  # of one file; of a video that another process read they are packed

@@ -26,8 +26,8 @@ import cv2
 
 from errors import SmileError
 from media_files import MediaFile
+from scoring.table_writer import empty_row
 from scoring.work import Rows, Work
-from table_writer import empty_row
 
 CRASHED = "The file could not be read: the reader crashed."
 GIVEN_UP = "The file was given up: reading it took too long without any progress."

@@ -18,13 +18,13 @@ import pytest
 from openapi_spec_validator import validate
 from PIL import Image
 
-from api_description import describe
 from app import close_app, create_app
 from benchmarks.fuzz import Answer, Description, Sent
-from board_api import MAX_BYTES as MAX_REACTION_BYTES
+from serving.api_description import describe
+from serving.board_api import MAX_BYTES as MAX_REACTION_BYTES
+from serving.visitor_analysis import MAX_BYTES, MAX_PIXELS, TooBusy
 from settings import Settings
 from tests.conftest import CHROMIUM, ROOT
-from visitor_analysis import MAX_BYTES, MAX_PIXELS, TooBusy
 
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
@@ -138,7 +138,7 @@ def test_refusals_keep_to_it(asked, picture, monkeypatch):
     def busy(*_):
         raise TooBusy("Too many pictures at once; try again in a second.")
 
-    monkeypatch.setattr("visitor_analysis.VisitorAnalysis.analyze", busy)
+    monkeypatch.setattr("serving.visitor_analysis.VisitorAnalysis.analyze", busy)
     assert asked("POST", ANALYZE, data=picture).status_code == 503
 
 

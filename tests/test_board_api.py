@@ -14,7 +14,7 @@ import pytest
 from app import close_app, create_app
 from generate_joke import house_jokes
 from joke_board import JokeBoard, Reaction
-from joke_tellings import PER_MINUTE
+from jokes.tellings import PER_MINUTE
 from settings import Settings
 from tests.conftest import ROOT, clean_environment
 

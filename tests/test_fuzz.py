@@ -7,11 +7,11 @@ import math
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from api_description import describe
 from app import close_app, create_app
 from benchmarks import broken_pictures
 from benchmarks.broken_pictures import declared_png, encoded, interlaced_png, many_scans
 from benchmarks.fuzz import Answer, Description, Findings, Sent, described_sources, draw, main, picture_sources
+from serving.api_description import describe
 from settings import Settings
 
 ANALYZE = "/api/v1/analyze"

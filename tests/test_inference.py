@@ -19,8 +19,8 @@ from face_tracking import Face
 from inference import Scorer, main
 from media_files import MediaFile
 from photo_analysis import analyze_photo
+from scoring.table_writer import COLUMNS, empty_row, face_row
 from smile_recognition import SmileRecognizer
-from table_writer import COLUMNS, empty_row, face_row
 from tests.conftest import ROOT, clean_environment
 
 FIELDS = [

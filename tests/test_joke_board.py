@@ -16,8 +16,8 @@ import joke_board
 from errors import SettingsError
 from generate_joke import Joke, JokeBox, house_jokes
 from joke_board import BoardError, JokeBoard, Reaction, Tally, default_file, open_board
-from joke_ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
-from joke_tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
+from jokes.tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
 from tests.conftest import ROOT, clean_environment
 
 JOKE = Joke("a", "Why? Because.", "house")

@@ -18,7 +18,7 @@ import pytest
 from flask import request
 
 from app import close_app, create_app
-from server import make_server
+from serving.server import make_server
 from settings import Settings
 from tests.conftest import ROOT, clean_environment
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from errors import SettingsError
-from rate_limits import (
+from serving.rate_limits import (
     MOST_VISITORS,
     PICTURE_S,
     PICTURES_PER_SECOND,
@@ -191,8 +191,8 @@ def test_over_the_limit_the_app_says_when_to_come_back(make_client):
 
 def test_a_picture_that_takes_long_is_paid_for(make_client, monkeypatch):
     worked = itertools.count()
-    monkeypatch.setattr("visitor_api.time.thread_time", lambda: 10 * PICTURE_S * next(worked))
-    monkeypatch.setattr("visitor_analysis.VisitorAnalysis.analyze", lambda *_: {})
+    monkeypatch.setattr("serving.visitor_api.time.thread_time", lambda: 10 * PICTURE_S * next(worked))
+    monkeypatch.setattr("serving.visitor_analysis.VisitorAnalysis.analyze", lambda *_: {})
     client = make_client(visitor_rate=1)
     answers = [client.post(ANALYZE, data=gray_jpeg(), environ_base={"REMOTE_ADDR": ELSEWHERE}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429], "two would be allowed, if they were quick"

@@ -17,7 +17,7 @@ from scoring import best_smiles
 from scoring.best_smiles import fingerprint, smiling_photos
 from scoring.contact_sheet import ContactSheet
 from scoring.smile_copies import SmileCopies
-from table_writer import COLUMNS
+from scoring.table_writer import COLUMNS
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -16,9 +16,9 @@ from benchmarks.scoring import WITH_PEAKS
 from errors import OutputError
 from inference import main
 from media_files import MediaFile, count_media, find_media, scan_media
+from scoring.table_writer import empty_row
 from scoring.work import PackedRows
 from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers, WorkersFailed
-from table_writer import empty_row
 from tests.conftest import ROOT, clean_environment
 
 pytestmark = pytest.mark.timeout(600)  # many processes

@@ -8,7 +8,7 @@ import pytest
 from face_detection import Box
 from face_tracking import Face
 from media_files import VideoFrame
-from timeline_plot import Timeline, TimelinePlots, thinned, timeline_figure, timeline_png
+from scoring.timeline_plot import Timeline, TimelinePlots, thinned, timeline_figure, timeline_png
 
 BLUE = (178, 114, 0)  # BGR
 

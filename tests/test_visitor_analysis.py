@@ -12,9 +12,9 @@ import pytest
 
 from errors import DetectorError, PictureError
 from face_detection import Box
+from serving.visitor_analysis import PreviousError, TooBusy, TooLarge, VisitorAnalysis
 from settings import Settings
 from smile_recognition import LANDMARKS
-from visitor_analysis import PreviousError, TooBusy, TooLarge, VisitorAnalysis
 
 
 def jpeg(image: np.ndarray, suffix: str = ".jpg") -> bytes:
@@ -112,9 +112,9 @@ def test_smiles_are_smoothed_over_the_time_that_passed(analysis, scene, first, m
     before = copy.deepcopy(first)
     before["faces"][0]["smile"] = 0.0
     now = before["time"]
-    monkeypatch.setattr("visitor_analysis.time.time", lambda: now + 0.03)
+    monkeypatch.setattr("serving.visitor_analysis.time.time", lambda: now + 0.03)
     (soon,) = analysis.analyze(jpeg(scene()), before)["faces"]
-    monkeypatch.setattr("visitor_analysis.time.time", lambda: now + 60)
+    monkeypatch.setattr("serving.visitor_analysis.time.time", lambda: now + 60)
     (late,) = analysis.analyze(jpeg(scene()), before)["faces"]
     assert soon["smile"] < late["smile"]
     assert late["smile"] == pytest.approx(late["raw_smile"], abs=0.01)
@@ -181,7 +181,7 @@ def test_a_picture_that_unpacks_to_very_many_pixels_is_not_decoded(analysis):
 
 
 def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, monkeypatch):
-    monkeypatch.setattr("visitor_analysis._WAIT_S", 0.05)
+    monkeypatch.setattr("serving.visitor_analysis._WAIT_S", 0.05)
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(*_):
@@ -189,7 +189,7 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
         assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("visitor_analysis.analyze_photo", wait)
+    monkeypatch.setattr("serving.visitor_analysis.analyze_photo", wait)
     analysis = VisitorAnalysis(Settings(), places=1)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(analysis.analyze(jpeg(scene()))))
@@ -204,7 +204,7 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
 
 
 def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
-    monkeypatch.setattr("visitor_analysis._MOST_WAITING", 2)
+    monkeypatch.setattr("serving.visitor_analysis._MOST_WAITING", 2)
     for wait_s in ("_WAIT_S", "_LOADING_WAIT_S"):
         monkeypatch.setattr(f"visitor_analysis.{wait_s}", 60)
     inside, go_on = threading.Event(), threading.Event()
@@ -214,7 +214,7 @@ def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
         assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("visitor_analysis.analyze_photo", wait)
+    monkeypatch.setattr("serving.visitor_analysis.analyze_photo", wait)
     analysis = VisitorAnalysis(Settings(), places=1)
     answers: list = []
 
@@ -242,7 +242,7 @@ def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
 
 
 def test_stills_leave_a_place_to_streams(scene, monkeypatch):
-    monkeypatch.setattr("visitor_analysis._WAIT_S", 0.05)
+    monkeypatch.setattr("serving.visitor_analysis._WAIT_S", 0.05)
     inside, go_on = threading.Event(), threading.Event()
     analysis = VisitorAnalysis(Settings(), places=2)
     analysis.analyze(jpeg(scene()))
@@ -252,17 +252,17 @@ def test_stills_leave_a_place_to_streams(scene, monkeypatch):
         assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("visitor_analysis.analyze_photo", wait)
+    monkeypatch.setattr("serving.visitor_analysis.analyze_photo", wait)
     thread = threading.Thread(target=lambda: analysis.analyze(jpeg(scene())))
     thread.start()
     try:
         assert inside.wait(60)
         with pytest.raises(TooBusy):
             analysis.analyze(jpeg(scene()))
-        monkeypatch.setattr("visitor_analysis._LONG_PIXELS", 1000)
+        monkeypatch.setattr("serving.visitor_analysis._LONG_PIXELS", 1000)
         with pytest.raises(TooBusy):
             analysis.analyze(jpeg(scene()), {})
-        monkeypatch.setattr("visitor_analysis._LONG_PIXELS", 2_000_000)
+        monkeypatch.setattr("serving.visitor_analysis._LONG_PIXELS", 2_000_000)
         assert len(analysis.analyze(jpeg(scene()), {})["faces"]) == 1
     finally:
         go_on.set()

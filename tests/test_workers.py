@@ -15,15 +15,15 @@ import time
 import psutil
 import pytest
 
-import worker_processes
 from generate_joke import Joke
 from joke_board import BoardError, JokeBoard, Reaction
-from joke_tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.shared_tellings import SharedTellings, choose_tellings
+from jokes.tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from serving import worker_processes
+from serving.stream_load import MOST_WAIT_S, StreamLoad, TooBusy
+from serving.worker_processes import WorkerProcesses, WorkersFailed
 from settings import Settings, parse_settings
-from shared_tellings import SharedTellings, choose_tellings
-from stream_load import MOST_WAIT_S, StreamLoad, TooBusy
 from tests.conftest import ROOT, clean_environment
-from worker_processes import WorkerProcesses, WorkersFailed
 
 needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
 JOKE = Joke("a", "Why? Because.", "house")
@@ -195,9 +195,7 @@ def test_settings_reach_a_worker_whole(tmp_path):
 @pytest.mark.parametrize(("code", "returned"), [(worker_processes.UNUSABLE_SETTINGS, 2), (1, None)])
 def test_workers_that_end_at_once_are_not_started_for_ever(monkeypatch, tmp_path, code, returned):
     starts = tmp_path / "starts"
-    script = tmp_path / "worker.py"
-    script.write_text(f"open({str(starts)!r}, 'a').write('x')\nraise SystemExit({code})\n")
-    monkeypatch.setattr(worker_processes, "_WORKER", script)
+    monkeypatch.setattr(worker_processes, "_START", f"open({str(starts)!r}, 'a').write('x'); raise SystemExit({code})")
     monkeypatch.setattr(worker_processes, "_PAUSES_S", (0.05,))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         workers = WorkerProcesses(Settings(source="none", workers=2), listener, most_connections=10)
@@ -280,7 +278,7 @@ def test_a_flood_is_stopped_over_all_processes_and_uses_nothing_up(two):
 def test_old_tellings_are_deleted(two, board):
     import sqlalchemy as sa
 
-    import joke_tables
+    from jokes import tables as joke_tables
 
     one, _, now = two
     one.note(JOKE)

@@ -25,8 +25,8 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 
-from api_errors import error_json
 from errors import SmileError
+from serving.api_errors import error_json
 
 PICTURES_PER_SECOND = 150
 PICTURE_S = 0.01  # of work; a picture that takes longer counts as several

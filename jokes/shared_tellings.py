@@ -1,6 +1,6 @@
 """Tellings that several processes share through the joke board's database: one tells a joke, another takes the reaction.
 
-The same rules as `joke_tellings`, over all processes together. A telling is which joke and when, nothing about whom it was
+The same rules as `jokes.tellings`, over all processes together. A telling is which joke and when, nothing about whom it was
 told to; its row is deleted some eleven minutes later. A thread writes, so nobody who is told a joke waits for the database.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from errors import SmileError
 from event_log import log_event
 from generate_joke import Joke
-from joke_tellings import GOOD_FOR_S, PER_MINUTE, TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
+from jokes.tellings import GOOD_FOR_S, PER_MINUTE, TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -31,7 +31,7 @@ _LATE_S = 0.3  # for what another process is writing just now
 
 
 class SharedTellings:
-    """As `joke_tellings.Tellings`, in `board`'s database. Safe to use from many threads. `clock`: seconds since 1970."""
+    """As `jokes.tellings.Tellings`, in `board`'s database. Safe to use from many threads. `clock`: seconds since 1970."""
 
     def __init__(self, board: JokeBoard, *, clock: Callable[[], float] = time.time) -> None:
         self._board = board
@@ -77,7 +77,7 @@ class SharedTellings:
     def _take(self, source: str, identity: str) -> Joke:
         import sqlalchemy as sa
 
-        import joke_tables as tables
+        from jokes import tables
 
         unknown = UnknownJoke("This app has not told this joke; send the id and source of one that it has.")
         if not _storable(source, identity):
@@ -129,7 +129,7 @@ class SharedTellings:
                 return
 
     def _write(self, batch: list[tuple[Joke, float]]) -> None:
-        import joke_tables as tables
+        from jokes import tables
 
         rows = [{"source": joke.source, "id": joke.id, "text": joke.text, "told_at": told_at} for joke, told_at in batch]
         with self._board.connection(create=True) as connection:
@@ -139,7 +139,7 @@ class SharedTellings:
     def _tidy(self) -> None:
         import sqlalchemy as sa
 
-        import joke_tables as tables
+        from jokes import tables
 
         row = tables.tellings.c
         newest = sa.select(sa.func.max(row.number)).scalar_subquery()
@@ -166,7 +166,7 @@ def _make_table(connection: sa.Connection) -> None:
     """Made when it is needed, and not with the board's own: a board without it is none of an older version."""
     import sqlalchemy as sa
 
-    import joke_tables as tables
+    from jokes import tables
 
     if sa.inspect(connection).has_table(tables.tellings.name):
         return

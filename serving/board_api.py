@@ -13,13 +13,13 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
-from api_errors import NO_STORE, error_json, is_from_our_page
 from errors import SmileError
 from event_log import log_event
 from generate_joke import Told
 from joke_board import MAX_SECONDS, BoardError, JokeBoard, Reaction
-from joke_ranking import LEVEL, Ranking, Standing
-from joke_tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
+from jokes.ranking import LEVEL, Ranking, Standing
+from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
+from serving.api_errors import NO_STORE, error_json, is_from_our_page
 
 MAX_BYTES = 4096
 MOST_SHOWN = 100

@@ -7,7 +7,7 @@ import json
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
-from visitor_analysis import MAX_BYTES
+from serving.visitor_analysis import MAX_BYTES
 
 _SENTENCES = {
     400: "This is not HTTP as it should be.",

@@ -10,9 +10,9 @@ import sys
 
 from errors import SmileError
 from event_log import log_event, set_up_logging
-from server import Share, serve_on
+from serving.server import Share, serve_on
+from serving.worker_processes import UNUSABLE_SETTINGS
 from settings import parse_settings
-from worker_processes import UNUSABLE_SETTINGS
 
 
 def main(argv: list[str]) -> int:
@@ -29,7 +29,3 @@ def main(argv: list[str]) -> int:
         except Exception as error:
             log_event("worker", level=logging.ERROR, status="failed", number=number, error=error)
             return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

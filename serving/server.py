@@ -17,17 +17,17 @@ from typing import Any
 import waitress.server
 from flask import Flask
 
-from allocation import keep_little_memory
 from app import close_app, create_app
-from dealt_connections import taking_connections
 from errors import SettingsError
 from event_log import log_event, write_line
 from joke_board import open_board
-from json_refusals import JsonErrorChannel
 from picture_source import check_source, without_password
+from serving.allocation import keep_little_memory
+from serving.dealt_connections import taking_connections
+from serving.json_refusals import JsonErrorChannel
+from serving.visitor_analysis import MAX_BYTES
+from serving.worker_processes import WorkerProcesses, end_this_worker
 from settings import Settings
-from visitor_analysis import MAX_BYTES
-from worker_processes import WorkerProcesses, end_this_worker
 
 _HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place is taken
 _UNSENT_BYTES = 16_384

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from flask import Blueprint, Request, Response, jsonify, request
 
-from api_errors import NO_STORE, error_json, is_from_our_page
 from errors import PictureError, SmileError
-from rate_limits import VisitorLimits
-from visitor_analysis import MAX_BYTES, PreviousError, TooBusy, TooLarge, VisitorAnalysis
+from serving.api_errors import NO_STORE, error_json, is_from_our_page
+from serving.rate_limits import VisitorLimits
+from serving.visitor_analysis import MAX_BYTES, PreviousError, TooBusy, TooLarge, VisitorAnalysis
 
 
 class InMemoryRequest(Request):

@@ -6,9 +6,9 @@ import json
 
 from flask import Blueprint, Response, current_app, render_template, request
 
-from api_description import describe, rates
-from board_api import MAX_BYTES as MAX_REACTION_BYTES
-from visitor_analysis import MAX_BYTES, MAX_FACES, MAX_PIXELS
+from serving.api_description import describe, rates
+from serving.board_api import MAX_BYTES as MAX_REACTION_BYTES
+from serving.visitor_analysis import MAX_BYTES, MAX_FACES, MAX_PIXELS
 
 
 def api_pages(visitor_rate: int | None = None) -> Blueprint:

@@ -25,7 +25,7 @@ import numpy as np
 from errors import SettingsError
 from face_tracking import Face
 from media_files import VideoFrame
-from output_folder import OutputFolder
+from scoring.output_folder import OutputFolder
 from smile_recognition import SMILE_THRESHOLD
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from board_api import MAX_BYTES as MAX_REACTION_BYTES
-from board_api import MOST_SHOWN
 from joke_board import MAX_SECONDS
-from rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
+from serving.board_api import MAX_BYTES as MAX_REACTION_BYTES
+from serving.board_api import MOST_SHOWN
+from serving.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
+from serving.visitor_analysis import MAX_BYTES, MAX_FACES, MAX_NUMBER, MAX_PIXELS
 from smile_recognition import LANDMARKS
-from visitor_analysis import MAX_BYTES, MAX_FACES, MAX_NUMBER, MAX_PIXELS
 
 VERSION = "1.0.0"
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")

@@ -18,7 +18,7 @@ from annotation import annotate
 from errors import OutputError
 from face_tracking import Face
 from media_files import VideoFrame, suffix_of
-from output_folder import OutputFolder
+from scoring.output_folder import OutputFolder
 
 # By suffix, what is encoded. Other kinds become PNG files, with `.png` after their name.
 _ENCODED_AS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg"} | {

@@ -18,14 +18,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dealt_connections import Taker, deal
 from errors import SmileError
 from event_log import log_event
+from serving.dealt_connections import Taker, deal
 from settings import Settings
 
 UNUSABLE_SETTINGS = 2  # exit code of a worker that can't ever serve
 
-_WORKER = Path(__file__).with_name("worker.py")
+_ROOT = Path(__file__).parent.parent
+# Paths among the settings are relative to where the app was started, so a worker starts there too.
+_START = "import sys; sys.path[0] = sys.argv.pop(1); from serving.worker import main; sys.exit(main(sys.argv[1:]))"
 _LOOK_EVERY_S = 0.2
 _LIVED_S = 10.0  # a worker that ended sooner did not get to work
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before a worker that did not get to work is started again
@@ -107,7 +109,7 @@ class WorkerProcesses:
         with theirs:
             numbers = [self._listener.fileno(), theirs.fileno()]
             process = subprocess.Popen(
-                [sys.executable, str(_WORKER), str(slot.number), *map(str, numbers)],
+                [sys.executable, "-c", _START, str(_ROOT), str(slot.number), *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=numbers,
                 env=others | self._settings.as_environment(),  # not as options, which everybody on this computer can read

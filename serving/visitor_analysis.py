@@ -30,10 +30,10 @@ from face_tracking import Face, as_points
 from media_files import decode_picture
 from photo_analysis import analyze_photo
 from picture_size import picture_size
+from serving.stream_load import StreamLoad, TooBusy
 from settings import Settings
 from smile_recognition import LANDMARKS, PRESENCE_THRESHOLD, SmileRecognizer
 from smoothing import SmoothedSmile
-from stream_load import StreamLoad, TooBusy
 
 MAX_BYTES = 12 * 2**20
 MAX_PIXELS = 25_000_000
