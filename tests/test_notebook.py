@@ -1,21 +1,31 @@
-"""The notebook runs from top to bottom, on faces that it draws itself, and is committed without pictures or numbers."""
+"""The notebook runs from top to bottom, on faces that it draws itself, and is committed without pictures or numbers.
 
+It gathers photos, too, if it is told to: here from a site on loopback.
+"""
+
+import csv
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
+from getty_scraper import TERMS_OF_USE
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
+from tests.getty_server import Card, GettyServer, pages_of
+from training.decisions import read_decisions
+from training.faces import Faces
 
 NOTEBOOK = ROOT / "notebooks" / "cnn_model_training.ipynb"
-SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "60", "SMILE_EPOCHS": "3"}
+SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +38,34 @@ def work(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("notebook")
 
 
+def make_client(notebook) -> NotebookClient:
+    # Jupyter starts a kernel in the notebook's own folder.
+    return NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": NOTEBOOK.parent}})
+
+
 @pytest.fixture(scope="module")
 def executed(work):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    # Jupyter starts a kernel in the notebook's own folder.
-    client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": NOTEBOOK.parent}})
-    client.execute(env=clean_environment() | SMALL | {"SMILE_WORK": str(work)})
+    make_client(notebook).execute(env=environment(work, SMALL))
     return notebook
+
+
+def environment(work: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Without the key of whoever runs the tests, which would gather photos from the real site."""
+    ours = {name: value for name, value in clean_environment().items() if not name.startswith("GETTY_")}
+    return ours | settings | {"SMILE_WORK": str(work)}
 
 
 def code_cells(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text_of(cell, kind: str = "stdout") -> str:
+    return "".join(output.text for output in cell.outputs if output.get("name") == kind)
+
+
+def cell_named(notebook, name: str):
+    return next(cell for cell in notebook.cells if cell.id == name)
 
 
 @pytest.mark.timeout(400)
@@ -62,16 +89,55 @@ def test_it_makes_a_network_that_the_app_can_load(executed, work):
     assert list(training["trained_on"]) == ["drawn"]
 
 
+def test_photos_in_the_wrong_folder_are_found_first(executed):
+    said = text_of(cell_named(executed, "doubts"))
+    misplaced, among_first = map(int, re.search(r"Of the first (\d+) faces in the queue,\s+(\d+) are such", said).groups())
+    assert misplaced >= 10
+    # A queue without order has one or two there, and six in one of a thousand cases.
+    assert among_first >= 6
+
+
+def test_what_is_decided_changes_the_training_part_only(executed, work):
+    faces = Faces.load(work / "faces.npz")
+    faces = faces.where(faces.face == 1)
+    decisions = read_decisions(work / "decisions.csv")
+    assert {(decision.choice, decision.by) for decision in decisions.values()} == {("drop", "automatic")}
+    dropped = np.isin(faces.name, [name for _, name in decisions])
+    assert dropped.sum() == len(decisions)
+    assert set(faces.split[dropped]) == {"train"}
+    misplaced = np.array([int(Path(name).stem) % 10 == 3 for name in faces.name])
+    in_training = faces.split == "train"
+    assert dropped[in_training & misplaced].mean() > 2 * dropped[in_training & ~misplaced].mean()
+    training = json.loads((work / "network" / "training.json").read_text())
+    assert training["trained_on"] == {"drawn": int((in_training & ~dropped).sum())}
+    assert list(training["stages"][-1]["labels_from"]) == ["decisions.csv"]
+    assert misplaced[faces.split == "test"].any(), "the test part is judged as it is"
+
+
+def test_the_best_smiles_are_chosen_from_all_test_photos(executed, work):
+    with (work / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    scored = {Path(row["file"]).name for row in rows}
+    assert scored == {path.name for path in (work / "new_photos").iterdir()}
+    assert len(scored) > 8, "fewer would be read by one process"
+    kept = [path.name for path in (work / "best_smiles").iterdir()]
+    assert len(kept) == 3
+    smiles = {Path(row["file"]).name: float(row["smile"]) for row in rows if row["face"] == "1"}
+    assert min(smiles[name] for name in kept) > np.median(list(smiles.values()))
+    assert (work / "best_smiles.html").read_text().count("<li ") == 3
+
+
 def test_its_pictures_are_drawn(executed):
     with_picture = {cell.id for cell in code_cells(executed) for out in cell.outputs if "image/png" in out.get("data", {})}
     without = {cell.id for cell in code_cells(executed)} - with_picture
-    assert without <= {"settings", "imports", "crop-all", "train", "export", "mistakes"}
+    assert without <= {"settings", "imports", "gather", "crop-all", "opinions", "decide", "train", "export", "mistakes"}
 
 
 def test_it_writes_only_into_its_work_folder(executed, work):
     assert not (NOTEBOOK.parent / "runs").exists()
     made = {path.name for path in work.iterdir()}
-    assert {"drawn", "faces.npz", "network", "mistakes", "marked"} <= made
+    assert {"drawn", "faces.npz", "opinions", "network", "mistakes", "marked"} <= made
+    assert "images" not in made, "nothing is fetched unless somebody says so"
 
 
 def test_no_output_is_committed(committed):
@@ -83,11 +149,101 @@ def test_no_output_is_committed(committed):
     assert all(re.fullmatch(r"[a-z-]+", name) for name in ids), "ids are names, so that a change shows as a change"
 
 
+def test_its_table_of_contents_names_its_sections(committed):
+    sections = [
+        title
+        for cell in committed.cells
+        if cell.cell_type == "markdown"
+        for title in re.findall(r"^## (\d+ .+)", cell.source, re.MULTILINE)
+    ]
+    listed = re.findall(r"\| (\d+ [^|]+?) (?=\|)", cell_named(committed, "title").source)
+    assert sorted(listed, key=lambda title: int(title.split()[0])) == sections
+
+
 @pytest.mark.parametrize("folder", ["", "notebooks", "docs"])
 def test_it_finds_the_project_wherever_it_is_started(committed, folder, tmp_path):
-    settings = next(cell.source for cell in committed.cells if cell.id == "settings")
+    settings = cell_named(committed, "settings").source
     command = [sys.executable, "-c", f"{settings}\nimport smile_recognition\nprint(ROOT)"]
-    environment = clean_environment() | SMALL | {"SMILE_WORK": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT / folder, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=ROOT / folder, env=environment(tmp_path, SMALL), capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(ROOT)
+
+
+@pytest.fixture
+def site() -> Iterator[GettyServer]:
+    """Six photos of each term, of which one of the first comes under the second, too, and one is the copy of another."""
+    grins, serious = pages_of("grin", 1, 6), pages_of("serious look", 1, 6, first=2000)
+    grins[0][5] = Card("1500", grins[0][4].picture)
+    serious[0][5] = grins[0][0]
+    with GettyServer({"grin": grins, "serious look": serious}) as server:
+        yield server
+
+
+class Session:
+    """A notebook of which cells are run one by one, as its reader does."""
+
+    def __init__(self, client: NotebookClient) -> None:
+        self._client = client
+
+    def cell(self, name: str):
+        """Runs the cell of this name and returns it with its outputs."""
+        cells = self._client.nb.cells
+        place = [cell.id for cell in cells].index(name)
+        self._client.execute_cell(cells[place], place)
+        return cells[place]
+
+    def code(self, source: str) -> None:
+        """Runs what somebody typed into a cell of their own."""
+        cells = self._client.nb.cells
+        cells.append(nbformat.v4.new_code_cell(source))
+        self._client.execute_cell(cells[-1], len(cells) - 1)
+
+    def settings(self, **variables: str) -> None:
+        self.code(f"os.environ.update({variables})")
+        self.cell("settings")
+
+
+@pytest.fixture
+def session(site, tmp_path) -> Iterator[Session]:
+    """With settings that say to gather photos from `site`, but not that this is permitted."""
+    client = make_client(nbformat.read(NOTEBOOK, as_version=4))
+    client.allow_errors = True
+    with client.setup_kernel(env=environment(tmp_path, {"SMILE_SEARCH": "grin|serious look", "SMILE_SITE": site.url})):
+        yield Session(client)
+
+
+def sentence_of(cell) -> str:
+    """The one sentence with which a cell ended the run."""
+    (error,) = [output for output in cell.outputs if output.output_type == "error"]
+    (sentence,) = error.traceback
+    assert sentence.endswith(".")
+    return sentence
+
+
+@pytest.mark.timeout(200)
+def test_gathered_photos_become_its_set_but_not_without_permission(session, site, tmp_path):
+    session.cell("settings")
+    session.cell("imports")
+    refused = sentence_of(session.cell("gather"))
+    assert TERMS_OF_USE in refused
+    assert "SMILE_PERMISSION" in refused
+    assert "GETTY_API_KEY" in refused
+    session.settings(SMILE_SEARCH="grin", SMILE_PERMISSION="1")
+    assert "two search terms" in sentence_of(session.cell("gather"))
+    assert site.requests == []
+    assert not (tmp_path / "images").exists()
+
+    session.settings(SMILE_SEARCH="grin|serious look")
+    session.code("from tests.scraper_runs import QuickClock\ngetty_scraper.Clock = QuickClock")  # its pauses pass at once
+    gathered = session.cell("gather")
+    (table,) = [output.data["text/markdown"] for output in gathered.outputs if "text/markdown" in output.get("data", {})]
+    # Of six grins one came under both terms, and one is a copy.
+    assert [line for line in table.splitlines() if line.startswith(("| grin", "| serious"))] == [
+        "| grin | 4 | 1 | 1 | 0 | 0 |",
+        "| serious look | 5 | 0 | 0 | 0 | 0 |",
+    ]
+    wanted = {*range(1000, 1005), 1500, *range(2000, 2005)}
+    assert site.pictures() == dict.fromkeys(map(str, wanted), 1)
+    assert "images: 9 pictures, {'smile': 4, 'no smile': 5}" in text_of(session.cell("photos"))
