@@ -65,6 +65,7 @@ def test_a_cluster_is_read_from_the_environment():
         configured({"worker": ["127.0.0.1:9000", "127.0.0.1"]}, {"type": "worker", "index": 0}),
         configured({"worker": ["127.0.0.1:9000", "127.0.0.1:90000"]}, {"type": "worker", "index": 0}),
         configured({"worker": "127.0.0.1:9000,127.0.0.1:9001"}, {"type": "worker", "index": 0}),
+        configured({"worker": ["127.0.0..1:9000", "127.0.0.1:9001"]}, {"type": "worker", "index": 0}),
         configured({"worker": ["127.0.0.1:9000", 9001]}, {"type": "worker", "index": 0}),
         configured(TWO | {"ps": ["127.0.0.1:9002"]}, {"type": "worker", "index": 0}),
         configured(TWO, {"type": "chief", "index": 0}),
@@ -138,16 +139,21 @@ def test_workers_begin_when_all_are_there_whoever_comes_first(met, order):
 
 def test_workers_with_other_data_are_refused_and_nobody_begins(met):
     met.comes(0)
-    met.comes(1)
-    met.comes(2, same="other data")
+    with connected_to_first(met) as there:
+        there.sendall(hello(met, 1))
+        with connected_to_first(met) as again:
+            again.sendall(hello(met, 1))
+            again.makefile().readline()  # a refusal: so the one before counts
+        met.comes(2, same="other data")
+        assert "the same dataset, options" in json.loads(there.makefile().readline())["refused"]
     ended = met.all_end()
-    assert set(ended) == {0, 1, 2}
+    assert set(ended) == {0, 2}
     assert all(why and "the same dataset, options" in why for why in ended.values())
 
 
 def test_workers_that_do_not_come_are_named(met):
-    met.comes(0, seconds=2)
-    met.comes(2, seconds=2)
+    met.comes(2, seconds=12)
+    met.comes(0, seconds=6)
     ended = met.all_end()
     assert ended[0] is not None
     assert met.at[1] in ended[0]
@@ -158,11 +164,21 @@ def test_workers_that_do_not_come_are_named(met):
 
 def test_two_workers_of_one_number_are_told_so_and_the_rest_begin(met):
     met.comes(0)
+    with connected_to_first(met) as first, connected_to_first(met) as second:
+        for worker in (first, second):
+            worker.sendall(hello(met, 1))
+        assert "worker 1" in json.loads(second.makefile().readline())["refused"]
+        met.comes(2)
+        assert json.loads(first.makefile().readline()) == {"begin": True}
+    assert met.all_end() == {0: None, 2: None}
+
+
+def test_a_worker_with_a_longer_list_is_told_at_once(met):
+    met.comes(0)
+    with connected_to_first(met) as other:
+        other.sendall(hello(met, 3))
+        assert "list of workers" in json.loads(other.makefile().readline())["refused"]
     met.comes(1)
-    time.sleep(1.5)
-    with connected_to_first(met) as third:
-        third.sendall(hello(met, 1))
-        assert "worker 1" in json.loads(third.makefile().readline())["refused"]
     met.comes(2)
     assert met.all_end() == {0: None, 1: None, 2: None}
 
@@ -193,7 +209,7 @@ def connected_to_first(met: Met) -> Iterator[socket.socket]:
     deadline = time.monotonic() + 20
     while True:
         try:
-            connection = socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=5)
+            connection = socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=30)
             break
         except ConnectionRefusedError:
             assert time.monotonic() < deadline
@@ -329,6 +345,31 @@ def test_two_processes_train_the_network_that_one_would(data, tmp_path):
     for a, b in zip(*(record.pop("history") for record in made), strict=True):
         assert a == pytest.approx(b, rel=1e-6)
     assert made[0] == made[1]
+
+
+def test_all_stop_when_the_first_finds_that_nothing_gets_better(data, tmp_path):
+    code = """if True:
+        import sys
+        from training import progress, train
+        progress.Progress.best = lambda self: 0 if self.history else -1
+        sys.exit(train.main())"""
+    options = ("--data", data, "--network", "lenet", "--epochs", 500, "--patience", 2)
+    with Together(tmp_path, *options, code=code) as together:
+        together.start(3)
+        assert [code for code, _, _ in together.end()] == [0, 0, 0]
+    assert json.loads((tmp_path / "0" / "training.json").read_text())["epochs"] == 3
+
+
+def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "logs").write_text("in the way")
+    with Together(tmp_path, "--data", data, "--network", "lenet", "--epochs", 500) as together:
+        together.start(2)
+        (first, _, why), (second, _, other) = together.end()
+    assert (first, second) == (2, 2)
+    assert why.startswith("The network could not be written to")
+    assert "logs" in why
+    assert other.startswith("Another worker was lost")
 
 
 @pytest.mark.timeout(400)

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import joblib
@@ -198,6 +199,22 @@ def test_other_options_begin_anew(data, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
+def test_whatever_changes_a_training_begins_it_anew(faces):
+    def digest(of: Faces = faces, recipe: recipes.Recipe = RECIPES["lenet"], **changed: Any) -> str:
+        usual: dict[str, Any] = {"seed": 0, "precision": "float32", "start_from": None, "taught": None, "taught_share": 0.5}
+        return train._digest_of_all_that_matters(of, recipe, **(usual | changed))
+
+    others = [digest(recipe=recipe) for name, recipe in RECIPES.items() if name != "lenet"]
+    same_but_for_its_name = replace(RECIPES["lenet"], name="minimal")
+    others += [digest(recipe=same_but_for_its_name), digest(recipe=replace(RECIPES["lenet"], landmark_loss="mse"))]
+    for name, column in faces.fields().items():
+        others.append(digest(replace(faces, **{name: np.roll(column, 7, axis=0)})))
+    others += [digest(seed=1), digest(precision="mixed_bfloat16"), digest(start_from=Path("runs"))]
+    others += [digest(taught=np.full(len(faces), 0.5)), digest(taught=np.full(len(faces), 0.5), taught_share=0.1)]
+    assert digest() == digest()
+    assert len({digest(), *others}) == 1 + len(others)
+
+
 def test_a_training_can_begin_with_the_weights_of_another(data, faces, trained, tmp_path, capsys):
     command = ["--data", str(data), "--epochs", "1", "--out", str(tmp_path / "on"), "--rate", "1e-6", "--plain-share", "0.5"]
     assert train.main([*command, "--start-from", str(trained)]) == 0
@@ -302,6 +319,7 @@ def test_every_simple_network_trains_on_the_sets_it_is_meant_for(data, tmp_path,
         (["--data", "{data}", "--sources", "genki", "yours"], "has no set called yours"),
         (["--data", "{data}", "--without", "theirs"], "has no set called theirs"),
         (["--data", "{data}", "--epochs", "0"], "--epochs must be 1 or more"),
+        (["--data", "{data}", "--patience", "0"], "--patience must be 1 or more"),
         (["--data", "{data}", "--sources", "keypoints"], "needs both smiling and not smiling faces"),
         (["--data", "{data}", "--without", "genki", "smiles", "getty_faces", "keypoints"], "needs both smiling"),
         (["--data", "{data}", "--network", "keypoints", "--sources", "genki"], "has no landmarks"),

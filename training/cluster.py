@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from errors import WorkersError
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}'
-_ANSWER_SECONDS = 5.0  # for one line of somebody who has connected
+_CONNECT_SECONDS = 5.0
+_HELLO_SECONDS = 1.0  # for the line that a worker sends as soon as it is connected
 _AGAIN_SECONDS = 0.5  # between two tries
 _LONGEST_LINE = 4096
 _DIFFERENT = (
@@ -67,6 +68,7 @@ def read_cluster(environ: Mapping[str, str]) -> Cluster:
 
 def _is_address(address: object) -> bool:
     host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+    host.strip("[]").encode("idna")  # UnicodeError, a ValueError, for a name that nobody can look up, as "10.0.0..1"
     return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
 
 
@@ -117,11 +119,12 @@ def _gather(cluster: Cluster, place: socket.socket, same: str, deadline: float) 
                 connection = connections.enter_context(place.accept()[0])
             except TimeoutError:
                 continue
-            said = _receive(connection, time.monotonic() + _ANSWER_SECONDS)
+            said = _receive(connection, time.monotonic() + _HELLO_SECONDS)
             index = said.get("index")
-            if index not in others:
-                continue  # somebody else's program
-            if index not in missing:
+            if index not in others:  # somebody else's program, or a worker with a longer list
+                _send(connection, {"refused": _DIFFERENT})
+                connection.close()
+            elif index not in missing:
                 _send(connection, {"refused": f"Two workers say that they are worker {index}; give each its own index."})
             elif said.get("same") != same:
                 for told in (connection, *there.values()):
@@ -139,7 +142,7 @@ def _report(cluster: Cluster, same: str, deadline: float) -> None:
     print(f"Waiting for {first} to begin.", flush=True)
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(OSError):  # not there yet, or gone again
-            with socket.create_connection(cluster.host_and_port(0), timeout=min(_ANSWER_SECONDS, left)) as connection:
+            with socket.create_connection(cluster.host_and_port(0), timeout=min(_CONNECT_SECONDS, left)) as connection:
                 _send(connection, {"index": cluster.index, "same": same})
                 answer = _receive(connection, deadline)
             if "refused" in answer:
@@ -169,7 +172,7 @@ def _has_left(connection: socket.socket) -> bool:
 
 
 def _send(connection: socket.socket, message: dict) -> None:
-    connection.settimeout(_ANSWER_SECONDS)
+    connection.settimeout(_CONNECT_SECONDS)
     with contextlib.suppress(OSError):  # whoever has left needs no word
         connection.sendall(json.dumps(message).encode() + b"\n")
 

@@ -3,8 +3,8 @@
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}' \\
         python -m training.train --distribute multiworker --out runs/together
 
-The same command on every machine, each with its own `index`. Worker 0, the chief, alone judges and writes. It sends its
-weights to the others when the training starts, also after a kill, so that they need no folder of its.
+The same command on every machine, each with its own `index`, and the files that it names. Worker 0, the chief, alone judges
+and writes `--out`. It sends its weights to the others when the training starts, also after a kill. A machine uses one GPU.
 
 `tf.distribute` connects the workers and adds up what they computed. Keras' own `fit` does not take a `PyDataset` under
 `MultiWorkerMirroredStrategy`, so the steps are taken here: a worker's network and optimizer are its own, and equal steps
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 300.0  # for all to be there, with their data loaded
 _CONNECT_SECONDS = 60.0  # for TensorFlow, once all are there
+_SILENT_SECONDS = 30  # a worker that is not heard for so long is lost; TensorFlow's own choice is 10
 _SLOWEST_SECONDS = 1800  # between two steps: the chief judges and saves meanwhile
 _AHEAD = 16  # batches drawn before they are needed
 _UNCONNECTED = (
@@ -51,6 +52,8 @@ class Workers:
     def __init__(self, cluster: Cluster) -> None:
         """Connects them, as `TF_CONFIG` says. Raises WorkersError; where TensorFlow hangs, kills the process with a word."""
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        hosts = [cluster.host_and_port(index)[0] for index in range(len(cluster.addresses))]
+        os.environ |= {"no_grpc_proxy": ",".join(hosts)}  # or gRPC would ask an `http_proxy` for them
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it would remark on every sum that is asked for between epochs
@@ -59,6 +62,9 @@ class Workers:
         stop = signal.getsignal(signal.SIGTERM)
         with _killed_after(_CONNECT_SECONDS, _UNCONNECTED):
             try:
+                # A sum would count a machine once for each GPU that it has.
+                tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
+                _be_patient(self.count)
                 self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
                 self.total([tf.constant(0.0)])
             except (tf.errors.OpError, RuntimeError) as error:
@@ -93,20 +99,41 @@ class Workers:
         return [np.asarray(v) for v in self.total(mine)]
 
 
-# Ends when its input does; else says the sentence and kills.
+def _be_patient(count: int) -> None:
+    """Lets a worker be silent for a while; TensorFlow has no public way to say so."""
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+    from tensorflow.python.eager import context
+
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=count)],
+        heartbeat_timeout_in_ms=_SILENT_SECONDS * 1000,
+    )
+
+
+# Ends when its input does; else, and on Ctrl-C, says a sentence and kills.
 _WATCH = """if True:
     import os, signal, sys, threading, time
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    time.sleep(float(sys.argv[2]))
-    print(sys.argv[3], file=sys.stderr, flush=True)
+    sentence = sys.argv[3]
+    try:
+        time.sleep(float(sys.argv[2]))
+    except KeyboardInterrupt:
+        sentence = "Stopped."
+        time.sleep(2)  # in which the process may end by itself
+    print(sentence, file=sys.stderr, flush=True)
     os.kill(int(sys.argv[1]), getattr(signal, "SIGKILL", signal.SIGTERM))"""
 
 
 @contextlib.contextmanager
 def _killed_after(seconds: float, sentence: str) -> Iterator[None]:
-    """Kills this process if what is done inside hangs in TensorFlow, which lets no thread and no signal through there."""
+    """Kills this process if what is done inside hangs in TensorFlow, which lets no thread and no signal through there.
+
+    Ctrl-C in a terminal reaches the one that kills, too.
+    """
     command = [sys.executable, "-I", "-c", _WATCH, str(os.getpid()), str(seconds), sentence]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watch:  # Ctrl-C is not for it
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as watch:
         try:
             yield
         finally:
@@ -129,28 +156,43 @@ def fit_together(
     others wait for it at the end of an epoch. Raises WorkersError if another worker is lost.
     """
     import keras
-    import tensorflow as tf
 
     if batches.whole < workers.count:
-        raise WorkersError(f"Batches of {batches.whole} faces can't be shared by {workers.count} workers; use fewer.")
+        raise WorkersError(
+            f"A batch of {batches.whole} faces can't be shared by {workers.count} workers; use fewer workers."
+        )
     model.optimizer.build(model.trainable_variables)
-    try:
+    with _loss_is_said():
         first = int(workers.tell([np.array(first)])[0])
         _take_from_chief(workers, [*model.variables, *model.optimizer.variables])
-        step = _make_step(model, workers)
-        called = keras.callbacks.CallbackList(callbacks if workers.chief else [], model=model, epochs=epochs)
-        model.stop_training = False
-        called.on_train_begin()
-        for epoch in range(first, epochs):
-            batches.start(epoch + 1)  # as `fit`, which ends an epoch of the batches before its first
-            called.on_epoch_begin(epoch)
-            _vary_dropout(model, seed, epoch, workers.index)
+    step = _make_step(model, workers)
+    called = keras.callbacks.CallbackList(callbacks if workers.chief else [], model=model, epochs=epochs)
+    model.stop_training = False
+    called.on_train_begin()
+    for epoch in range(first, epochs):
+        batches.start(epoch + 1)  # as `fit`, which ends an epoch of the batches before its first
+        called.on_epoch_begin(epoch)
+        _vary_dropout(model, seed, epoch, workers.index)
+        with _loss_is_said():
             losses = [float(step(*batch, np.float64(batches.part))) for batch in _drawn_ahead(batches)]
             _average_statistics(model, workers)
-            called.on_epoch_end(epoch, {"loss": float(np.mean(losses))})
-            if workers.tell([np.array(int(model.stop_training))])[0]:
-                break
-        called.on_train_end()
+        called.on_epoch_end(epoch, {"loss": float(np.mean(losses))})
+        with _loss_is_said():
+            stopped = workers.tell([np.array(int(model.stop_training))])[0]
+        if stopped:
+            break
+    called.on_train_end()
+
+
+@contextlib.contextmanager
+def _loss_is_said() -> Iterator[None]:
+    """For what workers compute together: of one that is lost, TensorFlow tells the others in many ways."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise WorkersError("This machine has too little memory for its share of a batch; use more machines.") from error
     except tf.errors.OpError as error:
         raise WorkersError(_LOST) from error
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -32,6 +33,7 @@ class Recipe:
     face's box stands in what the network sees, less than 1 for one that also sees what is round it.
     """
 
+    name: str
     build: Callable[[], keras.Model]
     size: int = CROP_SIZE
     color: bool = False
@@ -97,16 +99,19 @@ def build_vgg19(weights: Path | None = None) -> keras.Model:
     return keras.Model(inputs, {"smile": layers.Dense(1, name="smile")(x)}, name="vgg19")
 
 
-_PLAIN = Recipe(build_lenet, augmented=False, rate=1e-3)
+_plain = partial(Recipe, augmented=False, rate=1e-3)
 
 RECIPES = {
-    "smile": Recipe(build_network),
-    "teacher": Recipe(build_teacher, size=TEACHER_SIZE, view_scale=TEACHER_VIEW, epochs=6, rate=3e-4, plain_share=0.3),
-    "lenet": replace(_PLAIN, build=build_lenet, size=28, sources=("smiles",), epochs=15),
-    "seed": replace(_PLAIN, build=build_seed, size=100, sources=("getty_faces",), epochs=10),
-    "minimal": replace(_PLAIN, build=build_minimal, sources=("genki", "smiles"), epochs=10),
-    "keypoints": replace(_PLAIN, build=build_keypoints, size=96, sources=("keypoints",), epochs=40, landmark_loss="mse"),
-    "vgg19": replace(_PLAIN, build=build_vgg19, color=True, sources=("smiles",), epochs=10),
+    recipe.name: recipe
+    for recipe in (
+        Recipe("smile", build_network),
+        Recipe("teacher", build_teacher, TEACHER_SIZE, view_scale=TEACHER_VIEW, epochs=6, rate=3e-4, plain_share=0.3),
+        _plain("lenet", build_lenet, 28, sources=("smiles",), epochs=15),
+        _plain("seed", build_seed, 100, sources=("getty_faces",), epochs=10),
+        _plain("minimal", build_minimal, sources=("genki", "smiles"), epochs=10),
+        _plain("keypoints", build_keypoints, 96, sources=("keypoints",), epochs=40, landmark_loss="mse"),
+        _plain("vgg19", build_vgg19, color=True, sources=("smiles",), epochs=10),
+    )
 }
 
 

@@ -16,6 +16,7 @@ our network `smile.tflite` (what the app loads). The same command continues afte
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import os
 import sys
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
 
     from training.recipes import Recipe
 
+# Modules that decide what a training comes to.
+_CODE = (
+    *("train", "progress", "finish", "batches", "augmentation", "faces", "reading"),
+    *("recipes", "network", "teacher", "distributed"),
+)
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
 # By how much each output's loss counts. The errors of points are hundredths, so theirs count more.
 _LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
@@ -87,7 +93,7 @@ def train(
     training = faces.where(in_training)
     scaler = fit_scaler(resized(training.where(training.face == 1), recipe.size, recipe.view_scale))
     if chief:
-        out.mkdir(parents=True, exist_ok=True)
+        (out / "logs").mkdir(parents=True, exist_ok=True)
         joblib.dump(scaler, out / "scaler.save")
     batches = Batches(
         training,
@@ -176,22 +182,13 @@ def _digest_of_all_that_matters(
     taught: np.ndarray | None,
     taught_share: float,
 ) -> str:
-    """A killed training goes on only where data, code and options are still the same."""
-    options = (
-        recipe.epochs,
-        recipe.batch,
-        recipe.rate,
-        recipe.plain_share,
-        recipe.guessed_weight,
-        seed,
-        precision,
-        str(start_from),
-        taught_share if taught is not None else None,
-    )
+    """A killed training goes on, and machines train together, only where data, code and options are still the same."""
+    options = [getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.name != "build"]
+    options += [seed, precision, str(start_from), taught_share if taught is not None else None]
     digest = hashlib.sha256(repr(options).encode())
-    for array in (faces.gray, faces.smile, faces.source, faces.split, np.empty(0) if taught is None else taught):
-        digest.update(array.tobytes())
-    for module in ("train", "progress", "batches", "distributed", "recipes", "network", "teacher", "augmentation"):
+    for array in (*faces.fields().values(), np.empty(0) if taught is None else taught):
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    for module in _CODE:
         digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
     return digest.hexdigest()
 
@@ -249,12 +246,14 @@ def main(argv: list[str] | None = None) -> int:
         "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for the other machines (default: %(default)g)"
     )
     options = parser.parse_args(argv)
-    # Of several machines, only what we say ourselves: to TensorFlow a lost one is a page of errors.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if options.distribute else "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     out = options.out or Path("runs") / options.network
+    cluster = workers = None
     try:
         if options.epochs is not None and options.epochs < 1:
             raise DatasetError("--epochs must be 1 or more.")
+        if options.patience < 1:
+            raise DatasetError("--patience must be 1 or more.")
         if not 0 <= options.soft_share <= 1:
             raise DatasetError("--soft-share must be from 0 to 1.")
         if not 0 < options.wait <= threading.TIMEOUT_MAX:
@@ -282,7 +281,6 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join(in_words(count_decisions(faces, decisions))), flush=True)
             faces = apply_decisions(faces, decisions)
         taught = taught_labels(faces, options.soft_labels) if options.soft_labels else None
-        workers = None
         if cluster:
             import tensorflow
 
@@ -316,7 +314,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"The network could not be written to {out}: {error}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"Stopped. The same command goes on after the last epoch that {out} holds.", file=sys.stderr)
+        where = f"{out} holds" if not cluster or cluster.index == 0 else "the first worker has judged"
+        print(f"Stopped. The same command goes on after the last epoch that {where}.", file=sys.stderr)
         return 130
     if workers and not workers.chief:
         print("Trained. The first worker writes the network.")
