@@ -206,7 +206,7 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
 def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
     monkeypatch.setattr("serving.visitor_analysis._MOST_WAITING", 2)
     for wait_s in ("_WAIT_S", "_LOADING_WAIT_S"):
-        monkeypatch.setattr(f"visitor_analysis.{wait_s}", 60)
+        monkeypatch.setattr(f"serving.visitor_analysis.{wait_s}", 60)
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(*_):
