@@ -92,6 +92,7 @@ def gone(numbers: list[int], within_s: float = 15) -> bool:
 @needs_workers
 def test_visitors_are_dealt_out_evenly_and_keep_their_worker(run_app):
     app = run_app("--source", "none", "--workers", "2")
+    wait_for_both(app)  # one that is not there yet is dealt nothing
     with visitors(app, 8) as several:
         assert len({*pids(app).values(), app.process.pid}) == 3, "two workers, and the supervisor, which serves nobody"
         served = [visitor.worker for visitor in several]
