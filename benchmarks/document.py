@@ -55,8 +55,8 @@ _SECTIONS = {
         "not yet read. Most of it waits in the receive buffer of the reader's own computer, which no server can see into: "
         "with the system's usual buffer the lag is that of a program that reads slowly, with a small one that of a slow "
         "line. The app keeps nothing for them but the newest frame. A fast viewer loses a frame where the sending thread "
-        "gets no turn within a thirtieth of a second; the same is counted without slow viewers. Runs differ: on a machine "
-        "that others use as well, a few frames are lost more often than not.",
+        "gets no turn within a thirtieth of a second; the same is counted without slow viewers. Runs differ: in some, "
+        "a few frames are lost.",
     ),
     "offline": (
         "Videos from file to table",
