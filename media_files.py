@@ -25,7 +25,9 @@ import cv2
 import numpy as np
 
 from errors import PictureError, SettingsError
-from picture_size import picture_size
+from picture_size import MAX_PIXELS, picture_size
+from video_files import VideoFrame as VideoFrame
+from video_files import read_video as read_video
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
@@ -41,14 +43,12 @@ _SUFFIXES = PHOTO_SUFFIXES | VIDEO_SUFFIXES
 _NAMES_AT_ONCE = 10_000  # in memory, of one folder; those of a million photos would fill a hundred megabytes
 _BLOCK = 4096  # bytes
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
-MAX_PIXELS = 128_000_000  # a 108-megapixel phone's photo; decoded it takes 384 MB
 _MAX_BYTES = 1 << 30
 _REDUCED = {
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
     4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
     8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }  # in colour, and grey
-_BREAKS_OFF = 0.75  # a video that ends before this part of the time that its header promises
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,6 @@ class MediaFile:
     path: str
     is_video: bool = False
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class VideoFrame:
-    """One frame: uint8 BGR `(h, w, 3)`, its number from 0, its time in seconds, and the video's frames per second."""
-
-    image: np.ndarray
-    number: int
-    time_s: float
-    rate: float
 
 
 def find_media(paths: Sequence[str]) -> Iterator[MediaFile]:
@@ -190,6 +180,11 @@ def _is_video(path: str) -> bool:
     return suffix in VIDEO_SUFFIXES or not cv2.haveImageReader(path)
 
 
+def is_still(path: str) -> bool:
+    """Whether the file is to be read as a picture; a GIF is a video, which may be of one frame."""
+    return suffix_of(path) != ".gif" and not _is_video(path)
+
+
 def read_bytes(path: str) -> bytes:
     """The whole file. Raises PictureError when it can't be read, is empty, or too large for a picture."""
     try:
@@ -250,38 +245,3 @@ def decode_small(data: bytes, side: int, *, gray: bool = False) -> np.ndarray:
         height, width = (max(1, round(length * scale)) for length in image.shape[:2])
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return image
-
-
-def read_video(path: str) -> Iterator[VideoFrame]:
-    """Every frame of a video, upright. Raises PictureError for what is no video, and after the last frame of one that
-    breaks off.
-    """
-    # An absolute path, so that FFmpeg takes no part of a name for a protocol such as `http:`.
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
-    try:
-        if not capture.isOpened():
-            empty = os.path.isfile(path) and not os.path.getsize(path)
-            raise PictureError("The file is empty." if empty else "This is not a video that can be read; it may be damaged.")
-        width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_PIXELS:
-            raise PictureError(f"The video is too large: {width}x{height} pixels.")
-        told = capture.get(cv2.CAP_PROP_FPS)
-        rate = told if 1 <= told <= 240 else 25.0
-        promised_s = capture.get(cv2.CAP_PROP_FRAME_COUNT) / told if told > 0 else 0.0
-        number, time_s = 0, 0.0
-        while True:
-            ok, image = capture.read()
-            if not ok or image is None or not image.size:
-                break
-            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            # A frame without a usable time stamp comes one frame after the last.
-            time_s = max(0.0, stamp) if not number else stamp if stamp > time_s else time_s + 1 / rate
-            yield VideoFrame(image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), number, time_s, rate)
-            number += 1
-    finally:
-        capture.release()
-    if not number:
-        raise PictureError("No frame of this video can be read; it may be damaged.")
-    ended_s = time_s + 1 / rate
-    if ended_s < _BREAKS_OFF * promised_s and promised_s - ended_s > 1:
-        raise PictureError(f"The video breaks off after {ended_s:.1f} of {promised_s:.1f} s; it may be damaged.")
