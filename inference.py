@@ -16,7 +16,8 @@ Columns, always all of them and in this order:
     frame, time_s           video: number of the frame from 0, and its time in seconds; picture: 0, and empty
     face                    1, 2, ... in its picture or frame, largest first; empty: no face there
     track                   video: the same number for the same face from frame to frame; picture: empty
-    top, right, bottom, left                  the face's box in pixels; it may reach past the edge
+    top, right, bottom, left                  the face's box in pixels, of the picture as it is shown (upright, pixels
+                            square); it may reach past the edge
     smile, label            P(smile) from 0 to 1, in videos smoothed over time; "smile" from 0.5 on, else "no_smile"
     left_eye_x ... mouth_right_y              landmarks in pixels; "left" is the image's left
     raw_smile               P(smile) of this picture or frame alone; in pictures and --cropped the same as smile
@@ -42,6 +43,7 @@ from errors import SettingsError, SmileError
 from media_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES, MediaFile, count_media, find_media, scan_media, suffix_of
 from scoring.contact_sheet import MOST_PHOTOS
 from scoring.dask_cluster import DaskScoring
+from scoring.left_out import LeftOut
 from scoring.resume import Progress, Tally, path_of
 from scoring.smile_copies import SmileSelection
 from scoring.table_writer import Table, kind_of, open_table, part_of
@@ -215,7 +217,8 @@ def main(argv: list[str] | None = None) -> int:
             progress = Progress(table, _settings(options, work), restart=options.restart)
         elif options.copy_smiles or options.report:
             raise SettingsError("--copy-smiles and --report choose from the whole table; give it a file with --out FILE.")
-        tally = _score_all(options, work, table, progress)
+        left_out = LeftOut(options.out)
+        tally = _score_all(options, work, table, progress, left_out)
         said = selection.write(table) if progress else []
         table.finish()
         if progress:
@@ -236,7 +239,7 @@ def main(argv: list[str] | None = None) -> int:
         print(sentence, file=sys.stderr)
     print(
         f"files: {tally.files}, faces: {tally.faces}, smiles: {tally.smiles}, unreadable: {tally.unreadable}, "
-        f"seconds: {seconds:.1f}",
+        f"seconds: {seconds:.1f}{left_out}",
         file=sys.stderr,
     )
     return 0
@@ -260,8 +263,8 @@ def _work(options: argparse.Namespace) -> Work:
     return work
 
 
-def _score_all(options: argparse.Namespace, work: Work, table: Table, progress: Progress | None) -> Tally:
-    files = find_media(options.paths)
+def _score_all(options: argparse.Namespace, work: Work, table: Table, progress: Progress | None, left_out: LeftOut) -> Tally:
+    files = find_media(options.paths, on_other=left_out.add)
     tally = Tally()
     if progress:
         files, tally = progress.begin(files), progress.tally

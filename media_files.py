@@ -25,21 +25,34 @@ import cv2
 import numpy as np
 
 from errors import PictureError, SettingsError
+from picture_decoding import decode_bytes, decode_without_end
 from picture_size import MAX_PIXELS, picture_size
 from video_files import VideoFrame as VideoFrame
 from video_files import read_video as read_video
 
+_RAW = "Camera raw pictures can't be read; convert it to JPEG."
+_UNREADABLE = dict.fromkeys(
+    (".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq"),
+    _RAW,
+) | {
+    suffix: f"{kind} can't be read; convert it to JPEG or PNG."
+    for suffix, kind in ((".tga", "TGA pictures"), (".jxl", "JPEG XL pictures"), (".psd", "Photoshop files"))
+}
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-    | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr"}
+    | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr", ".mpo"}
     # OpenCV can't read these: they are listed so that a phone's photos are reported rather than passed over in silence.
-    | {".heic", ".heif"}
+    | {".heic", ".heif", ".hif"}
+    | _UNREADABLE.keys()
 )
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mjpeg", ".mjpg", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp"}
-    | {".mts", ".m2ts"}
+    | {".3g2", ".mts", ".m2ts", ".m2t", ".ts", ".vob", ".asf", ".divx", ".xvid", ".mxf", ".f4v", ".ogm", ".rm", ".rmvb"}
+    | {".dv", ".m1v", ".m2v", ".mpv", ".mod", ".tod", ".qt", ".ivf", ".y4m", ".h264", ".264", ".hevc", ".h265", ".265"}
 )
 _SUFFIXES = PHOTO_SUFFIXES | VIDEO_SUFFIXES
+_TRANSPORT_STREAM = ".ts"  # or TypeScript
+_PACKET, _SYNC = 188, 0x47  # of a transport stream: the length of its packets, and their first byte
 _NAMES_AT_ONCE = 10_000  # in memory, of one folder; those of a million photos would fill a hundred megabytes
 _BLOCK = 4096  # bytes
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
@@ -60,13 +73,14 @@ class MediaFile:
     problem: str = ""
 
 
-def find_media(paths: Sequence[str]) -> Iterator[MediaFile]:
+def find_media(paths: Sequence[str], *, on_other: Callable[[str], None] = lambda path: None) -> Iterator[MediaFile]:
     """Every picture and video, in the order of `paths`, folders recursively in name order, however many there are.
 
     Inside a folder the suffix decides, and hidden files and folders (`.name`) are passed over; a file that is given itself
-    is always taken. No more than some thousand names are held. Raises SettingsError for a path that does not exist.
+    is always taken. `on_other` hears of every file that is left out for its suffix. No more than some thousand names are
+    held. Raises SettingsError for a path that does not exist.
     """
-    return _find(paths, _names_in_order)
+    return _find(paths, lambda folder: _names_in_order(folder, on_other))
 
 
 def scan_media(paths: Sequence[str]) -> Iterator[MediaFile]:
@@ -92,7 +106,7 @@ def _find(paths: Sequence[str], names: Callable[[str], Iterator[tuple[str, bool]
         elif not os.path.exists(path):
             raise SettingsError(f"There is no file or folder {path}; check the path.")
         else:
-            yield MediaFile(path, is_video=_is_video(path))
+            yield MediaFile(path, is_video=_is_video(path), problem=_UNREADABLE.get(suffix_of(path), ""))
 
 
 def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Iterator[MediaFile]:
@@ -109,29 +123,32 @@ def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Itera
         if not name:
             open_folders.pop()
         elif not is_folder:
-            yield MediaFile(path, is_video=suffix_of(name) in VIDEO_SUFFIXES)
+            suffix = suffix_of(name)
+            yield MediaFile(path, is_video=suffix in VIDEO_SUFFIXES, problem=_UNREADABLE.get(suffix, ""))
         else:
             real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real, name)
             if real not in [above for above, _, _ in open_folders]:  # a link may lead back to where we came from
                 open_folders.append((real, path, names(path)))
 
 
-def _names(folder: str) -> Iterator[tuple[str, bool]]:
+def _names(folder: str, on_other: Callable[[str], None] = lambda path: None) -> Iterator[tuple[str, bool]]:
     """Pictures, videos and folders (True) in a folder, as they come."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith("."):
                 is_folder = _is_folder(entry)
-                if is_folder or suffix_of(entry.name) in _SUFFIXES:
+                if is_folder or _is_media(entry):
                     yield entry.name, is_folder
+                else:
+                    on_other(entry.path)
 
 
-def _names_in_order(folder: str) -> Iterator[tuple[str, bool]]:
+def _names_in_order(folder: str, on_other: Callable[[str], None]) -> Iterator[tuple[str, bool]]:
     """The same in name order; of a large folder some thousand names are in memory, the others in a temporary file."""
     names: list[tuple[str, bool]] = []
     with contextlib.ExitStack() as closing:
         runs: list[Iterator[tuple[str, bool]]] = []
-        for found in _names(folder):
+        for found in _names(folder, on_other):
             names.append(found)
             if len(names) >= _NAMES_AT_ONCE:
                 if not runs:
@@ -166,6 +183,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that nobody may follow
         return False
+
+
+def _is_media(entry: os.DirEntry[str]) -> bool:
+    suffix = suffix_of(entry.name)
+    if suffix != _TRANSPORT_STREAM:
+        return suffix in _SUFFIXES
+    try:
+        with open(entry.path, "rb") as file:
+            head = file.read(2 * _PACKET)
+    except OSError:
+        return False
+    return len(head) > _PACKET and head[0] == head[_PACKET] == _SYNC
 
 
 def suffix_of(path: str) -> str:
@@ -220,11 +249,10 @@ def _decode(data: bytes, flag: int) -> np.ndarray:
     if size[0] * size[1] > MAX_PIXELS:
         limit = f"{MAX_PIXELS // 10**6} megapixels"
         raise PictureError(f"The picture is too large: {size[0]}x{size[1]} pixels, and {limit} is the limit.")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except (cv2.error, MemoryError):
-        image = None
-    if image is None or not image.size:
+    image = decode_bytes(data, flag)
+    if image is None:
+        image = decode_without_end(data, flag)
+    if image is None:
         raise PictureError("The picture is damaged, cut off, or of a kind that OpenCV can't read.")
     return image
 

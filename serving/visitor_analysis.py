@@ -26,6 +26,7 @@ import numpy as np
 from errors import PictureError, SmileError
 from face_detection import Box, FaceDetector, create_detector
 from face_following import Sight, distance, follow, look
+from face_search import effective_height
 from face_tracking import Face, as_points
 from media_files import decode_picture
 from photo_analysis import analyze_photo
@@ -193,7 +194,7 @@ def _next_in_stream(
     if followed >= _SEARCH_EVERY and load.may_search(urgent=urgent):
         followed = 0
         with load.search():
-            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0]))
+            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * effective_height(*image.shape[:2])))
         for face, sight in list(zip(faces, sights, strict=True)):
             seen = any(_same(sight.box, box) for box in boxes)
             unseen[face.id] = 0 if seen else unseen[face.id] + 1
