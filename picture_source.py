@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from errors import CameraError, SettingsError
+from errors import CameraError, PictureError, SettingsError
+from media_files import read_bytes
+from picture_decoding import decode_picture
 
 _STILL_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _STILL_INTERVAL_S = 0.5
@@ -139,10 +141,10 @@ def _open_file(path: Path) -> VideoSource | StillSource:
     if not path.is_file():
         raise CameraError(f"There is no file {path.name} any more; put it back or choose another --source.")
     if path.suffix.lower() in _STILL_SUFFIXES:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-        if image is None:
-            raise CameraError(f"{path.name} is not a picture that can be read; choose another file.")
-        return StillSource(image)
+        try:
+            return StillSource(decode_picture(read_bytes(str(path))))
+        except PictureError as error:
+            raise CameraError(f"{path.name} can't be shown; choose another file. {error}") from error
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         capture.release()
