@@ -76,7 +76,7 @@ class AnnotatedCopies:
 
     def _open_video(self, file: str, frame: VideoFrame) -> None:
         self._video_whole = self._folder.target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
-        self._video_part = self._video_whole.with_name(self._video_whole.stem + ".part.mp4")  # OpenCV goes by the suffix
+        self._video_part = self._folder.part_of(self._video_whole.with_suffix(""), ".part.mp4")  # OpenCV goes by the suffix
         size = (frame.image.shape[1], frame.image.shape[0])
         writer = cv2.VideoWriter(str(self._video_part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), frame.rate, size)
         if writer.isOpened():

@@ -21,6 +21,7 @@ from app import close_app, create_app
 from errors import SettingsError
 from event_log import log_event, write_line
 from joke_board import open_board
+from native_output import native_output_logged
 from picture_source import check_source, without_password
 from serving.allocation import keep_little_memory
 from serving.dealt_connections import taking_connections
@@ -67,6 +68,12 @@ class Share:
 def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None = None) -> int:
     """Serves in this process what comes to `listener`, or, if it is one of several, its share of that."""
     keep_little_memory()
+    with native_output_logged():
+        _serve_on(listener, settings, share)
+    return 0
+
+
+def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) -> None:
     app = create_app(settings, worker=share.number if share else 0)
     server = make_server(app, listener, settings)
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a viewer that leaves is no news
@@ -83,7 +90,6 @@ def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None
         _greet(settings, port=listener.getsockname()[1])
     with taking_connections(server, share.pair, on_dealer_gone=end_this_worker) if share else nullcontext():
         _run(server, on_stop=lambda: close_app(app, timeout=1.0))
-    return 0
 
 
 def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
