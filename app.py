@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     from serving.api_pages import api_pages
     from serving.board_api import board_api
     from serving.rate_limits import VisitorLimits, rate_limits
+    from serving.refusals import Refusals
     from serving.visitor_analysis import VisitorAnalysis
     from serving.visitor_api import InMemoryRequest, visitor_api
     from smile_watch import SmileWatch
@@ -65,15 +66,16 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
         mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
     app.request_class = InMemoryRequest
-    limits = VisitorLimits(settings.visitor_rate)
+    limits, refusals = VisitorLimits(settings.visitor_rate), Refusals()
     app.register_blueprint(rate_limits(limits))
     app.register_blueprint(visitor_api(VisitorAnalysis(settings), limits, allow_host=settings.allow_host))
     app.register_blueprint(api_pages(settings.visitor_rate))
     watch = watch or SmileWatch(settings)
+    watch.metrics.refusals = refusals.counts
     board = open_board(settings.board)
     jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
     app.register_blueprint(board_api(board, jokes.tellings, allow_host=settings.allow_host))
-    app.extensions["smile_watch"], app.extensions["joke_box"] = watch, jokes
+    app.extensions["smile_watch"], app.extensions["joke_box"], app.extensions["refusals"] = watch, jokes, refusals
 
     @app.before_request
     def refuse_strangers() -> Response | None:
@@ -150,6 +152,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        refusals.count_status(response.status_code)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         return response
