@@ -1,36 +1,18 @@
-"""What OpenCV leaves to do in decoding pictures: AVIF's own turns, and pictures that lack nothing but their end marker."""
+"""How an AVIF picture is to be turned and mirrored, which OpenCV leaves to whoever asks for it.
+
+for kind, value in avif_turns(data) or ():
+    image = np.rot90(image, value) if kind == b"irot" else np.flip(image, value)
+"""
 
 from __future__ import annotations
 
 import io
 import struct
-import zlib
-
-import cv2
-import numpy as np
 
 from iso_boxes import body, boxes, inner
 
-_PNG_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
-# Compressed data that no picture ends with by chance; where pixels are missing it becomes some.
-_FILLINGS = (b"\x52\xa7\x1c" * 400, b"\x9d\x38\xe5" * 400)
 
-
-def decode_bytes(data: bytes, flag: int) -> np.ndarray | None:
-    """The picture upright, as `cv2.imdecode` with `flag`; None when it can't be decoded."""
-    turns = _avif_turns(data)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag if turns is None else flag | cv2.IMREAD_IGNORE_ORIENTATION)
-    except (cv2.error, MemoryError):
-        return None
-    if image is None or not image.size:
-        return None
-    for kind, value in turns or ():
-        image = np.rot90(image, value) if kind == b"irot" else np.flip(image, value)
-    return np.ascontiguousarray(image)
-
-
-def _avif_turns(data: bytes) -> list[tuple[bytes, int]] | None:
+def avif_turns(data: bytes) -> list[tuple[bytes, int]] | None:
     """An AVIF's turns in order: `irot` by so many quarters to the left, `imir` along that axis of an array.
 
     None for anything else, which is turned by its EXIF data; in an AVIF these count for nothing (ISO/IEC 23000-22).
@@ -79,16 +61,3 @@ def _associated(table: bytes, picture: int) -> list[int]:
             return [number & (0x7FFF if wide else 0x7F) for number in numbers]
         at += count * (2 if wide else 1)
     return []
-
-
-def decode_without_end(data: bytes, flag: int) -> np.ndarray | None:
-    """As `decode_bytes`, for a JPEG, PNG or GIF that ends after its last pixel, as some writers leave it; else None."""
-    if data.startswith(b"\x89PNG"):
-        return decode_bytes(data + _PNG_END, flag)
-    if data.startswith(b"GIF"):
-        return decode_bytes(data + b";", flag)
-    if not data.startswith(b"\xff\xd8"):
-        return None
-    # libjpeg fills missing pixels without a word. So other data takes their place: if it shows, they were missing.
-    first, second = (decode_bytes(data + filling + b"\xff\xd9", flag) for filling in _FILLINGS)
-    return first if first is not None and second is not None and np.array_equal(first, second) else None

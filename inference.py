@@ -39,8 +39,9 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from errors import SettingsError, SmileError
+from errors import SettingsError, SmileError, printable
 from media_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES, MediaFile, count_media, find_media, scan_media, suffix_of
+from native_output import native_output_dropped
 from scoring.contact_sheet import MOST_PHOTOS
 from scoring.dask_cluster import DaskScoring
 from scoring.left_out import LeftOut
@@ -69,7 +70,7 @@ class _Shown:
         self._bar = _Bar(total=total, initial=earlier, unit="file", disable=not shown, file=sys.stderr)
 
     def video(self, file: MediaFile, time_s: float) -> None:
-        self._bar.set_postfix_str(f"{os.path.basename(file.path)}: {time_s:.0f} s")
+        self._bar.set_postfix_str(f"{printable(os.path.basename(file.path))}: {time_s:.0f} s")
 
     def file_done(self) -> None:
         self._bar.set_postfix_str("", refresh=False)
@@ -197,6 +198,7 @@ def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
     }
 
 
+@native_output_dropped()  # the table's error column says in words what libpng and others write to the terminal
 def main(argv: list[str] | None = None) -> int:
     """Score what the command line names. Exit code 0; 2 with one sentence when that is impossible; 130 after Ctrl-C."""
     options = _parser().parse_args(argv)

@@ -1,10 +1,10 @@
-"""Find pictures and videos in folders and read them, however broken they are.
+"""Find pictures and videos in folders and read their files, however broken they are.
 
     for file in find_media(["holiday/", "party.mp4"]):
         if file.is_video:
             for frame in read_video(file.path): ...
         else:
-            image = decode_picture(read_bytes(file.path))       # uint8 BGR (h, w, 3), upright
+            data = read_bytes(file.path)                        # for picture_decoding.decode_picture
 
 Whatever is wrong with a file is a PictureError with one sentence; nothing else is raised for it.
 """
@@ -22,11 +22,8 @@ from dataclasses import dataclass
 from typing import IO
 
 import cv2
-import numpy as np
 
 from errors import PictureError, SettingsError
-from picture_decoding import decode_bytes, decode_without_end
-from picture_size import MAX_PIXELS, picture_size
 from video_files import VideoFrame as VideoFrame
 from video_files import read_video as read_video
 
@@ -55,13 +52,7 @@ _TRANSPORT_STREAM = ".ts"  # or TypeScript
 _PACKET, _SYNC = 188, 0x47  # of a transport stream: the length of its packets, and their first byte
 _NAMES_AT_ONCE = 10_000  # in memory, of one folder; those of a million photos would fill a hundred megabytes
 _BLOCK = 4096  # bytes
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 _MAX_BYTES = 1 << 30
-_REDUCED = {
-    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
-    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
-    8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
-}  # in colour, and grey
 
 
 @dataclass(frozen=True)
@@ -229,47 +220,3 @@ def read_bytes(path: str) -> bytes:
     if not data:
         raise PictureError("The file is empty.")
     return data
-
-
-def decode_picture(data: bytes, *, gray: bool = False) -> np.ndarray:
-    """A picture from its file's bytes, upright as its EXIF data says: uint8 BGR `(h, w, 3)`, or uint8 `(h, w)` if `gray`.
-
-    More bits are reduced to eight, transparency is dropped. Raises PictureError for what is no whole picture, and for one of
-    more than `MAX_PIXELS`, which is not decoded at all.
-    """
-    return _decode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR)
-
-
-def _decode(data: bytes, flag: int) -> np.ndarray:
-    size = picture_size(data)
-    if size is None:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-            raise PictureError("HEIC pictures can't be read; convert it to JPEG.")
-        raise PictureError("This is not a picture, or it is cut off at its very beginning.")
-    if size[0] * size[1] > MAX_PIXELS:
-        limit = f"{MAX_PIXELS // 10**6} megapixels"
-        raise PictureError(f"The picture is too large: {size[0]}x{size[1]} pixels, and {limit} is the limit.")
-    image = decode_bytes(data, flag)
-    if image is None:
-        image = decode_without_end(data, flag)
-    if image is None:
-        raise PictureError("The picture is damaged, cut off, or of a kind that OpenCV can't read.")
-    return image
-
-
-def decode_small(data: bytes, side: int, *, gray: bool = False) -> np.ndarray:
-    """As `decode_picture`, then scaled down so that no side is longer than `side` pixels; a large JPEG costs little."""
-    size = picture_size(data)
-    flag = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
-    if size is not None and size[0] * size[1] <= MAX_PIXELS:
-        # The smallest that its decoder makes of it which is still twice as large as asked for.
-        for factor in (8, 4, 2):
-            if max(size) >= 2 * side * factor:
-                flag = _REDUCED[factor][gray]
-                break
-    image = _decode(data, flag)
-    scale = side / max(image.shape[:2])
-    if scale < 1:
-        height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return image

@@ -18,7 +18,7 @@ import requests
 from requests.auth import HTTPDigestAuth
 
 from errors import CameraError, PictureError
-from media_files import decode_picture
+from picture_decoding import decode_picture
 
 _TIMEOUT_S = 5.0
 _CHUNK = 1 << 16

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import cv2
 
 from errors import CameraError, PictureError, SettingsError
-from media_files import decode_picture, is_still, read_bytes
+from media_files import is_still, read_bytes
 from network_pictures import ask
+from picture_decoding import decode_picture
 from playback import DeviceSource, LiveStream, PictureSource, Recording, StillSource
 from video_files import CaptureFrames, VideoReader
 
@@ -174,4 +175,4 @@ def _open_file(path: Path) -> PictureSource:
     try:
         return StillSource(decode_picture(read_bytes(str(path))))
     except PictureError as error:
-        raise CameraError(f"{path.name} is not a picture that can be read; choose another file.") from error
+        raise CameraError(f"{path.name} can't be shown; choose another file. {error}") from error

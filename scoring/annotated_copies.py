@@ -99,7 +99,7 @@ class AnnotatedCopies:
 
     def _open_video(self, file: str, frame: VideoFrame) -> None:
         self._video_whole = self._folder.target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
-        self._video_part = self._folder.part(self._video_whole, ".mp4")  # OpenCV goes by the suffix
+        self._video_part = self._folder.part_of(self._video_whole, ".part.mp4")  # OpenCV goes by the suffix
         size = (frame.image.shape[1], frame.image.shape[0])
         rate = min(frame.rate, _FASTEST)
         self._rate = rate * max(1, math.ceil(_SLOWEST / rate))

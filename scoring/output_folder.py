@@ -54,6 +54,7 @@ class OutputFolder:
     def target(self, file: str, added: str) -> Path:
         """Where to write what is made of `file`: its name and `added`. Raises OutputError, SettingsError."""
         target = Path(self._path, os.path.relpath(os.path.abspath(file), self._root) + added)
+        self._check_inside(target.parent)  # before a folder is made
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target = self.fitting(target)
@@ -76,16 +77,31 @@ class OutputFolder:
         kept = name[: most - len(mark)].decode("utf-8", "ignore")  # no half letter
         return target.with_name(kept + os.fsdecode(mark))
 
-    def part(self, target: Path, suffix: str = "") -> Path:
-        """Where `target` stands until it is whole: a name that is not too long, and always the same."""
-        part = target.with_name(f"{target.name}.part{suffix}")
+    def part_of(self, target: Path, added: str = ".part") -> Path:
+        """Where to write what becomes `target` once it is whole; to be asked right before it is written.
+
+        Raises OutputError when that is outside of the folder, by a link or by `..`, whatever made it so.
+        """
+        part = target.with_name(target.name + added)
         if len(os.fsencode(part.name)) > _longest_name(target.parent):
-            part = target.with_name(f"{_mark(target.name)}.part{suffix}")
+            part = target.with_name(_mark(target.name) + added)
+        self._check_inside(target.parent)
+        try:
+            if part.is_symlink():  # writing would follow it
+                part.unlink()
+        except OSError as error:
+            raise self.unwritable(target, error) from error
         return part
+
+    def _check_inside(self, folder: Path) -> None:
+        if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(self._path)):
+            raise OutputError(
+                f"{folder} is outside of {self._path}, where {self._option} writes; choose a folder without links in it."
+            )
 
     def write(self, target: Path, data: bytes) -> None:
         """The file gets its name when it is whole. Raises OutputError."""
-        part = self.part(target)
+        part = self.part_of(target)
         try:
             part.write_bytes(data)
             os.replace(part, target)

@@ -57,7 +57,7 @@ class SmileCopies:
                 if target.is_file() and filecmp.cmp(file, target, shallow=False):
                     self.there += 1
                     return target
-            part = self._folder.part(target)
+            part = self._folder.part_of(target)
             try:
                 shutil.copy2(file, part)
                 os.replace(part, target)

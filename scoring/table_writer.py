@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from csv_lines import LineFeeds
 from errors import OutputError
 from face_tracking import Face
 from scoring.parquet_table import require_pyarrow, write_parquet
@@ -92,7 +93,7 @@ class Table:
         """
         self._file = file
         self._kind = kind
-        self._csv = csv.DictWriter(file, COLUMNS, lineterminator="\n") if kind == "csv" else None
+        self._csv = csv.DictWriter(LineFeeds(file), COLUMNS, lineterminator=LineFeeds.written) if kind == "csv" else None
         self._begun = False
         self._whole = whole
         self.part = part

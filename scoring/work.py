@@ -23,8 +23,9 @@ import numpy as np
 from errors import ModelError, OutputError, PictureError, SettingsError, UnwritableName
 from face_detection import Box, FaceDetector, create_detector
 from face_tracking import Face, FaceTracker, as_points
-from media_files import MediaFile, decode_picture, read_bytes, read_video
+from media_files import MediaFile, read_bytes, read_video
 from photo_analysis import analyze_photo
+from picture_decoding import decode_picture
 from scoring.annotated_copies import AnnotatedCopies
 from scoring.table_writer import empty_row, face_row
 from scoring.timeline_plot import TimelinePlots

@@ -37,10 +37,23 @@ def is_from_our_page(allow_host: str = "") -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     origin = request.headers.get("Origin")
-    if origin is None:
+    return origin is None or _is_ours(origin, allow_host)
+
+
+def is_from_elsewhere(allow_host: str = "") -> bool:
+    """Whether anything about this request says that another site's page makes it; an address that was typed in is none.
+
+    Over plain http to an address in a LAN browsers send no `Sec-Fetch-Site`; what else they say is looked at too.
+    """
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return True
+    named = (request.headers.get("Origin"), request.headers.get("Referer"))
+    return any(address is not None and not _is_ours(address, allow_host) for address in named)
+
+
+def _is_ours(address: str, allow_host: str) -> bool:
     try:
-        parts = urlsplit(origin)
+        parts = urlsplit(address)
         names = allow_host.lower().replace(",", " ").split()
         # A proxy may have changed `Host`, so the names that it serves count too.
         return parts.scheme in ("http", "https") and (

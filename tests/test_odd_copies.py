@@ -7,7 +7,8 @@ import cv2
 import pytest
 
 from inference import main
-from media_files import VideoFrame, decode_picture, read_video
+from media_files import VideoFrame, read_video
+from picture_decoding import decode_picture
 from scoring.annotated_copies import AnnotatedCopies
 from scoring.output_folder import OutputFolder
 from scoring.smile_copies import SmileCopies

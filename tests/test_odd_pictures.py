@@ -12,8 +12,8 @@ from errors import PictureError
 from face_detection import create_detector
 from face_search import smallest_face
 from face_tracking import FaceTracker
-from media_files import decode_picture, decode_small
 from photo_analysis import analyze_photo
+from picture_decoding import decode_picture, decode_small
 from serving.visitor_analysis import VisitorAnalysis
 from settings import Settings
 from smile_recognition import SmileRecognizer
