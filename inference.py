@@ -12,7 +12,8 @@ Parquet (.parquet) by its name.
 
 Columns, always all of them and in this order:
 
-    file                    the path as given, or as found below a given folder
+    file                    the path as given, or as found below a given folder; bytes that are no UTF-8 become \\xe9, and
+                            with --spreadsheet what begins with = + - @ ' or a tab gets an apostrophe before it
     frame, time_s           video: number of the frame from 0, and its time in seconds; picture: 0, and empty
     face                    1, 2, ... in its picture or frame, largest first; empty: no face there
     track                   video: the same number for the same face from frame to frame; picture: empty
@@ -148,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders with such (hidden files are passed over)")
     add("--out", default="-", metavar="FILE", help="table.csv, .jsonl or .parquet, or - for CSV on the screen (default: -)")
+    add("--spreadsheet", action="store_true", help="CSV for Excel and the like: marked as UTF-8, and names are no formulas")
     add("--restart", action="store_true", help="begin anew instead of going on with an unfinished table")
     add("--cropped", action="store_true", help="each picture is one tight face crop: no face is searched for")
     add("--annotate", metavar="DIR", help="write copies with boxes and percentages into this folder (videos as MP4)")
@@ -187,7 +189,7 @@ def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
     return {
         "list of paths": "\0".join(options.paths).encode("utf-8", "backslashreplace").decode(),
         "current folder": os.fsencode(os.getcwd()).decode("utf-8", "backslashreplace") if relative else "",
-        "kind of table": kind_of(options.out),
+        "kind of table": kind_of(options.out) + (" for spreadsheets" if options.spreadsheet else ""),
         "--cropped": str(options.cropped),
         "--detector": work.detector or "",
         "--detector-model": model_digest(work.detector_model) if work.detector_model else "",
@@ -214,7 +216,7 @@ def main(argv: list[str] | None = None) -> int:
         _check_out(options.out, options.paths)
         work = _work(options)
         selection = SmileSelection(options.paths, best=options.best, copies=options.copy_smiles, report=options.report)
-        table = open_table(options.out)
+        table = open_table(options.out, spreadsheet=options.spreadsheet)
         if table.part is not None:
             progress = Progress(table, _settings(options, work), restart=options.restart)
         elif options.copy_smiles or options.report:
