@@ -67,15 +67,16 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     app = Flask(__name__)
     app.request_class = InMemoryRequest
     limits, refusals = VisitorLimits(settings.visitor_rate), Refusals()
+    analysis = VisitorAnalysis(settings)
     app.register_blueprint(rate_limits(limits))
-    app.register_blueprint(visitor_api(VisitorAnalysis(settings), limits, allow_host=settings.allow_host))
+    app.register_blueprint(visitor_api(analysis, limits, allow_host=settings.allow_host))
     app.register_blueprint(api_pages(settings.visitor_rate))
     watch = watch or SmileWatch(settings)
     watch.metrics.refusals = refusals.counts
     board = open_board(settings.board)
     jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
     app.register_blueprint(board_api(board, jokes.tellings, allow_host=settings.allow_host))
-    app.extensions["smile_watch"], app.extensions["joke_box"], app.extensions["refusals"] = watch, jokes, refusals
+    app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}
 
     @app.before_request
     def refuse_strangers() -> Response | None:
