@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-import requests
-from requests.auth import HTTPDigestAuth
 
 from errors import CameraError, PictureError
 from picture_decoding import decode_picture
+
+if TYPE_CHECKING:
+    import requests
 
 _TIMEOUT_S = 5.0
 _CHUNK = 1 << 16
@@ -160,7 +162,7 @@ class Snapshots:
             self._asked_at = time.monotonic()
             try:
                 self._response = self._session.get(self._url, stream=True, timeout=_TIMEOUT_S)
-            except requests.RequestException:
+            except OSError:  # as all errors of requests are
                 return None
         response, self._response = self._response, None
         with response:
@@ -190,6 +192,9 @@ class Answer:
 
 def ask(url: str, name: str) -> Answer:
     """Asks for `url`, called `name` in error messages. Raises CameraError when it wants a password or sends a web page."""
+    import requests  # not at import: most runs have no network camera
+    from requests.auth import HTTPDigestAuth
+
     parts = urlsplit(url)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     session = requests.Session()
