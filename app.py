@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     from serving.board_api import board_api
     from serving.rate_limits import VisitorLimits, rate_limits, visitor_number
     from serving.refusals import Refusals
+    from serving.sub_path import SubPath
     from serving.visitor_analysis import VisitorAnalysis
     from serving.visitor_api import InMemoryRequest, visitor_api
     from smile_watch import SmileWatch
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
         mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
+    app.wsgi_app = SubPath(app.wsgi_app, proxies=settings.trusted_proxies)  # type: ignore[method-assign]
     app.request_class = InMemoryRequest
     limits, refusals = VisitorLimits(settings.visitor_rate), Refusals()
     analysis = VisitorAnalysis(settings)
@@ -146,10 +148,10 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     def not_served(error) -> Response:
         methods = getattr(error, "valid_methods", None) or ["GET"]
         sentence = {
-            404: "There is nothing at this address; the page is at /.",
+            404: f"There is nothing at this address; the page is at {request.script_root}/.",
             405: f"This address only answers {' and '.join(sorted({*methods} - {'HEAD', 'OPTIONS'}))}.",
             500: "Something went wrong in the app; its log says what.",
-        }.get(error.code, "This request can't be understood; the page is at /.")
+        }.get(error.code, f"This request can't be understood; the page is at {request.script_root}/.")
         response = refusal(sentence, error.code)
         if error.code == 405:
             response.headers["Allow"] = ", ".join(sorted(methods))

@@ -1,7 +1,8 @@
 // Sends pictures of a <video> to the app, one at a time, each with the answer to the one before.
+import { at } from "./addresses.js";
 import { Pace } from "./pace.js";
 
-const ADDRESS = "/api/v1/analyze";
+const ADDRESS = at("api/v1/analyze");
 const QUALITY = 0.8;
 const ANSWER_TIMEOUT_MS = 15_000;
 const RETRY_MS = 2000;
