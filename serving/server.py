@@ -93,7 +93,7 @@ def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) 
     if share is None:
         _greet(settings, port=listener.getsockname()[1])
     with taking_connections(server, share.pair, on_dealer_gone=end_this_worker) if share else nullcontext():
-        _run(server, on_stop=lambda: close_app(app, timeout=1.0))
+        _run(server, on_stop=lambda: close_app(app, timeout=0.6))
 
 
 def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
@@ -193,7 +193,7 @@ def _run(server, *, on_stop) -> None:
         on_stop()
         for channel in list(server.active_channels.values()):
             channel.handle_close()  # wakes a thread that waits for a viewer to take more
-        server.task_dispatcher.shutdown(timeout=0.5)
+        server.task_dispatcher.shutdown(timeout=0.3)
         server.close()
 
 
