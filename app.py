@@ -94,6 +94,8 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
         visitor = network_number(request.remote_addr)
         return jokes.get_joke(visitor=visitor, noted=quotas.may_be_told(visitor))
 
+    app.extensions["tell_joke"] = tell_joke
+
     @app.get("/")
     def index() -> str:
         source = settings.source if settings.source in ("auto", "none") else "given"

@@ -1,5 +1,8 @@
 """One visitor who wants a joke to win, on the joke board: nobody else loses anything by it, and the joke does not win."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from generate_joke import JokeBox, house_jokes
@@ -148,3 +151,39 @@ def test_many_networks_of_one_site_are_not_so_many_visitors():
                 break
     assert passed == 4 * 20
     limits.take_picture("2001:db8:2::1")
+
+
+# A board file that somebody changed by hand
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE smile_jokes SET text = x'ff00'",
+        "UPDATE smile_jokes SET id = x'ff'",
+        "UPDATE smile_jokes SET source = 5, text = 7",
+        "UPDATE smile_board SET version = 'one'",
+        "UPDATE smile_board SET version = x'01'",
+        "UPDATE smile_reactions SET lift = 'high', seconds = x'00', smile_peak = 'x'",
+        "UPDATE smile_reactions SET lift = 9e999",
+    ],
+)
+def test_a_board_with_wrong_types_is_told_of_in_words(make_client, tmp_path, change):
+    file = tmp_path / "board.sqlite3"
+    JokeBoard(str(file)).add(house_jokes()[0], Reaction(0, 1, 5))
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        for table in ("smile_jokes", "smile_board", "smile_reactions"):
+            # Without declared types SQLite keeps whatever is put in.
+            rows = database.execute(f"SELECT * FROM {table}")
+            names = [column[0] for column in rows.description]
+            values = rows.fetchall()
+            database.execute(f"DROP TABLE {table}")
+            database.execute(f"CREATE TABLE {table} ({', '.join(names)})")
+            database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})", values)
+        database.execute(change)
+    client = make_client(board=str(file))
+    client.application.testing = False
+    for path in (BOARD, "/jokes", "/", JOKE):
+        assert client.get(path).status_code in (200, 503), path
+    assert send(client, told(client, SOMEBODY), SOMEBODY) in (204, 503)
