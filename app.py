@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import mimetypes
 import os
 import socket
@@ -19,12 +20,12 @@ from typing import TYPE_CHECKING, NoReturn
 from flask import Flask, Response, jsonify, render_template, request
 
 from errors import SmileError
-from event_log import set_up_logging
+from event_log import log_event, set_up_logging
 from generate_joke import Joke, JokeBox
 from live_stream import MJPEG_MIMETYPE, ViewersFull
 from metrics import METRICS_MIMETYPE
 from serving.api_errors import is_from_elsewhere, refusal
-from settings import Settings, parse_settings
+from settings import Settings, parse_settings, visible_passwords
 from visitors import network_number
 
 if TYPE_CHECKING:
@@ -213,6 +214,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = parse_settings(argv)
         set_up_logging(settings.log_format)
+        for option in visible_passwords(argv):
+            sentence = f"Everybody on this computer can read a command line; put the address in a file: {option} @FILE."
+            log_event("password", level=logging.WARNING, message=sentence)
         from serving.server import serve
 
         return serve(settings)
