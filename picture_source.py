@@ -13,6 +13,7 @@ import numpy as np
 
 from errors import CameraError, PictureError, SettingsError
 from media_files import read_bytes
+from motion_jpeg import MAX_PIXELS, MotionJpeg, open_motion_jpeg
 from picture_decoding import decode_picture
 
 _STILL_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -20,7 +21,7 @@ _STILL_INTERVAL_S = 0.5
 _NETWORK_TIMEOUT_MS = 5000
 
 
-def open_source(source: str) -> VideoSource | StillSource:
+def open_source(source: str) -> VideoSource | StillSource | MotionJpeg:
     """Opens a device number, path, URL or `auto`. Raises CameraError with a sentence for the user."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the sentence below says it better
     if source == "auto":
@@ -127,12 +128,17 @@ def _open_device(device: int | str) -> VideoSource:
     return VideoSource(capture, interval=0)
 
 
-def _open_url(url: str) -> VideoSource:
+def _open_url(url: str) -> VideoSource | MotionJpeg:
+    if url.lower().startswith("http"):
+        pictures = open_motion_jpeg(url, called=without_password(url))
+        if pictures is not None:
+            return pictures
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
         capture.release()
         raise CameraError(f"{without_password(url)} does not send video. Check the address and that the camera is on.")
+    _check_size(capture, without_password(url))
     recorded = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
     return VideoSource(capture, interval=_interval(capture) if recorded else 0)
 
@@ -149,7 +155,17 @@ def _open_file(path: Path) -> VideoSource | StillSource:
     if not capture.isOpened():
         capture.release()
         raise CameraError(f"{path.name} is not a video or picture that can be read; choose another file.")
+    _check_size(capture, path.name)
     return VideoSource(capture, interval=_interval(capture))
+
+
+def _check_size(capture: cv2.VideoCapture, called: str) -> None:
+    """Raises CameraError before a picture is made."""
+    width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MAX_PIXELS:
+        capture.release()
+        most = f"at most {MAX_PIXELS // 10**6} megapixels"
+        raise CameraError(f"{called} has {width}x{height} pixels; set it to {most}, or choose another --source.")
 
 
 def _interval(capture: cv2.VideoCapture) -> float:
