@@ -23,6 +23,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.command import said_plainly
 from benchmarks.correctness import VIDEO
 from benchmarks.figures import Report, print_header
@@ -45,6 +47,7 @@ class Seen:
     fps: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     newcomer_s: list[float] = field(default_factory=list)
+    cpu_percent: float = 0.0
 
 
 def _connect(port: int) -> socket.socket:
@@ -150,7 +153,8 @@ ATTACKS = {
 def watch(app: AppProcess, audience: Audience, seconds: float) -> Seen:
     """Viewers, memory and newcomers, for so long."""
     seen = Seen()
-    deadline = time.monotonic() + seconds
+    cpu, began = app.cpu_seconds(), time.monotonic()
+    deadline = began + seconds
     newcomers = threading.Thread(target=_come_anew, args=(app.port, seen, deadline), name="newcomers")
     newcomers.start()
     while time.monotonic() < deadline:
@@ -159,6 +163,7 @@ def watch(app: AppProcess, audience: Audience, seconds: float) -> Seen:
         shown = [viewer.pictures - count for viewer, count in zip(audience.viewers, before, strict=True)]
         seen.fps.append(min(shown) / (time.monotonic() - started))
         seen.memory_mb.append(app.memory_mb())
+    seen.cpu_percent = 100 * (app.cpu_seconds() - cpu) / (time.monotonic() - began)
     newcomers.join(30)
     return seen
 
@@ -182,6 +187,8 @@ def add_stage(report: Report, key: str, seen: Seen, *, attacked: bool) -> None:
         return value if attacked else None
 
     report.add(f"{key}_fps", "pictures a second, in the worst second", min(seen.fps), "fps", bar=bar(_FPS), at_least=True)
+    report.add(f"{key}_median", "pictures a second, median", float(np.median(seen.fps)), "fps")
+    report.add(f"{key}_cpu", "processor, the app, of one core", seen.cpu_percent, "%")
     report.add(f"{key}_memory", "memory at most", max(seen.memory_mb), "MB", bar=bar(_MEMORY_MB))
     report.add(f"{key}_newcomer", "a newcomer's page, at most", max(seen.newcomer_s), "s", bar=bar(_NEWCOMER_S))
 

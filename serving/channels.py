@@ -40,9 +40,11 @@ class Doorkeeper:
         self.refusals = refusals
         self.proxies = proxies
         self.bodies = bodies or Bodies()
+        self.accepted = 0
 
     def channel(self, server: Any, connection: socket.socket, address: Any, adj: Any, map: Any = None) -> GuardedChannel:
         """As waitress's `channel_class`."""
+        self.accepted += 1
         channel = GuardedChannel(self, server, connection, address, adj, map=map)
         self._make_room(server, channel)
         return channel
