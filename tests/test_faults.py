@@ -86,7 +86,7 @@ def test_a_network_camera_that_changes_its_resolution(run_app, network_camera, s
     before = app.json("/healthz")["frames"]["analysed"]
     event = app.wait_for(lambda event: event["frame"] > before + 5 and is_well(event), 60)
     assert (event["width"], event["height"]) == size
-    assert 0.2 < event["faces"][0]["box"]["left"] / size[0] < 0.6
+    assert 100 < event["faces"][0]["box"]["left"] * 480 / size[0] < 300
     assert app.json("/healthz")["status"] == "ok"
 
 
