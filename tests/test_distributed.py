@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keras
@@ -20,6 +19,7 @@ from errors import WorkersError
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
+from tests.waiting import PATIENCE_S, always, eventually
 from training import train
 from training.batches import Batches, fit_scaler
 from training.cluster import Cluster, meet, read_cluster
@@ -131,8 +131,7 @@ def met() -> Iterator[Met]:
 def test_workers_begin_when_all_are_there_whoever_comes_first(met, order):
     for index in order[:2]:
         met.comes(index)
-    time.sleep(1.5)
-    assert not met.ended
+    always(lambda: not met.ended)
     met.comes(order[2])
     assert met.all_end() == {0: None, 1: None, 2: None}
 
@@ -190,10 +189,8 @@ def test_strangers_and_workers_that_left_again_do_not_count(met):
             stranger.sendall(said)
     with connected_to_first(met) as gone:
         gone.sendall(hello(met, 1))
-        time.sleep(0.5)
     met.comes(2)
-    time.sleep(1.5)
-    assert not met.ended
+    always(lambda: not met.ended)
     met.comes(1)
     assert met.all_end() == {0: None, 1: None, 2: None}
 
@@ -206,15 +203,12 @@ def hello(met: Met, index: int) -> bytes:
 
 @contextmanager
 def connected_to_first(met: Met) -> Iterator[socket.socket]:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            connection = socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=30)
-            break
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    with connection:
+    def connect() -> socket.socket | None:
+        with suppress(ConnectionRefusedError):
+            return socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=PATIENCE_S)
+        return None
+
+    with eventually(connect) as connection:
         yield connection
 
 
@@ -283,7 +277,7 @@ class Together:
     def __exit__(self, *_: object) -> None:
         for process in self.processes:
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
     def start(self, count: int) -> None:
         self.processes = []

@@ -94,7 +94,7 @@ def overloaded():
     yield came, server.server_port
     server.shutdown()
     server.server_close()
-    thread.join(10)
+    thread.join(120)
 
 
 def test_a_refused_visitor_waits_as_long_as_it_is_told_and_goes_on_where_it_was(overloaded):

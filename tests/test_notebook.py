@@ -165,7 +165,7 @@ def test_it_finds_the_project_wherever_it_is_started(committed, folder, tmp_path
     settings = cell_named(committed, "settings").source
     command = [sys.executable, "-c", f"{settings}\nimport smile_recognition\nprint(ROOT)"]
     done = subprocess.run(
-        command, cwd=ROOT / folder, env=environment(tmp_path, SMALL), capture_output=True, text=True, timeout=60
+        command, cwd=ROOT / folder, env=environment(tmp_path, SMALL), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(ROOT)

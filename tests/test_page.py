@@ -9,7 +9,6 @@ import csv
 import io
 import itertools
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -22,6 +21,7 @@ import pytest
 from tests.conftest import ROOT, launch_with_webcam
 from tests.test_browser import Visit
 from tests.test_my_camera import Visit as WebcamVisit
+from tests.waiting import eventually
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOTHING = "\N{EN DASH}"  # where there is no number
@@ -66,11 +66,8 @@ def visit(browser, app) -> Iterator:
         context.close()
 
 
-def until(page, condition: str, timeout: float = 60) -> None:
-    deadline = time.monotonic() + timeout
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"not within {timeout} s: {condition}"
-        time.sleep(0.05)
+def until(page, condition: str) -> None:
+    eventually(lambda: page.evaluate(condition), condition)
 
 
 def read(page, faces: list, message: str = "") -> None:
@@ -628,13 +625,13 @@ def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, share
         there.wait_for_face()
         seen: list[int] = []
 
-        def watch_until(condition, timeout: float = 60) -> None:
-            deadline = time.monotonic() + timeout
-            while not (seen and condition(seen[-1])):
-                assert time.monotonic() < deadline, seen
+        def watch_until(condition) -> None:
+            def look() -> bool:
                 if page.text_content("#faces") == "1 face":
                     seen.append(there.percent())
-                time.sleep(0.05)
+                return bool(seen) and condition(seen[-1])
+
+            eventually(look, lambda: seen)
 
         watch_until(lambda percent: percent > 80)
         watch_until(lambda percent: percent < 30)
