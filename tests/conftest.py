@@ -33,25 +33,14 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-# Files whose tests take long come last, the longest of them first, so that two processes end at about the same time.
-_SLOW_LAST = (
-    *("scoring_workers", "getty_scraper", "relabel", "page", "shutter", "my_camera", "training", "workers"),
-    *("scoring_resume", "scoring_dask", "scraper_faults", "load", "fuzz", "browser", "faults", "notebook"),
-    *("server", "camera"),
-)
-
-
 def pytest_configure() -> None:
     # A shell without job control has what it starts in the background ignore Ctrl-C, and programs inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def order(item: pytest.Item) -> int:
-        name = item.path.stem.removeprefix("test_")
-        return 1 + _SLOW_LAST.index(name) if name in _SLOW_LAST else 0
-
-    items.sort(key=order)
+    """Quick ones first. A file is marked `slow` that takes more than some seconds: processes, browsers, training."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ from serving.visitor_analysis import MAX_BYTES, MAX_PIXELS, TooBusy
 from settings import Settings
 from tests.conftest import CHROMIUM, ROOT
 
+pytestmark = pytest.mark.slow
+
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
 

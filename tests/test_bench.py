@@ -16,6 +16,8 @@ from benchmarks.viewers import Audience, Viewer
 from tests.conftest import ROOT, SHARED
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 EXPECTED = {
     "one-face": {"one_face_median", "one_face_p95", "flat_out_median", "network_median", "draw_median", "encode_median"},
     "seed": {

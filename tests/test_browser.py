@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import ROOT, opened_and_closed
 from tests.waiting import PATIENCE_S, always, eventually
 
+pytestmark = pytest.mark.slow
+
 SCREENSHOTS = ROOT / "screenshots"
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 

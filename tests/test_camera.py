@@ -10,6 +10,8 @@ from errors import CameraError
 from tests.conftest import read_number
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
 
 

@@ -10,6 +10,8 @@ from face_tracking import FaceTracker
 from smile_recognition import SmileRecognizer
 from tests.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recognizer() -> SmileRecognizer:

@@ -27,6 +27,8 @@ from smile_watch import SmileWatch
 from tests.conftest import ROOT, RunningApp, arrivals, clean_environment, pictures, viewer
 from tests.waiting import always, eventually
 
+pytestmark = pytest.mark.slow
+
 
 def is_well(event: dict) -> bool:
     return bool(event["faces"]) and not event["message"]

@@ -23,6 +23,8 @@ from tests.scraper_runs import Scraper
 from tests.waiting import eventually
 from training.sources import find_source, iterate_images
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server():

@@ -24,6 +24,8 @@ from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 FIELDS = [
     *("file", "frame", "time_s", "face", "track", "top", "right", "bottom", "left", "smile", "label"),
     *("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "nose_x", "nose_y"),

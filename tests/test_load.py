@@ -14,6 +14,8 @@ from benchmarks.figures import BenchmarkError, Report
 from benchmarks.page_visitors import Pace, Plan, Seen, _there_and_back, fitted, page_rules, visit
 from tests.conftest import ROOT, clean_environment
 
+pytestmark = pytest.mark.slow
+
 ANSWER = json.dumps(
     {
         "width": 640,

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import close_app
@@ -11,6 +12,8 @@ from errors import DetectorError
 from live_stream import LiveStream
 from tests.conftest import arrivals, viewer
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def metrics(client) -> dict[str, float]:

@@ -13,6 +13,8 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_
 from tests.test_browser import SCREENSHOTS, SIZES
 from tests.waiting import PATIENCE_S, always, eventually
 
+pytestmark = pytest.mark.slow
+
 ANALYZE = "/api/v1/analyze"
 OPENS = {**SIZES, "phone": (390, 844), "small": (320, 640)}
 # Remembers what is sent to the app and what it answers, and how much at the same time.

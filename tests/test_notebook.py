@@ -24,6 +24,8 @@ from tests.getty_server import Card, GettyServer, pages_of
 from training.decisions import read_decisions
 from training.faces import Faces
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = ROOT / "notebooks" / "cnn_model_training.ipynb"
 SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "3"}
 

@@ -32,7 +32,7 @@ from training.predictions import write_predictions
 from training.relabel_queue import make_queue
 from training.relabel_server import RelabelServer
 
-pytestmark = pytest.mark.usefixtures("dataset_workers_in_this_process")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
 _HEAD = "source,name,decision,by,time\n"
 _TIME = "2026-01-02T03:04:05Z"

@@ -19,7 +19,7 @@ from tests.waiting import eventually
 
 FILES = 400
 
-pytestmark = pytest.mark.timeout(600)  # many processes, each of which loads the networks
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # many processes, each of which loads the networks
 
 
 @pytest.fixture(scope="module")

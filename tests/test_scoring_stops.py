@@ -23,6 +23,8 @@ from scoring import resume, table_writer
 from scoring.table_writer import empty_row, face_row
 from scoring.work import Work
 
+pytestmark = pytest.mark.slow
+
 FILES = ("1.jpg", "2.jpg", "3.avi")  # a face, a damaged file, a face in each of two frames
 STEPS = {"open", "write", "writerow", "flush", "fsync", "close", "replace", "unlink", "truncate", "write_table"}
 KILLED = 77
@@ -112,7 +114,7 @@ def die_after_step(number: int, *, power_cut: bool) -> None:
                     os.truncate(path, synced.get(path.stat().st_ino, 0))
         os._exit(KILLED)
 
-    os.fsync = noting_fsync
+    setattr(os, "fsync", noting_fsync)  # noqa: B010
     sys.setprofile(step)
 
 

@@ -22,7 +22,7 @@ from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers, WorkersFailed
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(600)  # many processes
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # many processes
 
 
 @dataclass(frozen=True)

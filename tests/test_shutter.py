@@ -17,6 +17,8 @@ from tests.conftest import launch_with_webcam
 from tests.test_my_camera import ANALYZE, HIDE, OPENS, Visit
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 Reading = tuple[float, dict[int, float] | None]  # milliseconds, and P(smile) of each face; None: nothing could be read
 
 PLAY = """async ([readings, keepGoing]) => {

@@ -26,6 +26,8 @@ from settings import Settings, parse_settings
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
 
+pytestmark = pytest.mark.slow
+
 needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
 JOKE = Joke("a", "Why? Because.", "house")
 

@@ -11,7 +11,9 @@ PATIENCE_S = 120.0  # a busy machine is no failure; a test that waits this long 
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], what: Callable[[], object] | str = "", *, timeout: float = PATIENCE_S) -> T:
+def eventually(
+    condition: Callable[[], T | None], what: Callable[[], object] | str = "", *, timeout: float = PATIENCE_S
+) -> T:
     """The first true value of `condition`; AssertionError that says `what` did not happen after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
