@@ -22,7 +22,7 @@ from event_log import set_up_logging
 from generate_joke import JokeBox
 from live_stream import MJPEG_MIMETYPE, ViewersFull
 from metrics import METRICS_MIMETYPE
-from serving.api_errors import refusal
+from serving.api_errors import is_from_elsewhere, refusal
 from settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     from jokes.shared_tellings import choose_tellings
     from serving.api_pages import api_pages
     from serving.board_api import board_api
-    from serving.rate_limits import VisitorLimits, rate_limits
+    from serving.rate_limits import VisitorLimits, rate_limits, visitor_number
+    from serving.refusals import Refusals
+    from serving.sub_path import SubPath
     from serving.visitor_analysis import VisitorAnalysis
     from serving.visitor_api import InMemoryRequest, visitor_api
     from smile_watch import SmileWatch
@@ -64,23 +66,26 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
         mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
+    app.wsgi_app = SubPath(app.wsgi_app, proxies=settings.trusted_proxies)  # type: ignore[method-assign]
     app.request_class = InMemoryRequest
-    limits = VisitorLimits(settings.visitor_rate)
+    limits, refusals = VisitorLimits(settings.visitor_rate), Refusals()
+    analysis = VisitorAnalysis(settings)
     app.register_blueprint(rate_limits(limits))
-    app.register_blueprint(visitor_api(VisitorAnalysis(settings), limits, allow_host=settings.allow_host))
+    app.register_blueprint(visitor_api(analysis, limits, allow_host=settings.allow_host))
     app.register_blueprint(api_pages(settings.visitor_rate))
     watch = watch or SmileWatch(settings)
+    watch.metrics.refusals = refusals.counts
     board = open_board(settings.board)
     jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
     app.register_blueprint(board_api(board, jokes.tellings, allow_host=settings.allow_host))
-    app.extensions["smile_watch"], app.extensions["joke_box"] = watch, jokes
+    app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}
 
     @app.before_request
     def refuse_strangers() -> Response | None:
         # A web page elsewhere can point its own name at this computer, or ask the browser for our picture in its name.
         if not _is_our_name(request.host, settings):
             return refusal("This name is not served; open the page by its IP address, or start with --allow-host NAME.", 400)
-        if request.path in _WATCHING and request.headers.get("Sec-Fetch-Site") == "cross-site":
+        if request.path in _WATCHING and is_from_elsewhere(settings.allow_host):
             return Response("Other sites may not show this camera.\n", 403, mimetype="text/plain")
         return None
 
@@ -94,17 +99,21 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     @app.get("/video_feed")
     def video_feed() -> Response:
         watch.start()
-        return Response(watch.stream.mjpeg(), mimetype=MJPEG_MIMETYPE, headers=_LIVE)
+        return Response(
+            watch.stream.mjpeg(viewer=visitor_number(request.remote_addr)), mimetype=MJPEG_MIMETYPE, headers=_LIVE
+        )
 
     @app.get("/events")
     def events() -> Response:
         watch.start()
-        return Response(watch.stream.events(), mimetype="text/event-stream", headers=_LIVE)
+        return Response(
+            watch.stream.events(viewer=visitor_number(request.remote_addr)), mimetype="text/event-stream", headers=_LIVE
+        )
 
     @app.get("/snapshot.jpg")
     def snapshot() -> Response:
         watch.start()
-        picture = watch.stream.snapshot(_SNAPSHOT_WAIT_S)
+        picture = watch.stream.snapshot(_SNAPSHOT_WAIT_S, viewer=visitor_number(request.remote_addr))
         if picture is None:
             return Response("The camera gave no picture in time; try again.\n", 503, mimetype="text/plain")
         return Response(picture.jpeg, mimetype="image/jpeg", headers=_LIVE)
@@ -139,10 +148,10 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     def not_served(error) -> Response:
         methods = getattr(error, "valid_methods", None) or ["GET"]
         sentence = {
-            404: "There is nothing at this address; the page is at /.",
+            404: f"There is nothing at this address; the page is at {request.script_root}/.",
             405: f"This address only answers {' and '.join(sorted({*methods} - {'HEAD', 'OPTIONS'}))}.",
             500: "Something went wrong in the app; its log says what.",
-        }.get(error.code, "This request can't be understood; the page is at /.")
+        }.get(error.code, f"This request can't be understood; the page is at {request.script_root}/.")
         response = refusal(sentence, error.code)
         if error.code == 405:
             response.headers["Allow"] = ", ".join(sorted(methods))
@@ -150,6 +159,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        refusals.count_status(response.status_code)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         return response

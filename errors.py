@@ -1,6 +1,11 @@
 """Every error that a user can meet: one sentence saying what happened and what to do about it."""
 
 
+def printable(text: str) -> str:
+    """`text` as one line that moves no cursor and changes no colour: what can't be shown is written out, as `\\x1b`."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 class SmileError(Exception):
     """Base of all errors of this project; `str(error)` is fit to be shown to a user."""
 
@@ -19,6 +24,10 @@ class PictureError(SmileError):
 
 class OutputError(SmileError):
     """A table or an annotated copy can't be written."""
+
+
+class UnwritableName(OutputError):
+    """One copy can't be written for what its file is called or how large it is; others can."""
 
 
 class DetectorError(SmileError):

@@ -27,6 +27,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from errors import SettingsError, SmileError
+from native_output import native_output_dropped
 from scraping.assets import Query, Source, clean_url, folder_name
 from scraping.duplicates import settle
 from scraping.gathering import Extent, Gathering
@@ -45,6 +46,7 @@ _SHORTEST_PAUSE_S = 0.5
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*|[0-9a-f:]*:[0-9a-f:]*", re.IGNORECASE)
 
 
+@native_output_dropped()  # what a picture tells libpng to write
 def main(argv: list[str] | None = None, *, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> int:
     """Gather what the command line names; the exit code is explained above. `clock`: time, for tests."""
     options = _parser().parse_args(argv)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +41,14 @@ class Published:
     captured_at: float | None = None
 
 
+@dataclass(eq=False)
+class _Place:
+    """A viewer's. `lost`: somebody else has it now."""
+
+    viewer: int
+    lost: bool = False
+
+
 class LiveStream:
     """Where the analysis puts its newest picture and where viewers wait for it."""
 
@@ -55,23 +63,23 @@ class LiveStream:
         self._recent: deque[Published] = deque(maxlen=_CATCH_UP)
         self._published_at = float("-inf")
         self._count = 0
-        self._viewers = {"picture": 0, "event": 0, "still": 0}
+        self._places: dict[str, list[_Place]] = {"picture": [], "event": [], "still": []}
         self._closed = False
 
     @property
     def viewers(self) -> int:
         """People watching now: open picture streams."""
-        return self._viewers["picture"]
+        return len(self._places["picture"])
 
     @property
     def viewers_by_kind(self) -> dict[str, int]:
         """Open streams: `picture`, `event`, and `still` for snapshots."""
-        return dict(self._viewers)
+        return {kind: len(places) for kind, places in self._places.items()}
 
     @property
     def watched(self) -> bool:
         """Whether anybody at all waits for pictures or events."""
-        return any(self._viewers.values())
+        return any(self._places.values())
 
     def publish(self, jpeg: bytes, event: str, *, passing: bool = False, captured_at: float | None = None) -> None:
         """Replaces the newest picture and wakes everybody who waits. `passing`: not what a snapshot is meant to show."""
@@ -111,9 +119,9 @@ class LiveStream:
                 return None
             return newer[0] if in_turn and newer[0].number == after + 1 else newer[-1]
 
-    def snapshot(self, timeout: float, *, max_age: float = 0.5) -> Published | None:
+    def snapshot(self, timeout: float, *, max_age: float = 0.5, viewer: int = 0) -> Published | None:
         """One picture not older than `max_age` seconds, waking the camera for it if needed; None after `timeout`."""
-        with self._viewing("still"):
+        with self._viewing("still", viewer):
             with self._changed:
                 fresh = time.monotonic() - self._published_at <= max_age
                 after = self._count - 1 if fresh else self._count
@@ -126,27 +134,35 @@ class LiveStream:
                 picture = newer
             return picture
 
-    def mjpeg(self) -> Iterator[bytes]:
-        """A viewer's stream, in parts of `MJPEG_MIMETYPE`. Raises ViewersFull at once, not at the first part."""
-        return self._stream("picture", _PART_HEAD, lambda new: new.jpeg + b"\r\n" + _PART_HEAD, 0.0)
+    def mjpeg(self, *, viewer: int = 0) -> Iterator[bytes]:
+        """A viewer's stream, in parts of `MJPEG_MIMETYPE`. Raises ViewersFull at once, not at the first part.
 
-    def events(self, *, interval: float = 0.1) -> Iterator[bytes]:
-        """Server-sent events, at most one every `interval` seconds. Raises ViewersFull at once."""
-        return self._stream("event", b"retry: 2000\n\n", lambda new: f"data: {new.event}\n\n".encode(), interval)
+        `viewer`: a number for who watches. Where all places are taken, whoever has the most loses his newest to one who has
+        at least two fewer.
+        """
+        return self._stream("picture", viewer, _PART_HEAD, lambda new: new.jpeg + b"\r\n" + _PART_HEAD, 0.0)
 
-    def _stream(self, kind: str, head: bytes, encode: Callable[[Published], bytes], interval: float) -> Iterator[bytes]:
-        stream = self._generate(kind, head, encode, interval)
+    def events(self, *, interval: float = 0.1, viewer: int = 0) -> Iterator[bytes]:
+        """Server-sent events, at most one every `interval` seconds. Raises ViewersFull at once; `viewer` as above."""
+        return self._stream("event", viewer, b"retry: 2000\n\n", lambda new: f"data: {new.event}\n\n".encode(), interval)
+
+    def _stream(
+        self, kind: str, viewer: int, head: bytes, encode: Callable[[Published], bytes], interval: float
+    ) -> Iterator[bytes]:
+        stream = self._generate(kind, viewer, head, encode, interval)
         next(stream)  # runs to the first yield: the place is taken, or refused, now; close() gives it back
         return stream
 
-    def _generate(self, kind: str, head: bytes, encode: Callable[[Published], bytes], interval: float) -> Iterator[bytes]:
-        with self._viewing(kind):
+    def _generate(
+        self, kind: str, viewer: int, head: bytes, encode: Callable[[Published], bytes], interval: float
+    ) -> Iterator[bytes]:
+        with self._viewing(kind, viewer) as place:
             yield b""
             yield head
             number = 0
             last: Published | None = None
             before = self._count  # an older picture is late for a viewer who was late himself
-            while not self._closed:
+            while not self._closed and not place.lost:
                 new = self.wait_newer(number, _REPEAT_S, in_turn=kind == "picture")
                 last = new or last
                 if last is None or self._closed:
@@ -165,14 +181,28 @@ class LiveStream:
             self._on_delivered(time.monotonic() - captured_at)
 
     @contextmanager
-    def _viewing(self, kind: str) -> Iterator[None]:
+    def _viewing(self, kind: str, viewer: int) -> Iterator[_Place]:
+        place, places = _Place(viewer), self._places[kind]
         with self._changed:
-            if self._viewers[kind] >= self.viewer_limit:
+            if len(places) >= self.viewer_limit and not _make_room(places, viewer):
                 raise ViewersFull(f"All {self.viewer_limit} places are taken. Close another tab, or try again in a moment.")
-            self._viewers[kind] += 1
+            places.append(place)
             self._changed.notify_all()
         try:
-            yield
+            yield place
         finally:
             with self._changed:
-                self._viewers[kind] -= 1
+                if not place.lost:
+                    places.remove(place)
+
+
+def _make_room(places: list[_Place], newcomer: int) -> bool:
+    """Whether somebody had so many places that the newcomer gets one of them."""
+    counts = Counter(place.viewer for place in places)
+    viewer, most = counts.most_common(1)[0]
+    if most < counts[newcomer] + 2:
+        return False
+    newest = [place for place in places if place.viewer == viewer][-1]
+    newest.lost = True
+    places.remove(newest)
+    return True

@@ -48,6 +48,7 @@ class Metrics(Collector):
 
     def __init__(self, counts: Callable[[], Counts]) -> None:
         self._counts = counts
+        self.refusals: Callable[[], Mapping[str, int]] = dict  # by reason; the app sets it
         self._registry = CollectorRegistry()
         stages = Histogram(
             "smile_stage_seconds",
@@ -104,6 +105,7 @@ class Metrics(Collector):
         )
         yield _counter("smile_detector_runs", "Searches of a whole frame for faces.", now.searches + now.failed_searches)
         yield _counter("smile_detector_failures", "Searches of a whole frame that failed.", now.failed_searches)
+        yield _counter("smile_refusals", "Visitors that were refused, by reason.", self.refusals(), "reason")
         yield _gauge("smile_faces", "Faces in the newest picture.", now.faces)
         yield _gauge("smile_viewers", "Open picture streams, event streams and snapshots.", now.viewers, "kind")
         states = {state: int(state == now.camera) for state in now.camera_states}

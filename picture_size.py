@@ -12,8 +12,16 @@ from __future__ import annotations
 import re
 import struct
 
+MAX_PIXELS = 128_000_000  # a 108-megapixel phone's photo; decoded it takes 384 MB
 _NETPBM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}  # the other JPEG markers from C0 to CF begin a frame
+# Strangers send pictures: what is looked at in Python is bounded, and everything else is left to the library underneath.
+# No quantifier: with one, a file of FF bytes alone would take time that grows with the square of its length.
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")  # neither a stuffed byte nor a restart
+MOST_MARKERS = 2000  # of a JPEG; profiles and previews cut into segments make some hundreds
+_MOST_BETWEEN = 65_536  # bytes of a JPEG's head, in all, that belong to no segment
+_MOST_TIFF_ENTRIES = 1000
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:
@@ -60,21 +68,38 @@ def _size(data: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
-    at = 2
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0:
+    at, between = 2, _MOST_BETWEEN
+    for _ in range(MOST_MARKERS):
+        found = _MARKER.search(data, at, at + between)
+        if found is None:
             return None
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-        elif marker == 0 or marker == 1 or 0xD0 <= marker <= 0xD8:  # markers without a length
-            at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+        between -= found.end() - at - 2
+        marker, at = found[1][0], found.end()
+        if marker == 1 or 0xD0 <= marker <= 0xD8:  # markers without a length
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER:
+            height, width = struct.unpack_from(">HH", data, at + 3)
             return width, height
-        else:
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+        at += struct.unpack_from(">H", data, at)[0]
+    return None
+
+
+def jpeg_scans(data: bytes) -> tuple[int, bool]:
+    """A JPEG's scans, and whether its end mark comes after them, other than in an embedded preview.
+
+    Of one with more than `MOST_MARKERS` markers: that number, and False.
+    """
+    at, scans = 2, 0
+    for _ in range(MOST_MARKERS):
+        found = _MARKER_IN_SCAN.search(data, at)
+        if found is None:
+            return scans, False
+        marker, at = found[1][0], found.end()
+        if marker == 0xD9:
+            return scans, True
+        scans += marker == 0xDA
+        at += int.from_bytes(data[at : at + 2], "big")  # past the segment; what follows a scan's is searched for markers
+    return MOST_MARKERS, False
 
 
 def _webp(data: bytes) -> tuple[int, int] | None:
@@ -96,7 +121,7 @@ def _tiff(data: bytes) -> tuple[int, int] | None:
     (start,) = struct.unpack_from(order + "I", data, 4)
     (entries,) = struct.unpack_from(order + "H", data, start)
     found: dict[int, int] = {}
-    for i in range(entries):
+    for i in range(min(entries, _MOST_TIFF_ENTRIES)):
         at = start + 2 + 12 * i
         tag, kind = struct.unpack_from(order + "HH", data, at)
         if tag in (256, 257):

@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 
 from errors import PictureError
-from media_files import decode_small, read_bytes
+from media_files import read_bytes
+from picture_decoding import decode_small
 from smile_recognition import SMILE_THRESHOLD
 
 _MAIN = 0.5  # of the largest face's height

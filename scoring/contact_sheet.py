@@ -18,7 +18,8 @@ from pathlib import Path
 import cv2
 
 from errors import OutputError, PictureError, SettingsError
-from media_files import decode_small, read_bytes, suffix_of
+from media_files import read_bytes, suffix_of
+from picture_decoding import decode_small
 from scoring.best_smiles import SmilingPhoto
 
 MOST_PHOTOS = 500  # about ten megabytes

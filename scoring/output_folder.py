@@ -6,12 +6,18 @@ folder.target("holiday/beach/a.pgm", ".png")                 # Path("marked/beac
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from errors import OutputError, SettingsError
+from errors import OutputError, SettingsError, UnwritableName
+
+# The file system does not take such a name or such a large file.
+_ONLY_THIS_ONE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EFBIG)
+_LONGEST_SUFFIX = 20  # bytes; a longer one is none
 
 
 class OutputFolder:
@@ -48,17 +54,54 @@ class OutputFolder:
     def target(self, file: str, added: str) -> Path:
         """Where to write what is made of `file`: its name and `added`. Raises OutputError, SettingsError."""
         target = Path(self._path, os.path.relpath(os.path.abspath(file), self._root) + added)
+        self._check_inside(target.parent)  # before a folder is made
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            target = self.fitting(target)
             if target.exists() and os.path.samefile(target, file):  # by a link
                 raise SettingsError(f"{target} would overwrite {file}, which is read; choose another {self._option}.")
         except OSError as error:
             raise self.unwritable(target, error) from error
         return target
 
+    def fitting(self, target: Path) -> Path:
+        """`target`, with a shorter name if its own is longer than names may be: its beginning, and a mark of the whole."""
+        most = _longest_name(target.parent)
+        name = os.fsencode(target.name)
+        if len(name) <= most:
+            return target
+        end = os.fsencode("".join(target.suffixes[-2:]))
+        if len(end) > _LONGEST_SUFFIX:
+            end = b""
+        mark = f"~{_mark(target.name)}".encode() + end
+        kept = name[: most - len(mark)].decode("utf-8", "ignore")  # no half letter
+        return target.with_name(kept + os.fsdecode(mark))
+
+    def part_of(self, target: Path, added: str = ".part") -> Path:
+        """Where to write what becomes `target` once it is whole; to be asked right before it is written.
+
+        Raises OutputError when that is outside of the folder, by a link or by `..`, whatever made it so.
+        """
+        part = target.with_name(target.name + added)
+        if len(os.fsencode(part.name)) > _longest_name(target.parent):
+            part = target.with_name(_mark(target.name) + added)
+        self._check_inside(target.parent)
+        try:
+            if part.is_symlink():  # writing would follow it
+                part.unlink()
+        except OSError as error:
+            raise self.unwritable(target, error) from error
+        return part
+
+    def _check_inside(self, folder: Path) -> None:
+        if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(self._path)):
+            raise OutputError(
+                f"{folder} is outside of {self._path}, where {self._option} writes; choose a folder without links in it."
+            )
+
     def write(self, target: Path, data: bytes) -> None:
         """The file gets its name when it is whole. Raises OutputError."""
-        part = target.with_name(target.name + ".part")
+        part = self.part_of(target)
         try:
             part.write_bytes(data)
             os.replace(part, target)
@@ -68,6 +111,21 @@ class OutputFolder:
             raise self.unwritable(target, error) from error
 
     def unwritable(self, target: Path, error: OSError) -> OutputError:
+        """The error to raise: an UnwritableName when others of this folder can be written all the same."""
+        if error.errno in _ONLY_THIS_ONE:
+            return UnwritableName(f"{target.name}: {error.strerror}")
         return OutputError(
             f"{target} can't be written ({error.strerror}); free some space, or choose another {self._option}."
         )
+
+
+def _mark(name: str) -> str:
+    return hashlib.blake2b(os.fsencode(name), digest_size=6).hexdigest()
+
+
+def _longest_name(folder: Path) -> int:
+    """In bytes."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows, and file systems that do not say
+        return 255

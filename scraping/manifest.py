@@ -10,7 +10,6 @@ A kill at any moment leaves whole pages and whole pictures in it. While it is op
 
 from __future__ import annotations
 
-import csv
 import io
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from csv_lines import csv_writer
 from errors import OutputError, SettingsError
 from scraping.assets import SET_APART, Asset, Page
 from scraping.pictures import Checked
@@ -249,7 +249,7 @@ class Manifest:
             cursor = self._connection.execute("SELECT * FROM pictures ORDER BY place, page, position")
             names = [column[0] for column in cursor.description][: -len(_INTERNAL)]
             text = io.StringIO(newline="")
-            table = csv.writer(text, lineterminator="\n")
+            table = csv_writer(text)
             table.writerow(names)
             table.writerows([_cell(value) for value in row[: len(names)]] for row in cursor)
             path = self._folder / TABLE

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from errors import PictureError
-from media_files import decode_picture
-from picture_size import picture_size
+from picture_decoding import MAX_SCANS, PictureTooCostly, decode_checked
+from picture_decoding import check_picture as check_cost
+from picture_size import jpeg_scans
 from scraping.problems import FetchError
 
 SUFFIXES = (".jpg", ".png", ".webp")
 MAX_PICTURE_BYTES = 32 << 20
 MIN_SIDE = 64  # pixels: the network reads faces of 64x64; counting pixels and placeholders are smaller
-
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # in a JPEG's scan: neither a stuffed byte nor a restart
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,15 @@ def check_picture(data: bytes, kind: str = "") -> Checked:
         raise FetchError("not_a_picture", f"it is {what if data else 'empty'}, not a picture")
     if not _is_whole(data, suffix):
         raise FetchError("truncated", "the picture is cut off")
-    size = picture_size(data)
-    if size is not None and min(size) < MIN_SIDE:
-        raise FetchError("too_small", f"{size[0]}x{size[1]} pixels")
     try:
-        image = decode_picture(data)
+        size = check_cost(data)
+        if min(size) < MIN_SIDE:
+            raise FetchError("too_small", f"{size[0]}x{size[1]} pixels")
+        image = decode_checked(data)
+    except PictureTooCostly as error:
+        raise FetchError("too_large", str(error)) from error
     except PictureError as error:
-        raise FetchError("too_large" if "too large" in str(error) else "truncated", str(error)) from error
+        raise FetchError("truncated", str(error)) from error
     height, width = image.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
     return Checked(suffix, width, height, len(data), digest, perceptual_hash(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)))
@@ -84,17 +84,5 @@ def _is_whole(data: bytes, suffix: str) -> bool:
         return b"IEND" in data[-64:]
     if suffix == ".webp":
         return len(data) >= int.from_bytes(data[4:8], "little") + 8
-    return _jpeg_is_whole(data)
-
-
-def _jpeg_is_whole(data: bytes) -> bool:
-    """Whether the end marker comes, other than in an embedded preview. OpenCV fills what is missing with grey, silently."""
-    at = 2
-    while match := _MARKER.search(data, at):
-        marker = match[1][0]
-        at = match.end()
-        if marker == 0xD9:
-            return True
-        if marker != 0x01:
-            at += int.from_bytes(data[at : at + 2], "big")  # past the segment; what follows a scan's is searched for markers
-    return False
+    scans, whole = jpeg_scans(data)  # OpenCV fills what is missing with grey, silently
+    return whole or scans > MAX_SCANS  # which is refused for that

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from urllib.parse import urlsplit
 
-from flask import Response, jsonify, request
+from flask import Response, current_app, jsonify, request
 
+from event_log import log_event
+
+_NAME = re.compile(r"[a-z0-9.:-]{1,100}")
+_MOST_NAMES_TOLD = 10
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -28,6 +34,42 @@ def refusal(sentence: str, status: int) -> Response:
     return Response(f"{sentence}\n", status, mimetype="text/plain")
 
 
+def refuse_other_sites(what: str, allow_host: str = "") -> Response | None:
+    """What other sites' pages get that send `what` here; None for everybody else.
+
+    A browser that vouches for one of our pages, but names it otherwise than we do, speaks through a proxy that changes
+    `Host`: that is said, to the visitor and in the log.
+    """
+    if is_from_our_page(allow_host):
+        return None
+    sentence = f"Other sites may not send {what} here"
+    name = _unknown_name()
+    if not name:
+        return error_json(f"{sentence}.", 403)
+    told: set[str] = current_app.extensions.setdefault("unknown_names", set())
+    if name not in told and len(told) < _MOST_NAMES_TOLD:
+        told.add(name)
+        log_event(
+            "unknown_name",
+            level=logging.WARNING,
+            message=f"A page of {name} sends {what}; if that is this app behind a proxy, start with --allow-host {name}.",
+        )
+    unknown = f"and the app does not know {name} as its own name; whoever runs it can start it with --allow-host {name}."
+    return error_json(f"{sentence}, {unknown}", 403)
+
+
+def _unknown_name() -> str:
+    """Of the page that makes this request, if it may be one of ours; empty if it is not, or the name is none."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return ""
+    try:
+        parts = urlsplit(request.headers.get("Origin", ""))
+        name = parts.hostname or ""
+    except ValueError:
+        return ""
+    return name if parts.scheme in ("http", "https") and _NAME.fullmatch(name) else ""
+
+
 def is_from_our_page(allow_host: str = "") -> bool:
     """Whether a browser says that a page of this app makes this request. What is no browser says nothing, and may.
 
@@ -37,10 +79,23 @@ def is_from_our_page(allow_host: str = "") -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     origin = request.headers.get("Origin")
-    if origin is None:
+    return origin is None or _is_ours(origin, allow_host)
+
+
+def is_from_elsewhere(allow_host: str = "") -> bool:
+    """Whether anything about this request says that another site's page makes it; an address that was typed in is none.
+
+    Over plain http to an address in a LAN browsers send no `Sec-Fetch-Site`; what else they say is looked at too.
+    """
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return True
+    named = (request.headers.get("Origin"), request.headers.get("Referer"))
+    return any(address is not None and not _is_ours(address, allow_host) for address in named)
+
+
+def _is_ours(address: str, allow_host: str) -> bool:
     try:
-        parts = urlsplit(origin)
+        parts = urlsplit(address)
         names = allow_host.lower().replace(",", " ").split()
         # A proxy may have changed `Host`, so the names that it serves count too.
         return parts.scheme in ("http", "https") and (

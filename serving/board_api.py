@@ -19,7 +19,7 @@ from generate_joke import Told
 from joke_board import MAX_SECONDS, BoardError, JokeBoard, Reaction
 from jokes.ranking import LEVEL, Ranking, Standing
 from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
-from serving.api_errors import NO_STORE, error_json, is_from_our_page
+from serving.api_errors import NO_STORE, error_json, refuse_other_sites
 
 MAX_BYTES = 4096
 MOST_SHOWN = 100
@@ -63,8 +63,8 @@ def board_api(board: JokeBoard | None, tellings: Told, *, allow_host: str = "") 
 
     @api.post("/api/v1/reactions")
     def react() -> tuple[str, int] | Response:
-        if not is_from_our_page(allow_host):
-            return error_json("Other sites may not send smiles here.", 403)
+        if refused := refuse_other_sites("smiles", allow_host):
+            return refused
         if board is None:
             return error_json("This app keeps no joke board; nothing was stored.", 404)
         request.max_content_length = MAX_BYTES

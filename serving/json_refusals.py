@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 
-from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
 from serving.visitor_analysis import MAX_BYTES
 
 _SENTENCES = {
     400: "This is not HTTP as it should be.",
+    408: "The request was too slow; send all of it at once.",
     413: f"The request is too large; send a picture of at most {MAX_BYTES >> 20} MB.",
     431: "The request's headers are too long; send fewer and shorter ones.",
+    503: "Too many requests at once; try again in a second.",
     501: "This way of sending a body is not understood; send it with Content-Length, or chunked.",
 }
 
@@ -30,12 +31,11 @@ class JsonErrorTask(ErrorTask):
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
         ]
+        if error.code == 503:
+            self.response_headers.append(("Retry-After", "1"))
+        elif error.code != 408:  # those two are counted by who decides on them
+            self.channel.keeper.refusals.count_status(error.code)
+        self.channel.lingers = True
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
-
-
-class JsonErrorChannel(HTTPChannel):
-    """One connection."""
-
-    error_task_class = JsonErrorTask

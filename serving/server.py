@@ -21,10 +21,12 @@ from app import close_app, create_app
 from errors import SettingsError
 from event_log import log_event, write_line
 from joke_board import open_board
+from native_output import native_output_logged
 from picture_source import check_source, without_password
 from serving.allocation import keep_little_memory
+from serving.bounded_requests import MOST_HEAD_BYTES
+from serving.channels import Doorkeeper
 from serving.dealt_connections import taking_connections
-from serving.json_refusals import JsonErrorChannel
 from serving.visitor_analysis import MAX_BYTES
 from serving.worker_processes import WorkerProcesses, end_this_worker
 from settings import Settings
@@ -33,6 +35,9 @@ _HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place
 _UNSENT_BYTES = 16_384
 _MOST_BODY_BYTES = MAX_BYTES + 2**20  # a picture, and what a form adds
 _GONE_AFTER_MS = 20_000
+_SPARE_CONNECTIONS = 64
+_MOST_SHARE = 0.4  # of one core, for connections; the interpreter runs one thread at a time, and viewers' threads are others
+_LONGEST_REST_S = 0.02
 
 
 def serve(settings: Settings) -> int:
@@ -49,7 +54,7 @@ def serve(settings: Settings) -> int:
 
 def _serve_with_workers(listener: socket.socket, settings: Settings) -> int:
     open_board(settings.board)  # says once, not once a worker, what is wrong with it
-    workers = WorkerProcesses(settings, listener, most_connections=_most_connections(settings))
+    workers = WorkerProcesses(settings, listener, most_connections=_most_connections(settings) + _SPARE_CONNECTIONS // 2)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: workers.stop())
     _greet(settings, port=listener.getsockname()[1])
@@ -67,6 +72,12 @@ class Share:
 def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None = None) -> int:
     """Serves in this process what comes to `listener`, or, if it is one of several, its share of that."""
     keep_little_memory()
+    with native_output_logged():
+        _serve_on(listener, settings, share)
+    return 0
+
+
+def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) -> None:
     app = create_app(settings, worker=share.number if share else 0)
     server = make_server(app, listener, settings)
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a viewer that leaves is no news
@@ -76,14 +87,17 @@ def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    watch = app.extensions["smile_watch"]
-    warming = threading.Thread(target=watch.warm_up, name="warm-up", daemon=True)
-    warming.start()
+    threading.Thread(target=warm_up, args=(app, settings), name="warm-up", daemon=True).start()
     if share is None:
         _greet(settings, port=listener.getsockname()[1])
     with taking_connections(server, share.pair, on_dealer_gone=end_this_worker) if share else nullcontext():
         _run(server, on_stop=lambda: close_app(app, timeout=1.0))
-    return 0
+
+
+def warm_up(app: Flask, settings: Settings) -> None:
+    """Loads network and detector for who is sure to come: visitors with their own cameras, or viewers of ours."""
+    watch = app.extensions["smile_watch"]
+    watch.warm_up(app.extensions["visitor_analysis"].warm_up if settings.source == "none" else None)
 
 
 def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
@@ -105,10 +119,13 @@ def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
         sockets=[listener],
         # Pictures, events and snapshots have that many places each.
         threads=3 * settings.viewer_limit + _HEADROOM_THREADS,
-        connection_limit=_most_connections(settings),
+        # Never reached: before, the doorkeeper below has somebody make room.
+        connection_limit=_most_connections(settings) + _SPARE_CONNECTIONS,
         # A viewer that takes nothing holds its own thread, not a growing buffer.
         outbuf_high_watermark=1,
         channel_timeout=60,
+        cleanup_interval=1,
+        max_request_header_size=MOST_HEAD_BYTES,
         # A picture in one or two goes, each of which costs a look at every connection; the default is 8 kB at a time.
         recv_bytes=131072,
         # Visitors' pictures stay in memory: what is larger than waitress's own limit goes through a file on disk.
@@ -118,7 +135,15 @@ def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
         ident="",
         **proxies,
     )
-    server.channel_class = JsonErrorChannel
+    keeper = Doorkeeper(_most_connections(settings), app.extensions["refusals"], proxies=settings.trusted_proxies)
+    server.channel_class = keeper.channel
+    usual = server.maintenance
+
+    def maintenance(now: float) -> None:
+        usual(now)  # closes idle connections
+        keeper.maintain(server)
+
+    server.maintenance = maintenance
     return server
 
 
@@ -138,11 +163,31 @@ def _greet(settings: Settings, port: int) -> None:
     log_event("started", address=address, source=without_password(settings.source), public=public, **several)
 
 
+class LoopPace:
+    """Keeps a loop's thread under `_MOST_SHARE` of a core, whatever wakes it: single bytes on many connections, say."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.thread_time()
+        self._credit_s = 0.0
+
+    def rest(self) -> None:
+        """To be called after each pass: sleeps for a moment if the passes before took too much."""
+        wall, cpu = time.monotonic(), time.thread_time()
+        self._credit_s += _MOST_SHARE * (wall - self._wall) - (cpu - self._cpu)
+        self._credit_s = min(max(self._credit_s, -_LONGEST_REST_S), _LONGEST_REST_S)
+        self._wall, self._cpu = wall, cpu
+        if self._credit_s < 0:
+            time.sleep(-self._credit_s)
+
+
 def _run(server, *, on_stop) -> None:
     """waitress's own run(), but streams are ended before it waits for the threads that serve them."""
     try:
-        # poll() where there is one: select() fails with more than 1,024 connections.
-        server.asyncore.loop(timeout=1, map=server._map, use_poll=hasattr(select, "poll"))
+        pace = LoopPace()
+        while server._map:
+            # poll() where there is one: select() fails with more than 1,024 connections.
+            server.asyncore.loop(timeout=1, map=server._map, use_poll=hasattr(select, "poll"), count=1)
+            pace.rest()
     except (SystemExit, KeyboardInterrupt):
         pass
     finally:

@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +26,10 @@ import numpy as np
 from errors import PictureError, SmileError
 from face_detection import Box, FaceDetector, create_detector
 from face_following import Sight, distance, follow, look
+from face_search import effective_height
 from face_tracking import Face, as_points
-from media_files import decode_picture
 from photo_analysis import analyze_photo
-from picture_size import picture_size
+from picture_decoding import PictureTooLarge, check_picture, decode_checked
 from serving.stream_load import StreamLoad, TooBusy
 from settings import Settings
 from smile_recognition import LANDMARKS, PRESENCE_THRESHOLD, SmileRecognizer
@@ -39,7 +39,6 @@ MAX_BYTES = 12 * 2**20
 MAX_PIXELS = 25_000_000
 MAX_FACES = 32
 MAX_NUMBER = 2**52  # of ids and counts in an answer before; JavaScript's numbers hold them exactly
-_MAX_SCANS = 100  # of a JPEG; progressive ones have about ten
 _LONG_PIXELS = 2_000_000  # no page sends as many in a stream
 _MOST_WAITING = 64  # pictures of all visitors that wait for a place; what more come are sent away at once
 _WAIT_S = 2.0  # for a place among those being analysed
@@ -50,6 +49,7 @@ _SAME_FACE = 0.4  # distance in box heights
 # A pattern beside a face that has gone can pass for it. So a face that the detector does not see either in so many searches
 # is given up; one that leans may go unseen for longer.
 _UNSEEN, _UNSEEN_LEANING, _LEANING = 4, 12, 20.0
+_BLANK = np.full((120, 160, 3), 128, np.uint8)
 _BUSY = "Too many pictures at once; try again in a second."
 
 
@@ -80,14 +80,14 @@ class _Previous:
 
 
 class VisitorAnalysis:
-    """Analyses pictures, a few at once. Nothing is loaded before the first."""
+    """Analyses pictures, a few at once. Nothing is loaded before the first, or before `warm_up`."""
 
     def __init__(self, settings: Settings, *, places: int | None = None) -> None:
         """`places`: pictures analysed at the same time (default: one a core, four at most)."""
         self._settings = settings
         self._loaded = False
         self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
-        places = places or min(4, os.cpu_count() or 1)
+        self._places = places = places or min(4, os.cpu_count() or 1)
         for _ in range(places):
             self._desks.put(None)  # made when it is needed
         self._present = threading.BoundedSemaphore(places + _MOST_WAITING)
@@ -102,30 +102,39 @@ class VisitorAnalysis:
         """
         started = time.perf_counter()
         before = None if previous is None else _read_previous(previous)
-        pixels = _check(data)
-        # A still is searched for up to seconds, and one place is kept from such, so that streams go on.
-        with self._desk(long=before is None or pixels > _LONG_PIXELS) as desk:
-            # Not decoded before: many large pictures at once would fill the memory.
+        # Nothing of the picture is read before: many at once would take the processor, or fill the memory.
+        with self._desk(data, still=before is None) as desk:
             stream: dict[str, Any] = {}
             if before is None:
-                image = decode_picture(data)
+                image = decode_checked(data)
                 faces = [_as_json(face) for face in analyze_photo(image, desk.detector, desk.recognizer)]
             else:
-                image = decode_picture(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
+                image = decode_checked(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
                 faces, stream = _next_in_stream(image, before, desk, self._load)
         height, width = image.shape[:2]
         elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
         return {"width": width, "height": height, "elapsed_ms": elapsed_ms, "faces": faces} | stream
 
+    def warm_up(self) -> None:
+        """Loads what every place needs, and uses it once, so that no visitor waits for that. Raises SmileError."""
+        with ExitStack() as stack:
+            for _ in range(self._places):
+                desk = stack.enter_context(self._free_desk(_LOADING_WAIT_S))
+                analyze_photo(_BLANK, desk.detector, desk.recognizer)
+                desk.recognizer.read(_BLANK[..., 0], [Box(10, 70, 70, 10)])
+
     @contextmanager
-    def _desk(self, *, long: bool) -> Iterator[_Desk]:
+    def _desk(self, data: bytes, *, still: bool) -> Iterator[_Desk]:
+        """A place for a picture that may be decoded. Raises TooBusy, PictureError or TooLarge."""
         wait = _WAIT_S if self._loaded else _LOADING_WAIT_S
-        if long:
-            with _held(self._present, 0), _held(self._long, wait), self._free_desk(wait) as desk:
-                yield desk
-        else:
-            with _held(self._present, 0), self._load.picture(), self._free_desk(wait) as desk, self._load.place():
-                yield desk
+        with _held(self._present, 0):
+            # A still is searched for up to seconds, and one place is kept from such, so that streams go on.
+            if _pixels(data) > _LONG_PIXELS or still:
+                with _held(self._long, wait), self._free_desk(wait) as desk:
+                    yield desk
+            else:
+                with self._load.picture(), self._free_desk(wait) as desk, self._load.place():
+                    yield desk
 
     @contextmanager
     def _free_desk(self, wait: float) -> Iterator[_Desk]:
@@ -154,17 +163,15 @@ def _held(places: threading.BoundedSemaphore, wait: float) -> Iterator[None]:
         places.release()
 
 
-def _check(data: bytes) -> int:
-    """The picture's pixels, 0 when they can't be told. Raises PictureError or TooLarge."""
+def _pixels(data: bytes) -> int:
+    """How many pixels the picture has. Raises PictureError or TooLarge."""
     if not (data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")):
         raise PictureError("This is not a JPEG, PNG or WebP picture; send one of these.")
-    size = picture_size(data)
-    if size is not None and size[0] * size[1] > MAX_PIXELS:
-        raise TooLarge(f"The picture has {size[0]}x{size[1]} pixels; send one of at most {MAX_PIXELS // 10**6} megapixels.")
-    # Each scan goes over the whole picture, and may be a few bytes long: a small file could take minutes.
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_SCANS:
-        raise PictureError("This JPEG has too many scans; save the picture anew.")
-    return size[0] * size[1] if size is not None else 0
+    try:
+        width, height = check_picture(data, most_pixels=MAX_PIXELS)
+    except PictureTooLarge as error:
+        raise TooLarge(str(error)) from error
+    return width * height
 
 
 def _next_in_stream(
@@ -193,7 +200,7 @@ def _next_in_stream(
     if followed >= _SEARCH_EVERY and load.may_search(urgent=urgent):
         followed = 0
         with load.search():
-            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0]))
+            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * effective_height(*image.shape[:2])))
         for face, sight in list(zip(faces, sights, strict=True)):
             seen = any(_same(sight.box, box) for box in boxes)
             unseen[face.id] = 0 if seen else unseen[face.id] + 1

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from errors import PictureError, SettingsError
-from media_files import decode_picture, find_media, read_bytes, read_video
+from media_files import find_media, read_bytes, read_video
+from picture_decoding import decode_picture
 from picture_size import picture_size
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inference import main
-from media_files import decode_small
+from picture_decoding import decode_small
 from scoring import best_smiles
 from scoring.best_smiles import fingerprint, smiling_photos
 from scoring.contact_sheet import ContactSheet

@@ -14,7 +14,6 @@ also give crops without a face, for the presence output.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import multiprocessing
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from csv_lines import csv_writer
 from errors import DatasetError, SmileError
 from training.contested import contested_file, near_copies, opposite, settle, without_contested
 from training.decisions import Decision, Key, apply_decisions, count_decisions, digest_of, in_words, read_decisions
@@ -255,7 +255,7 @@ def build_dataset(
         print("\n".join([f"{len(decided)} decisions in {decisions}", *in_words(followed)]), flush=True)
     out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     with out.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(["source", "name", "smile", "group", "split"])
         writer.writerows(zip(whole.source, whole.name, whole.smile, whole.group, whole.split, strict=True))
     return whole

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from csv_lines import csv_writer
 from errors import DatasetError
 from training.faces import Faces
 
@@ -136,7 +137,7 @@ class Journal:
 
     def _append(self, rows: list[Decision]) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows((r.source, r.name, r.choice, r.by, r.time) for r in rows)
+        csv_writer(text).writerows((r.source, r.name, r.choice, r.by, r.time) for r in rows)
         self._write(text.getvalue().encode())
         for row in rows:
             _take_in(self._entries, row)

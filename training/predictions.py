@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from csv_lines import csv_writer
 from errors import DatasetError
 
 _COLUMNS = ("source", "name", "fold", "smile")
@@ -19,7 +20,7 @@ _COLUMNS = ("source", "name", "fold", "smile")
 def write_predictions(path: Path, source: np.ndarray, name: np.ndarray, fold: np.ndarray, smile: np.ndarray) -> None:
     """Four arrays `(n,)`; the same numbers always make the same bytes."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv_writer(text)
     writer.writerow(_COLUMNS)
     writer.writerows(sorted((s, n, int(f), f"{p:.4f}") for s, n, f, p in zip(source, name, fold, smile, strict=True)))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from csv_lines import csv_writer
 from errors import DatasetError
 from smile_recognition import LANDMARKS, PRESENCE_THRESHOLD
 from training.faces import Faces
@@ -80,7 +80,7 @@ def write_unseen(faces: Faces, path: Path) -> None:
     """Names, not pictures, of faces that the network has never seen, so that others can judge it on the same ones."""
     real = faces.face == 1
     with path.with_suffix(".tmp").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(["source", "name"])
         writer.writerows(sorted(zip(faces.source[real].tolist(), faces.name[real].tolist(), strict=True)))
     os.replace(path.with_suffix(".tmp"), path)

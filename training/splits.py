@@ -8,6 +8,7 @@ import io
 import zlib
 from pathlib import Path
 
+from csv_lines import csv_writer
 from errors import DatasetError
 from training.faces import SPLITS, Faces
 
@@ -31,7 +32,7 @@ def save_split(faces: Faces, path: Path) -> None:
     real = faces.where(faces.face == 1)
     rows = sorted(zip(real.source.tolist(), real.name.tolist(), real.group.tolist(), real.split.tolist(), strict=True))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv_writer(text)
     writer.writerow(["source", "name", "group", "split"])
     writer.writerows(rows)
     path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))  # no time in it: same split, same bytes
