@@ -6,12 +6,11 @@ ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS packages
 WORKDIR /build
-COPY requirements/app.txt requirements/postgresql.txt requirements/
-COPY dlib_from_wheel/pyproject.toml dlib_from_wheel/
-# The app asks dlib itself; face_recognition's four networks, 100 MB, are never loaded.
+COPY requirements/app.lock requirements/
+# Everything by version and hash, from whichever index it comes. The app asks dlib itself, so face_recognition and its four
+# networks, 100 MB, are left out.
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements/app.txt -r requirements/postgresql.txt \
-    && /venv/bin/pip uninstall --yes face_recognition face_recognition_models
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r requirements/app.lock
 
 FROM python:${PYTHON}-slim
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin smile \

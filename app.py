@@ -6,24 +6,27 @@ python app.py --source video.mp4       # a file, picture or rtsp/http stream ins
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import logging
 import mimetypes
 import os
 import socket
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from flask import Flask, Response, jsonify, render_template, request
 
 from errors import SmileError
-from event_log import set_up_logging
-from generate_joke import JokeBox
+from event_log import log_event, set_up_logging
+from generate_joke import Joke, JokeBox
 from live_stream import MJPEG_MIMETYPE, ViewersFull
 from metrics import METRICS_MIMETYPE
 from serving.api_errors import is_from_elsewhere, refusal
-from settings import Settings, parse_settings
+from settings import Settings, parse_settings, visible_passwords
+from visitors import network_number
 
 if TYPE_CHECKING:
     from smile_watch import SmileWatch
@@ -52,10 +55,11 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     `worker`: this process's number among several that serve one address; 0 when it is the only one.
     """
     from joke_board import open_board
+    from jokes.quotas import Quotas
     from jokes.shared_tellings import choose_tellings
     from serving.api_pages import api_pages
     from serving.board_api import board_api
-    from serving.rate_limits import VisitorLimits, rate_limits, visitor_number
+    from serving.rate_limits import VisitorLimits, rate_limits
     from serving.refusals import Refusals
     from serving.sub_path import SubPath
     from serving.visitor_analysis import VisitorAnalysis
@@ -77,7 +81,8 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     watch.metrics.refusals = refusals.counts
     board = open_board(settings.board)
     jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
-    app.register_blueprint(board_api(board, jokes.tellings, allow_host=settings.allow_host))
+    quotas = Quotas()
+    app.register_blueprint(board_api(board, jokes.tellings, quotas, allow_host=settings.allow_host))
     app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}
 
     @app.before_request
@@ -89,38 +94,44 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
             return Response("Other sites may not show this camera.\n", 403, mimetype="text/plain")
         return None
 
+    def tell_joke() -> Joke:
+        visitor = network_number(request.remote_addr)
+        return jokes.get_joke(visitor=visitor, noted=quotas.may_be_told(visitor))
+
+    app.extensions["tell_joke"] = tell_joke
+
     @app.get("/")
     def index() -> str:
         source = settings.source if settings.source in ("auto", "none") else "given"
         # Without a camera here the page opens with the visitor's own; whether `auto` finds one may only turn out later.
         missing = source == "none" or (source == "auto" and watch.camera.state.status == "lost")
-        return render_template("index.html", joke=jokes.get_joke(), source=source, mode="mine" if missing else "server")
+        return render_template("index.html", joke=tell_joke(), source=source, mode="mine" if missing else "server")
 
     @app.get("/video_feed")
     def video_feed() -> Response:
         watch.start()
         return Response(
-            watch.stream.mjpeg(viewer=visitor_number(request.remote_addr)), mimetype=MJPEG_MIMETYPE, headers=_LIVE
+            watch.stream.mjpeg(viewer=network_number(request.remote_addr)), mimetype=MJPEG_MIMETYPE, headers=_LIVE
         )
 
     @app.get("/events")
     def events() -> Response:
         watch.start()
         return Response(
-            watch.stream.events(viewer=visitor_number(request.remote_addr)), mimetype="text/event-stream", headers=_LIVE
+            watch.stream.events(viewer=network_number(request.remote_addr)), mimetype="text/event-stream", headers=_LIVE
         )
 
     @app.get("/snapshot.jpg")
     def snapshot() -> Response:
         watch.start()
-        picture = watch.stream.snapshot(_SNAPSHOT_WAIT_S, viewer=visitor_number(request.remote_addr))
+        picture = watch.stream.snapshot(_SNAPSHOT_WAIT_S, viewer=network_number(request.remote_addr))
         if picture is None:
             return Response("The camera gave no picture in time; try again.\n", 503, mimetype="text/plain")
         return Response(picture.jpeg, mimetype="image/jpeg", headers=_LIVE)
 
     @app.get("/api/v1/jokes/random")
     def random_joke() -> Response:
-        response = jsonify(asdict(jokes.get_joke()))
+        response = jsonify(asdict(tell_joke()))
         response.headers.update(_LIVE)
         return response
 
@@ -206,6 +217,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = parse_settings(argv)
         set_up_logging(settings.log_format)
+        for option in visible_passwords(argv):
+            sentence = f"Everybody on this computer can read a command line; put the address in a file: {option} @FILE."
+            log_event("password", level=logging.WARNING, message=sentence)
         from serving.server import serve
 
         return serve(settings)
@@ -216,5 +230,13 @@ def main(argv: list[str] | None = None) -> int:
         return 0
 
 
+def end_now(code: int) -> NoReturn:
+    """Ends the process without waiting for threads: a camera's driver may keep one for longer than anybody waits."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end_now(main())

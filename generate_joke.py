@@ -149,8 +149,8 @@ class Board(Protocol):
 class Told(Protocol):
     """Where a box notes what it told: a `jokes.tellings.Tellings`, or one that several processes share."""
 
-    def note(self, joke: Joke) -> None: ...
-    def take(self, source: str, identity: str) -> Joke: ...
+    def note(self, joke: Joke, visitor: int = 0) -> None: ...
+    def take(self, source: str, identity: str, visitor: int = 0) -> Joke: ...
     def close(self, timeout: float) -> None: ...
 
 
@@ -192,8 +192,11 @@ class JokeBox:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def get_joke(self) -> Joke:
-        """A joke that was not told lately, without waiting."""
+    def get_joke(self, *, visitor: int = 0, noted: bool = True) -> Joke:
+        """A joke that was not told lately, without waiting.
+
+        `visitor`: a number for whom it is told to. `noted` False: this telling is not one that a reaction may answer.
+        """
         with self._changed:
             if self._board is not None and time.monotonic() - self._read_at >= self._board_every_s:
                 self._read_wanted = self._board.exists()
@@ -204,7 +207,8 @@ class JokeBox:
             self._ready = deque(other for other in self._ready if other.key != joke.key)
             self._told.append(joke.key)
             self._changed.notify_all()
-        self.tellings.note(joke)
+        if noted:
+            self.tellings.note(joke, visitor)
         return joke
 
     def rank(self, ranking: Ranking) -> None:

@@ -142,10 +142,7 @@ class JokeBoard:
             sums = (sa.func.count(), sa.func.sum(lift), sa.func.sum(lift * lift), sa.func.avg(tables.reactions.c.seconds))
             of_joke = (tables.jokes.c.id, tables.jokes.c.text, tables.jokes.c.source)
             query = sa.select(*of_joke, *sums).select_from(tables.reactions.join(tables.jokes)).group_by(*of_joke)
-            return [
-                Tally(Joke(identity, text, source), count, *map(_finite, numbers))
-                for identity, text, source, count, *numbers in connection.execute(query)
-            ]
+            return [_tally(*row) for row in connection.execute(query)]
 
     @contextmanager
     def connection(self, *, create: bool) -> Iterator[sa.Connection]:
@@ -161,7 +158,7 @@ class JokeBoard:
             with self._engine().begin() as connection:
                 _prepare(connection, create=create)
                 yield connection
-        except (sqlalchemy.exc.SQLAlchemyError, OSError, UnicodeError) as error:
+        except (sqlalchemy.exc.SQLAlchemyError, OSError, ValueError, TypeError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             place = str(self._file) if self._file is not None else "in PostgreSQL"
             raise BoardError(
@@ -228,6 +225,8 @@ def _prepare(connection: sa.Connection, *, create: bool) -> None:
                 connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
         _insert_new(connection, tables.board, version=tables.VERSION)
     version = connection.scalar(sa.select(sa.func.max(tables.board.c.version)))
+    if version is not None and not isinstance(version, int):
+        raise TypeError("its version is not a number")
     if version is not None and version > tables.VERSION:
         raise BoardError("The joke board was written by a later version of this app; update the app.")
 
@@ -244,6 +243,13 @@ def _set_up_sqlite(connection, _record) -> None:
     # WAL: readers and one writer don't wait for each other, and a process that dies in mid-write leaves the file whole.
     for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _tally(identity: object, text: object, source: object, count: int, *numbers: object) -> Tally:
+    """Raises TypeError or ValueError for what this app did not write: SQLite keeps values of any type."""
+    if not (isinstance(identity, str) and isinstance(text, str) and isinstance(source, str)):
+        raise TypeError("a joke in it is not text")
+    return Tally(Joke(identity, text, source), count, *map(_finite, numbers))
 
 
 def _finite(value: object) -> float:

@@ -17,14 +17,15 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from errors import CameraError, PictureError
-from picture_decoding import decode_picture
+from picture_decoding import PictureTooCostly, check_picture, decode_checked
 
 if TYPE_CHECKING:
     import requests
 
 _TIMEOUT_S = 5.0
 _CHUNK = 1 << 16
-_LARGEST = 32 << 20  # bytes of one picture
+MAX_BYTES = 16 << 20  # of one picture
+MAX_PIXELS = 34_000_000  # 8K
 _NOT_MORE_OFTEN_S = 1 / 30
 # In a JPEG's compressed data: a marker that is neither a stuffed zero, a restart nor padding.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -42,13 +43,16 @@ class JpegSplitter:
         self._in_scan = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The pictures that end in `data`. One that breaks off where the next begins is among them."""
+        """The pictures that end in `data`. One that breaks off where the next begins is among them.
+
+        Raises CameraError, for the name of the camera to stand before it, when one is too large.
+        """
         self._data += data
         found = []
         while (picture := self._next()) is not None:
             found.append(picture)
-        if len(self._data) > _LARGEST:
-            self._restart(len(self._data))
+        if len(self._data) > MAX_BYTES:
+            raise CameraError(f"sends pictures of more than {MAX_BYTES >> 20} MB; set it to smaller ones.")
         return found
 
     def _next(self) -> bytes | None:
@@ -125,10 +129,9 @@ class JpegStream:
         deadline = time.monotonic() + _TIMEOUT_S
         while True:
             data, self._begun = self._begun or _some(self._response), b""
-            for jpeg in reversed(self._splitter.feed(data)):  # older ones are late already
-                try:
-                    image = decode_picture(jpeg)
-                except PictureError:  # damaged on its way
+            for jpeg in reversed(_split(self._splitter, data, self._name)):  # older ones are late already
+                image = _decode(jpeg, self._name)
+                if image is None:  # damaged on its way
                     continue
                 self._pictures += 1
                 return image
@@ -149,8 +152,9 @@ class Snapshots:
 
     interval = 0.0
 
-    def __init__(self, session: requests.Session, url: str, first: requests.Response) -> None:
+    def __init__(self, session: requests.Session, url: str, first: requests.Response, name: str) -> None:
         self._session = session
+        self._name = name
         self._url = url
         self._response: requests.Response | None = first
         self._asked_at = time.monotonic()
@@ -168,10 +172,7 @@ class Snapshots:
         with response:
             if not response.ok:
                 return None
-            try:
-                return decode_picture(_whole(response))
-            except PictureError:
-                return None
+            return _decode(_whole(response, self._name), self._name)
 
     def rewind(self) -> bool:
         return False
@@ -218,7 +219,7 @@ def ask(url: str, name: str) -> Answer:
     if kind.startswith("multipart/"):
         return Answer(JpegStream(response, name))
     if kind.startswith("image/"):
-        return Answer(Snapshots(session, url, response))
+        return Answer(Snapshots(session, url, response, name))
     if kind in ("text/html", "application/xhtml+xml"):
         response.close()
         raise CameraError(f"{name} answers with a web page; give the address of its pictures or its video.")
@@ -239,12 +240,32 @@ def _some(response: requests.Response) -> bytes:
         return b""
 
 
-def _whole(response: requests.Response) -> bytes:
+def _split(splitter: JpegSplitter, data: bytes, name: str) -> list[bytes]:
+    try:
+        return splitter.feed(data)
+    except CameraError as error:
+        raise CameraError(f"{name} {error}") from None
+
+
+def _decode(data: bytes, name: str) -> np.ndarray | None:
+    """None for a damaged picture. Raises CameraError for one that takes too much."""
+    try:
+        check_picture(data, most_pixels=MAX_PIXELS)
+        return decode_checked(data)
+    except PictureTooCostly as error:
+        raise CameraError(f"{name} can't be shown. {error}") from error
+    except PictureError:
+        return None
+
+
+def _whole(response: requests.Response, name: str) -> bytes:
     """The picture in `response`. A stream that goes on after its first JPEG is left there."""
     splitter = JpegSplitter()
     data = bytearray()
-    while len(data) <= _LARGEST and (chunk := _some(response)):
+    while chunk := _some(response):
         data += chunk
-        if found := splitter.feed(chunk):
+        if found := _split(splitter, chunk, name):
             return found[0]
+        if len(data) > MAX_BYTES:
+            raise CameraError(f"{name} sends pictures of more than {MAX_BYTES >> 20} MB; set it to smaller ones.")
     return bytes(data)

@@ -14,7 +14,7 @@ import cv2
 
 from errors import CameraError, PictureError, SettingsError
 from media_files import is_still, read_bytes
-from network_pictures import ask
+from network_pictures import MAX_PIXELS, ask
 from picture_decoding import decode_picture
 from playback import DeviceSource, LiveStream, PictureSource, Recording, StillSource
 from video_files import CaptureFrames, VideoReader
@@ -148,6 +148,11 @@ def _open_url(url: str) -> PictureSource:
         if not capture.isOpened():
             capture.release()
             raise CameraError(f"{without_password(url)} does not send video. Check the address and that the camera is on.")
+        width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MAX_PIXELS:
+            capture.release()
+            most = f"at most {MAX_PIXELS // 10**6} megapixels"
+            raise CameraError(f"{without_password(url)} has {width}x{height} pixels; set it to {most}.")
         return CaptureFrames(capture)
 
     recorded = False

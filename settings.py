@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +13,10 @@ from errors import SettingsError
 from event_log import LOG_FORMATS
 from generate_joke import JOKE_URL
 from smile_recognition import DEFAULT_MODEL
+
+_MAY_STAND_IN_FILES = ("source", "board")
+_LONGEST_LINE = 2048
+_PASSWORD = re.compile(r"[^:/]+://[^/@]*:[^/@]+@")
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,29 @@ def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str]
             values[field.name] = given[field.name]
         elif environ.get(variable) or (variable in environ and field.name == "joke_url"):
             values[field.name] = _convert(field.name, environ[variable], variable)
+    for name in _MAY_STAND_IN_FILES:
+        if str(values.get(name, "")).startswith("@"):
+            values[name] = _read_line(f"--{name}", str(values[name])[1:])
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def visible_passwords(argv: Sequence[str] | None = None) -> list[str]:
+    """Options on the command line with a password in them, which everybody on this computer can read."""
+    given = vars(_parser().parse_args(argv))
+    return [f"--{name}" for name in _MAY_STAND_IN_FILES if given[name] is not None and _PASSWORD.match(given[name])]
+
+
+def _read_line(option: str, path: str) -> str:
+    """An address with a password in it, which is nobody else's business. Raises SettingsError."""
+    text = ""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_LONGEST_LINE + 1).decode().strip()
+    except (OSError, ValueError):
+        pass
+    right = 0 < len(text) <= _LONGEST_LINE and text.isprintable()
+    _check(right, f"{option} @{path} must name a file that can be read and holds one line, the address.")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,7 +118,10 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--source", help="camera number, video or picture file, rtsp/http URL, none, or auto (default: auto)")
+    add(
+        "--source",
+        help="camera number, video or picture file, rtsp/http URL, none, or auto (default: auto); @FILE: as it stands there",
+    )
     add("--host", help="address to listen on (default: 127.0.0.1, this computer only)")
     add("--port", type=int, help="port to listen on (default: 5000)")
     add("--detector", help="face_recognition, haar or yunet (default: face_recognition)")

@@ -1,7 +1,8 @@
 """Tellings that several processes share through the joke board's database: one tells a joke, another takes the reaction.
 
-The same rules as `jokes.tellings`, over all processes together. A telling is which joke and when, nothing about whom it was
-told to; its row is deleted some eleven minutes later. A thread writes, so nobody who is told a joke waits for the database.
+The same rules as `jokes.tellings`, over all processes together, but for one: a telling is which joke and when, nothing about
+whom it was told to, since that would stand in a database. Its row is deleted some eleven minutes later. A thread writes, so
+nobody who is told a joke waits for the database.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ _LATE_S = 0.3  # for what another process is writing just now
 class SharedTellings:
     """As `jokes.tellings.Tellings`, in `board`'s database. Safe to use from many threads. `clock`: seconds since 1970."""
 
-    def __init__(self, board: JokeBoard, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, board: JokeBoard, *, clock: Callable[[], float] = time.time, per_minute: int = PER_MINUTE) -> None:
         self._board = board
+        self._per_minute = per_minute
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Joke, float]] = deque(maxlen=_MOST_WAITING)
@@ -42,8 +44,8 @@ class SharedTellings:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def note(self, joke: Joke) -> None:
-        """`joke` is told now; it is written a moment later."""
+    def note(self, joke: Joke, visitor: int = 0) -> None:
+        """`joke` is told now; it is written a moment later, without the visitor."""
         with self._changed:
             if self._closed:
                 return
@@ -53,7 +55,7 @@ class SharedTellings:
             self._waiting.append((joke, self._clock()))
             self._changed.notify_all()
 
-    def take(self, source: str, identity: str) -> Joke:
+    def take(self, source: str, identity: str, visitor: int = 0) -> Joke:
         """Uses up one telling of the joke and returns it.
 
         Raises UnknownJoke, AlreadyCounted, TooManyCounted or BoardError.
@@ -98,7 +100,7 @@ class SharedTellings:
                     "A smile at this joke was counted already, or it was told long ago; ask for another joke."
                 )
             recent = sa.select(sa.func.count()).select_from(tables.tellings).where(row.taken_at > now - TOO_MANY_FOR_S)
-            if (connection.scalar(recent) or 0) > PER_MINUTE:
+            if (connection.scalar(recent) or 0) > self._per_minute:
                 raise TooManyCounted("Too many smiles at once; try again in a minute.")  # and the row is free again
         return Joke(identity, text, source)
 

@@ -1,8 +1,9 @@
 """Which jokes were told lately: each telling may be answered by one reaction, within ten minutes. In memory only;
 `shared_tellings` has the same for several processes.
 
-Whoever wants to count a joke twice must be told it twice, and all visitors together are counted 60 times a minute at most.
-No visitor is told from another for that: not by address, not by cookie.
+Whoever wants to count a joke twice must be told it twice, and nobody uses up what was told to somebody else: a visitor is a
+number made from the address with a key that the process forgets (`visitors`), and no cookie. What one visitor may do is in
+`jokes.quotas`; all together are counted 600 times a minute at most.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from errors import SmileError
 if TYPE_CHECKING:
     from generate_joke import Joke
 
-PER_MINUTE = 60
+PER_MINUTE = 600
 TOO_MANY_FOR_S = 60
 GOOD_FOR_S = 600.0
 
-_MOST_JOKES = 2000
-_MOST_TELLINGS = 100  # of one joke
+_MOST_JOKES = 10_000  # told to one visitor each
+_MOST_TELLINGS = 100  # of one joke to one visitor
 
 
 class UnknownJoke(SmileError):
@@ -39,38 +40,42 @@ class TooManyCounted(SmileError):
 
 
 class Tellings:
-    """Safe to use from many threads. `clock`: seconds."""
+    """Safe to use from many threads. `clock`: seconds. `per_minute`: reactions of all visitors together."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, per_minute: int = PER_MINUTE) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._jokes: OrderedDict[tuple[str, str], tuple[Joke, deque[float]]] = OrderedDict()
-        self._taken: deque[float] = deque(maxlen=PER_MINUTE)
+        self._jokes: OrderedDict[tuple[int, str, str], tuple[Joke, deque[float]]] = OrderedDict()
+        self._taken: deque[float] = deque(maxlen=per_minute)
 
-    def note(self, joke: Joke) -> None:
-        """`joke` is told now."""
+    def note(self, joke: Joke, visitor: int = 0) -> None:
+        """`joke` is told to `visitor` now."""
+        key = (visitor, *joke.key)
         with self._lock:
-            _, times = self._jokes.get(joke.key, (joke, deque(maxlen=_MOST_TELLINGS)))
+            _, times = self._jokes.get(key, (joke, deque(maxlen=_MOST_TELLINGS)))
             times.append(self._clock())
-            self._jokes[joke.key] = joke, times
-            self._jokes.move_to_end(joke.key)
+            self._jokes[key] = joke, times
+            self._jokes.move_to_end(key)
             if len(self._jokes) > _MOST_JOKES:
                 self._jokes.popitem(last=False)
 
-    def take(self, source: str, identity: str) -> Joke:
-        """Uses up one telling of the joke and returns it. Raises UnknownJoke, AlreadyCounted or TooManyCounted."""
+    def take(self, source: str, identity: str, visitor: int = 0) -> Joke:
+        """Uses up one telling of the joke to `visitor` and returns it.
+
+        Raises UnknownJoke, AlreadyCounted or TooManyCounted.
+        """
         now = self._clock()
         with self._lock:
-            if (source, identity) not in self._jokes:
-                raise UnknownJoke("This app has not told this joke; send the id and source of one that it has.")
-            joke, times = self._jokes[source, identity]
+            if (visitor, source, identity) not in self._jokes:
+                raise UnknownJoke("This app has not told you this joke; send the id and source of one that it has.")
+            joke, times = self._jokes[visitor, source, identity]
             while times and now - times[0] > GOOD_FOR_S:
                 times.popleft()
             if not times:
                 raise AlreadyCounted(
                     "A smile at this joke was counted already, or it was told long ago; ask for another joke."
                 )
-            if len(self._taken) == PER_MINUTE and now - self._taken[0] < TOO_MANY_FOR_S:
+            if len(self._taken) == self._taken.maxlen and now - self._taken[0] < TOO_MANY_FOR_S:
                 raise TooManyCounted("Too many smiles at once; try again in a minute.")
             times.popleft()
             self._taken.append(now)

@@ -19,7 +19,7 @@ def api_pages(visitor_rate: int | None = None) -> Blueprint:
     def page() -> str:
         return render_template(
             "api.html",
-            joke=current_app.extensions["joke_box"].get_joke(),
+            joke=current_app.extensions["tell_joke"](),
             root=request.url_root.rstrip("/"),
             megabytes=MAX_BYTES >> 20,
             megapixels=MAX_PIXELS // 10**6,

@@ -17,9 +17,11 @@ from errors import SmileError
 from event_log import log_event
 from generate_joke import Told
 from joke_board import MAX_SECONDS, BoardError, JokeBoard, Reaction
+from jokes.quotas import Quotas
 from jokes.ranking import LEVEL, Ranking, Standing
 from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
 from serving.api_errors import NO_STORE, error_json, refuse_other_sites
+from visitors import network_number
 
 MAX_BYTES = 4096
 MOST_SHOWN = 100
@@ -45,7 +47,7 @@ class Bar:
     high: float
 
 
-def board_api(board: JokeBoard | None, tellings: Told, *, allow_host: str = "") -> Blueprint:
+def board_api(board: JokeBoard | None, tellings: Told, quotas: Quotas, *, allow_host: str = "") -> Blueprint:
     """The routes of the joke board; with `board` None they say that none is kept.
 
     `allow_host`: names of this server behind a proxy, as `Settings.allow_host`. Templates of the whole app are told
@@ -72,11 +74,17 @@ def board_api(board: JokeBoard | None, tellings: Told, *, allow_host: str = "") 
         if body.get("agreed") is not True:
             return error_json("Nothing was stored: a smile is only counted with the person's consent, as agreed: true.", 403)
         source, identity, reaction = _read_reaction(body)
-        joke = tellings.take(source, identity)
+        visitor = network_number(request.remote_addr)
+        joke = tellings.take(source, identity, visitor)
         try:
-            board.add(joke, reaction)
-        except BoardError:
-            tellings.note(joke)  # it may be sent again
+            quotas.count(visitor, joke.key)
+            try:
+                board.add(joke, reaction)
+            except BoardError:
+                quotas.give_back(visitor, joke.key)
+                raise
+        except (BoardError, TooManyCounted):
+            tellings.note(joke, visitor)  # it may be sent again
             raise
         return "", 204
 

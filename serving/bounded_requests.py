@@ -14,7 +14,7 @@ from waitress.receiver import ChunkedReceiver
 from waitress.rfc7230 import CHUNK_EXT_RE, ONLY_HEXDIG_RE
 from waitress.utilities import BadRequest, Error
 
-BODIES_BYTES = 64 << 20  # of all bodies that are held, unfinished ones and those of requests being answered
+BODIES_BYTES = 48 << 20  # of all bodies that are held, unfinished ones and those of requests being answered
 MOST_HEAD_BYTES = 32_768
 _LONGEST_LINE = 1024  # of a chunk's size with its extension, or of a trailer
 _FEW_CHUNKS = 256

@@ -8,7 +8,8 @@ byte at a time, take neither everybody's places nor all the memory:
 - where all connections are taken, the visitor who has most of them loses one, an idle one first;
 - where unfinished bodies fill their memory, the visitor who holds most of it loses the largest.
 
-A visitor is an address, or what `trusted_proxies` proxies say of it once a request's head is there.
+A visitor is an address, an IPv6 one by its first 48 bits, or what `trusted_proxies` proxies say of it once a request's head
+is there.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from waitress.utilities import Error
 
 from serving.bounded_requests import Bodies, BoundedRequest, Overloaded, TooSlow
 from serving.json_refusals import JsonErrorTask
-from serving.rate_limits import visitor_number
 from serving.refusals import Refusals
+from visitors import network_number
 
 HEAD_S = 10.0
 BODY_S, BODY_BYTES_PER_S = 15.0, 16_384  # a slow phone sends more
@@ -39,9 +40,11 @@ class Doorkeeper:
         self.refusals = refusals
         self.proxies = proxies
         self.bodies = bodies or Bodies()
+        self.accepted = 0
 
     def channel(self, server: Any, connection: socket.socket, address: Any, adj: Any, map: Any = None) -> GuardedChannel:
         """As waitress's `channel_class`."""
+        self.accepted += 1
         channel = GuardedChannel(self, server, connection, address, adj, map=map)
         self._make_room(server, channel)
         return channel
@@ -97,7 +100,7 @@ class GuardedChannel(HTTPChannel):
         self._begun_at: float | None = time.monotonic()  # when the request that comes in began; None: none has
         self._linger_until = 0.0
         self._drained = 0
-        self._peer = visitor_number(address[0]) if isinstance(address, tuple) and not keeper.proxies else 0
+        self._peer = network_number(address[0]) if isinstance(address, tuple) and not keeper.proxies else 0
         self._said = 0
         super().__init__(server, connection, address, adj, map=map)
 
@@ -123,7 +126,7 @@ class GuardedChannel(HTTPChannel):
             self._begun_at = None
         elif request.headers_finished and self.keeper.proxies:
             hops = request.headers.get("X_FORWARDED_FOR", "").split(",")[-self.keeper.proxies :]
-            self._said = visitor_number(hops[0].strip())
+            self._said = network_number(hops[0].strip())
         return going_on
 
     def refuse(self, error: Error) -> None:

@@ -36,6 +36,7 @@ _UNSENT_BYTES = 16_384
 _MOST_BODY_BYTES = MAX_BYTES + 2**20  # a picture, and what a form adds
 _GONE_AFTER_MS = 20_000
 _SPARE_CONNECTIONS = 64
+_ACCEPTED_AT_ONCE = 32
 _MOST_SHARE = 0.4  # of one core, for connections; the interpreter runs one thread at a time, and viewers' threads are others
 _LONGEST_REST_S = 0.02
 
@@ -91,7 +92,7 @@ def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) 
     if share is None:
         _greet(settings, port=listener.getsockname()[1])
     with taking_connections(server, share.pair, on_dealer_gone=end_this_worker) if share else nullcontext():
-        _run(server, on_stop=lambda: close_app(app, timeout=1.0))
+        _run(server, on_stop=lambda: close_app(app, timeout=0.6))
 
 
 def warm_up(app: Flask, settings: Settings) -> None:
@@ -143,7 +144,16 @@ def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
         usual(now)  # closes idle connections
         keeper.maintain(server)
 
-    server.maintenance = maintenance
+    accept = server.handle_accept
+
+    def handle_accept() -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):  # one in each pass of the loop, and who comes new waits for all before
+            before = keeper.accepted
+            accept()
+            if keeper.accepted == before:
+                return
+
+    server.maintenance, server.handle_accept = maintenance, handle_accept
     return server
 
 
@@ -197,7 +207,7 @@ def _run(server, *, on_stop) -> None:
         on_stop()
         for channel in list(server.active_channels.values()):
             channel.handle_close()  # wakes a thread that waits for a viewer to take more
-        server.task_dispatcher.shutdown(timeout=0.5)
+        server.task_dispatcher.shutdown(timeout=0.3)
         server.close()
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+from typing import NoReturn
 
+from app import end_now
 from errors import SmileError
 from event_log import log_event, set_up_logging
 from serving.server import Share, serve_on
@@ -29,3 +31,8 @@ def main(argv: list[str]) -> int:
         except Exception as error:
             log_event("worker", level=logging.ERROR, status="failed", number=number, error=error)
             return 1
+
+
+def run(argv: list[str]) -> NoReturn:
+    """The worker as a process."""
+    end_now(main(argv))

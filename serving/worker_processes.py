@@ -27,12 +27,12 @@ UNUSABLE_SETTINGS = 2  # exit code of a worker that can't ever serve
 
 _ROOT = Path(__file__).parent.parent
 # Paths among the settings are relative to where the app was started, so a worker starts there too.
-_START = "import sys; sys.path[0] = sys.argv.pop(1); from serving.worker import main; sys.exit(main(sys.argv[1:]))"
+_START = "import sys; sys.path[0] = sys.argv.pop(1); from serving.worker import run; run(sys.argv[1:])"
 _LOOK_EVERY_S = 0.2
 _LIVED_S = 10.0  # a worker that ended sooner did not get to work
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before a worker that did not get to work is started again
 _GIVE_UP_AFTER = 5  # such ends in a row, while no other worker works
-_END_WITHIN_S = 3.0  # then they are killed
+_END_WITHIN_S = 1.7  # then they are killed
 
 
 class WorkersFailed(SmileError):
@@ -145,6 +145,7 @@ class WorkerProcesses:
         left = [slot.running for slot in self._slots if slot.running is not None]
         for running in left:
             running.process.terminate()
+            running.process.send_signal(signal.SIGCONT)  # one that somebody stopped hears of it only then
         deadline = time.monotonic() + _END_WITHIN_S
         for running in left:
             try:

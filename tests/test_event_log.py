@@ -173,6 +173,7 @@ def test_the_real_app_logs_json_lines_only(run_app, network_camera):
     app.stop()
     events = [json.loads(line) for line in app.lines]
     assert "secret" not in "".join(app.lines)
+    assert events.pop(0)["event"] == "password", "it stands on the command line"
     assert events[0]["event"] == "started"
     assert events[0]["address"] == app.url
     assert events[0]["source"] == url.removesuffix("/stream")

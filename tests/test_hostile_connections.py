@@ -305,7 +305,7 @@ def test_behind_a_proxy_a_visitor_is_who_it_says(serve):
         connection.sendall(head.encode() + b"12")
         until(lambda: served.keeper.bodies.held, "it has come")
         (channel,) = [one for one in served.server.active_channels.values() if one.held]
-        assert channel.visitor == channels.visitor_number(name)
+        assert channel.visitor == channels.network_number(name)
         connection.close()
         until(lambda: not served.keeper.bodies.held, "it has gone")
 

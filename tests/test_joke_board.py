@@ -16,7 +16,7 @@ from errors import SettingsError
 from generate_joke import Joke, JokeBox, house_jokes
 from joke_board import BoardError, JokeBoard, Reaction, Tally, default_file, open_board
 from jokes.ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
-from jokes.tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.tellings import GOOD_FOR_S, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 
@@ -429,12 +429,12 @@ def test_a_reaction_counts_once_for_each_telling_within_ten_minutes():
 
 def test_a_flood_is_stopped_for_a_minute_and_memory_is_bounded():
     now = [0.0]
-    tellings = Tellings(clock=lambda: now[0])
-    for i in range(10_000):
+    tellings = Tellings(clock=lambda: now[0], per_minute=60)
+    for i in range(20_000):
         tellings.note(joke(i))
         tellings.note(JOKE)
-    assert len(tellings._jokes) <= 2000
-    for _ in range(PER_MINUTE):
+    assert len(tellings._jokes) <= 10_000
+    for _ in range(60):
         tellings.take("house", "a")
     with pytest.raises(TooManyCounted, match="in a minute"):
         tellings.take("house", "a")

@@ -37,6 +37,7 @@ def test_it_is_prometheus_text_and_asking_starts_nothing(make_client):
         "smile_frames_dropped": "counter",
         "smile_detector_runs": "counter",
         "smile_detector_failures": "counter",
+        "smile_refusals": "counter",
         "smile_faces": "gauge",
         "smile_viewers": "gauge",
         "smile_camera_state": "gauge",

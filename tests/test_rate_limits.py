@@ -14,17 +14,10 @@ import numpy as np
 import pytest
 
 from errors import SettingsError
-from serving.rate_limits import (
-    MOST_VISITORS,
-    PICTURE_S,
-    PICTURES_PER_SECOND,
-    RateLimit,
-    TooManyRequests,
-    VisitorLimits,
-    visitor_number,
-)
+from serving.rate_limits import PICTURE_S, PICTURES_PER_SECOND, TooManyRequests, VisitorLimits
 from settings import parse_settings
 from tests.waiting import eventually
+from visitors import MOST_VISITORS, RateLimit, visitor_number
 
 ANALYZE = "/api/v1/analyze"
 JOKE = "/api/v1/jokes/random"
@@ -129,7 +122,7 @@ def test_a_visitor_is_an_address_or_the_network_of_one_connection(one, other, sa
 def test_the_address_itself_is_not_kept():
     limits = VisitorLimits(1)
     limits.take_request(ELSEWHERE)
-    kept = list(limits._requests._full_at)
+    kept = list(limits._requests.visitors._full_at)
     assert kept == [visitor_number(ELSEWHERE)]
     assert int(ipaddress.ip_address(ELSEWHERE)) not in kept
 

@@ -18,7 +18,7 @@ import pytest
 from generate_joke import Joke
 from joke_board import BoardError, JokeBoard, Reaction
 from jokes.shared_tellings import SharedTellings, choose_tellings
-from jokes.tellings import GOOD_FOR_S, PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.tellings import GOOD_FOR_S, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
 from serving import worker_processes
 from serving.stream_load import MOST_WAIT_S, StreamLoad, TooBusy
 from serving.worker_processes import WorkerProcesses, WorkersFailed
@@ -218,11 +218,14 @@ def board(tmp_path) -> JokeBoard:
     return JokeBoard(str(tmp_path / "board.sqlite3"))
 
 
+PER_MINUTE = 60
+
+
 @pytest.fixture
 def two(board):
     """Tellings of two processes on one board, and their common clock."""
     now = [1000.0]
-    both = [SharedTellings(board, clock=lambda: now[0]) for _ in range(2)]
+    both = [SharedTellings(board, clock=lambda: now[0], per_minute=PER_MINUTE) for _ in range(2)]
     yield *both, now
     for tellings in both:
         tellings.close()
