@@ -9,7 +9,7 @@ import pytest
 from errors import CameraError
 from network_pictures import MAX_BYTES, JpegStream
 from picture_source import open_source
-from playback import Recording
+from playback import LiveStream
 from tests.conftest import http_server
 
 PICTURE = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
@@ -102,7 +102,7 @@ def test_what_is_another_kind_of_video_is_left_to_ffmpeg(face_video):
     data = face_video.read_bytes()
     with serve([data], "video/x-msvideo") as port:
         source = open_source(f"http://127.0.0.1:{port}/face.avi")
-        assert isinstance(source, Recording)
+        assert isinstance(source, LiveStream)  # it says no length
         assert source.read().shape == (360, 480, 3)
         source.close()
 
