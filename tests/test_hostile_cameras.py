@@ -71,7 +71,7 @@ def test_user_and_password_in_the_address_are_given(way):
 
     def answer(request) -> None:
         asked.append(request.headers.get("Authorization", ""))
-        if not asked[-1]:
+        if not asked[-1].startswith(way):
             request.send_response(401)
             nonce = ', nonce="abc", qop="auth"' if way == "Digest" else ""
             request.send_header("WWW-Authenticate", f'{way} realm="camera"{nonce}')
