@@ -3,15 +3,21 @@
     answer = ask("http://192.168.1.7/video", "192.168.1.7")
     answer.pictures.read()                      # None in place of `pictures`: something else, for FFmpeg
 
-The pictures of a stream are found by JPEG's own markers. Boundaries, types and lengths are often wrong or missing.
+The pictures of a stream are found by JPEG's own markers: boundaries, types and lengths are often wrong or missing. They are
+read with the limits of any picture that somebody else made; FFmpeg takes a part without an end, or of any size, into memory.
 """
 
 from __future__ import annotations
 
+import http.client
 import re
+import ssl
 import time
+import urllib.error
+import urllib.request
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -19,13 +25,11 @@ import numpy as np
 from errors import CameraError, PictureError
 from picture_decoding import PictureTooCostly, check_picture, decode_checked
 
-if TYPE_CHECKING:
-    import requests
-
+MAX_PIXELS = 34_000_000  # 8K
+MAX_BYTES = 16 << 20  # of one picture
 _TIMEOUT_S = 5.0
 _CHUNK = 1 << 16
-MAX_BYTES = 16 << 20  # of one picture
-MAX_PIXELS = 34_000_000  # 8K
+_MOST_WAITING = 8  # pictures; of a longer queue the newest
 _NOT_MORE_OFTEN_S = 1 / 30
 # In a JPEG's compressed data: a marker that is neither a stuffed zero, a restart nor padding.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -43,17 +47,17 @@ class JpegSplitter:
         self._in_scan = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The pictures that end in `data`. One that breaks off where the next begins is among them.
-
-        Raises CameraError, for the name of the camera to stand before it, when one is too large.
-        """
+        """The pictures that end in `data`. One that breaks off where the next begins is among them."""
         self._data += data
         found = []
         while (picture := self._next()) is not None:
             found.append(picture)
-        if len(self._data) > MAX_BYTES:
-            raise CameraError(f"sends pictures of more than {MAX_BYTES >> 20} MB; set it to smaller ones.")
         return found
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the picture that has begun."""
+        return len(self._data)
 
     def _next(self) -> bytes | None:
         while True:
@@ -116,29 +120,35 @@ class JpegStream:
 
     interval = 0.0
 
-    def __init__(self, response: requests.Response, name: str, begun: bytes = b"") -> None:
-        """`name` is for error messages. `begun`: what was read of the response already."""
+    def __init__(self, response: Any, called: str, *, begun: bytes = b"", timeout: float = _TIMEOUT_S) -> None:
+        """`called`: the camera, for sentences. `begun`: what was read of `response` already. `timeout`: between pictures."""
         self._response = response
-        self._name = name
+        self._called = called
+        self._timeout = timeout
         self._splitter = JpegSplitter()
-        self._begun = begun
-        self._pictures = 0
+        self._waiting = deque(self._splitter.feed(begun), maxlen=_MOST_WAITING)
+        self._any = False
 
     def read(self) -> np.ndarray | None:
-        """The newest picture that has come; None once no more do. Raises CameraError when what comes is no pictures."""
-        deadline = time.monotonic() + _TIMEOUT_S
+        """The next picture; damaged ones are passed over. None when no more come.
+
+        Raises CameraError for one that is too large, and when none came at all.
+        """
+        deadline = time.monotonic() + self._timeout
         while True:
-            data, self._begun = self._begun or _some(self._response), b""
-            for jpeg in reversed(_split(self._splitter, data, self._name)):  # older ones are late already
-                image = _decode(jpeg, self._name)
-                if image is None:  # damaged on its way
-                    continue
-                self._pictures += 1
-                return image
+            while self._waiting:
+                image = _decoded(self._waiting.popleft(), self._called)
+                if image is not None:
+                    self._any = True
+                    return image
+            data = _some(self._response)
             if not data or time.monotonic() > deadline:
-                if not self._pictures:
-                    raise CameraError(f"{self._name} sends no JPEG pictures; check the address.")
+                if not self._any:
+                    raise CameraError(f"{self._called} sends no JPEG pictures; check the address.")
                 return None
+            self._waiting.extend(self._splitter.feed(data))
+            if self._splitter.unfinished > MAX_BYTES:
+                raise CameraError(_too_large(self._called))
 
     def rewind(self) -> bool:
         return False
@@ -152,27 +162,26 @@ class Snapshots:
 
     interval = 0.0
 
-    def __init__(self, session: requests.Session, url: str, first: requests.Response, name: str) -> None:
-        self._session = session
-        self._name = name
+    def __init__(self, url: str, called: str, first: Any) -> None:
+        """`first`: the response that there is already."""
         self._url = url
-        self._response: requests.Response | None = first
+        self._called = called
+        self._opener = _opener(url)
+        self._response = first
         self._asked_at = time.monotonic()
 
     def read(self) -> np.ndarray | None:
-        """The next picture; None when none comes or it can't be read."""
+        """The next picture; None when none comes or it can't be read. Raises CameraError for one that is too large."""
         if self._response is None:
             time.sleep(max(0.0, self._asked_at + _NOT_MORE_OFTEN_S - time.monotonic()))
             self._asked_at = time.monotonic()
             try:
-                self._response = self._session.get(self._url, stream=True, timeout=_TIMEOUT_S)
-            except OSError:  # as all errors of requests are
+                self._response = self._opener.open(_without_user(self._url), timeout=_TIMEOUT_S)
+            except (OSError, http.client.HTTPException, ValueError):
                 return None
         response, self._response = self._response, None
         with response:
-            if not response.ok:
-                return None
-            return _decode(_whole(response, self._name), self._name)
+            return _decoded(_whole(response, self._called), self._called)
 
     def rewind(self) -> bool:
         return False
@@ -180,7 +189,6 @@ class Snapshots:
     def close(self) -> None:
         if self._response is not None:
             self._response.close()
-        self._session.close()
 
 
 @dataclass(frozen=True)
@@ -191,81 +199,99 @@ class Answer:
     recorded: bool = False
 
 
-def ask(url: str, name: str) -> Answer:
-    """Asks for `url`, called `name` in error messages. Raises CameraError when it wants a password or sends a web page."""
-    import requests  # not at import: most runs have no network camera
-    from requests.auth import HTTPDigestAuth
+def ask(url: str, called: str, *, timeout: float = _TIMEOUT_S) -> Answer:
+    """Asks for `url`; `called`: the camera, for sentences. `timeout`: seconds to connect, and between two pictures.
 
-    parts = urlsplit(url)
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    session = requests.Session()
+    Raises CameraError when it refuses, wants a password or sends a web page.
+    """
     try:
-        response = session.get(url, stream=True, timeout=_TIMEOUT_S)
-        if response.status_code == 401 and user and "digest" in response.headers.get("WWW-Authenticate", "").lower():
-            response.close()
-            session.auth = HTTPDigestAuth(user, password)
-            url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-            response = session.get(url, stream=True, timeout=_TIMEOUT_S)
-    except (requests.RequestException, UnicodeError):
-        session.close()
-        return Answer()  # FFmpeg may have more luck, such as with a certificate that nobody signed
-    if response.status_code == 401:
-        response.close()
-        raise CameraError(f"{name} wants a user name and a password: http://user:password@host/...")
-    if not response.ok:
-        response.close()
-        return Answer()
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        response = _opener(url).open(_without_user(url), timeout=timeout)
+    except http.client.HTTPException:
+        return Answer()  # some cameras speak a dialect
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 401:
+            raise CameraError(f"{called} wants a user name and a password: http://user:password@host/...") from error
+        raise CameraError(_sends_no_video(called)) from error
+    except (OSError, ValueError) as error:
+        raise CameraError(_sends_no_video(called)) from error
+    kind = response.headers.get_content_type() if "Content-Type" in response.headers else ""
+    length_known = "Content-Length" in response.headers
     if kind.startswith("multipart/"):
-        return Answer(JpegStream(response, name))
+        return Answer(JpegStream(response, called, timeout=timeout))
     if kind.startswith("image/"):
-        return Answer(Snapshots(session, url, response, name))
-    if kind in ("text/html", "application/xhtml+xml"):
-        response.close()
-        raise CameraError(f"{name} answers with a web page; give the address of its pictures or its video.")
-    if kind in ("", "application/octet-stream", "text/plain") and "Content-Length" not in response.headers:
+        return Answer(Snapshots(url, called, response))
+    if kind in ("", "application/octet-stream", "text/plain") and not length_known:
         begun = _some(response)
         if begun.lstrip().startswith((_START, b"--")):
-            return Answer(JpegStream(response, name, begun))
+            return Answer(JpegStream(response, called, begun=begun, timeout=timeout))
     response.close()
-    session.close()
-    return Answer(recorded="Content-Length" in response.headers and not any(word in kind for word in _PLAYLISTS))
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise CameraError(f"{called} answers with a web page; give the address of its pictures or its video.")
+    return Answer(recorded=length_known and not any(word in kind for word in _PLAYLISTS))
 
 
-def _some(response: requests.Response) -> bytes:
-    """What has come, at least a byte; nothing at the end or when the connection is lost."""
-    try:
-        return response.raw.read1(_CHUNK, decode_content=True) or b""
-    except Exception:  # urllib3 and http.client have a dozen
-        return b""
+def _sends_no_video(called: str) -> str:
+    return f"{called} does not send video. Check the address and that the camera is on."
 
 
-def _split(splitter: JpegSplitter, data: bytes, name: str) -> list[bytes]:
-    try:
-        return splitter.feed(data)
-    except CameraError as error:
-        raise CameraError(f"{name} {error}") from None
+def _too_large(called: str) -> str:
+    return f"{called} sends pictures of more than {MAX_BYTES >> 20} MB; set it to smaller ones."
 
 
-def _decode(data: bytes, name: str) -> np.ndarray | None:
-    """None for a damaged picture. Raises CameraError for one that takes too much."""
+def _decoded(data: bytes, called: str) -> np.ndarray | None:
+    """The picture; None for a damaged one. Raises CameraError for one that would cost too much."""
     try:
         check_picture(data, most_pixels=MAX_PIXELS)
         return decode_checked(data)
     except PictureTooCostly as error:
-        raise CameraError(f"{name} can't be shown. {error}") from error
+        raise CameraError(f"{called} can't be shown. {error}") from error
     except PictureError:
         return None
 
 
-def _whole(response: requests.Response, name: str) -> bytes:
+def _some(response: Any) -> bytes:
+    """What has come, at least a byte; nothing at the end or when the connection is lost."""
+    try:
+        return response.read1(_CHUNK)
+    except (OSError, http.client.HTTPException, ValueError):
+        return b""
+
+
+def _whole(response: Any, called: str) -> bytes:
     """The picture in `response`. A stream that goes on after its first JPEG is left there."""
     splitter = JpegSplitter()
     data = bytearray()
     while chunk := _some(response):
         data += chunk
-        if found := _split(splitter, chunk, name):
+        if found := splitter.feed(chunk):
             return found[0]
         if len(data) > MAX_BYTES:
-            raise CameraError(f"{name} sends pictures of more than {MAX_BYTES >> 20} MB; set it to smaller ones.")
+            raise CameraError(_too_large(called))
     return bytes(data)
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """For http and https only, with the user and password in `url`. Cameras sign their certificates themselves."""
+    parts = urlsplit(url)
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    if parts.username is not None:
+        passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+        passwords.add_password(None, _without_user(url), unquote(parts.username), unquote(parts.password or ""))
+        opener.add_handler(urllib.request.HTTPBasicAuthHandler(passwords))
+        opener.add_handler(urllib.request.HTTPDigestAuthHandler(passwords))
+    return opener
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

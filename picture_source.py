@@ -148,11 +148,7 @@ def _open_url(url: str) -> PictureSource:
         if not capture.isOpened():
             capture.release()
             raise CameraError(f"{without_password(url)} does not send video. Check the address and that the camera is on.")
-        width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_PIXELS:
-            capture.release()
-            most = f"at most {MAX_PIXELS // 10**6} megapixels"
-            raise CameraError(f"{without_password(url)} has {width}x{height} pixels; set it to {most}.")
+        _check_size(capture, without_password(url))
         return CaptureFrames(capture)
 
     recorded = False
@@ -167,13 +163,15 @@ def _open_url(url: str) -> PictureSource:
 def _open_file(path: Path) -> PictureSource:
     def opened() -> VideoReader:
         try:
-            return VideoReader(str(path))
+            reader = VideoReader(str(path))
         except PictureError as error:
             if not path.is_file():
                 raise CameraError(f"There is no file {path.name} any more; put it back or choose another one.") from None
             if "holds no video" in str(error):
                 raise CameraError(f"{path.name} holds no video, only sound; choose another file.") from None
             raise CameraError(f"{path.name} is not a video or picture that can be read; choose another file.") from error
+        _check_size(reader.capture, path.name)
+        return reader
 
     if not path.is_file() or not is_still(str(path)):
         return Recording(opened)
@@ -181,3 +179,12 @@ def _open_file(path: Path) -> PictureSource:
         return StillSource(decode_picture(read_bytes(str(path))))
     except PictureError as error:
         raise CameraError(f"{path.name} can't be shown; choose another file. {error}") from error
+
+
+def _check_size(capture: cv2.VideoCapture, called: str) -> None:
+    """Raises CameraError before a picture is made."""
+    width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MAX_PIXELS:
+        capture.release()
+        most = f"at most {MAX_PIXELS // 10**6} megapixels"
+        raise CameraError(f"{called} has {width}x{height} pixels; set it to {most}, or choose another --source.")

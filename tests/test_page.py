@@ -580,7 +580,7 @@ def test_the_page_can_be_installed_on_a_phone(visit, app):
     response = page.request.get(app.url + address)
     assert response.headers["content-type"] == "application/manifest+json"
     manifest = json.loads(response.text())
-    assert (manifest["start_url"], manifest["display"]) == ("/", "standalone")
+    assert (manifest["start_url"], manifest["display"]) == ("../", "standalone"), "from where the manifest lies"
     purposes = set()
     for icon in manifest["icons"]:
         picture = page.request.get(f"{app.url}/static/{icon['src']}")

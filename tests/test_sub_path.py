@@ -5,13 +5,19 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
+import os
 import re
+import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from app import close_app, create_app
 from settings import Settings
@@ -179,3 +185,67 @@ def test_the_recipes_name_the_path_to_the_app():
     assert "header_up X-Forwarded-Prefix /smile" in part
     assert "proxy_pass http://dad_jokes/;" in part
     assert "proxy_set_header X-Forwarded-Prefix /smile;" in part
+
+
+def recipe(language: str) -> str:
+    """The only block of this language in the part about a path of its own."""
+    part = (ROOT / "docs/deploy.md").read_text().partition("## Under a path")[2].partition("\n## ")[0]
+    [block] = re.findall(rf"```{language}\n(.*?)```", part, re.DOTALL)
+    return block
+
+
+def nginx_files(folder: Path, listen: int, app: int) -> list[str]:
+    paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder}/pid; error_log stderr; events {{}}\n"
+        f"http {{ access_log off; {paths} upstream dad_jokes {{ server 127.0.0.1:{app}; }}\n"
+        f"server {{ listen 127.0.0.1:{listen}; {recipe('nginx')} }} }}"
+    )
+    return ["nginx", "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+
+
+def caddy_files(folder: Path, listen: int, app: int) -> list[str]:
+    site = recipe("caddy").replace("127.0.0.1:5000", f"127.0.0.1:{app}")
+    settings = f"{{\nadmin off\nauto_https off\nstorage file_system {folder}\n}}\n"
+    (folder / "Caddyfile").write_text(f"{settings}http://127.0.0.1:{listen} {{\n{site}\n}}\n")
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+
+
+@pytest.mark.parametrize(("program", "make"), [("nginx", nginx_files), ("caddy", caddy_files)])
+def test_the_recipes_serve_the_app_under_the_path(program, make, run_app, tmp_path):
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        listen = free.getsockname()[1]
+    app = run_app("--source", "none", "--trusted-proxies", "1")
+    command = make(tmp_path, listen, app.port)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)})
+    try:
+        page = get_until_it_answers(f"http://127.0.0.1:{listen}/smile", process, tmp_path / "log")
+        assert page.url.endswith("/smile/")
+        found = addresses(page.text)
+        assert found
+        assert all(address.startswith("/smile/") for address in found)
+        base = f"http://127.0.0.1:{listen}"
+        for address in (*found, "/smile/static/app.js", "/smile/api/openapi.json"):
+            assert requests.get(base + address, timeout=10).status_code == 200, address
+        for address in ("/smile/metrics", "/smile/healthz"):
+            assert requests.get(base + address, timeout=10).status_code == 404
+        foreign = requests.get(f"{base}/smile/", headers={"X-Forwarded-Prefix": "/evil"}, timeout=10)
+        assert "/evil" not in foreign.text
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def get_until_it_answers(url: str, process: subprocess.Popen, log: Path) -> requests.Response:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return requests.get(url, timeout=10)
+        except requests.ConnectionError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
