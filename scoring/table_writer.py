@@ -179,6 +179,7 @@ class Table:
             made = self._whole.with_name(self._whole.name + ".new")
             try:
                 self._guarded(write_parquet, self._read(), made)
+                self._guarded(_sync_file, made)  # the rows that it was made of go next
                 self._guarded(os.replace, made, self._whole)
             except BaseException:
                 made.unlink(missing_ok=True)
@@ -218,6 +219,11 @@ class Table:
             raise OutputError(
                 f"{where} can't be written ({error.strerror}); free some space, or choose another --out."
             ) from error
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _drop_stdout() -> None:

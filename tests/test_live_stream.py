@@ -5,6 +5,7 @@ import pytest
 
 import live_stream
 from live_stream import LiveStream, ViewersFull
+from tests.waiting import PATIENCE_S, eventually
 
 
 def take(stream, n=1):
@@ -35,7 +36,7 @@ def test_a_slow_viewer_gets_the_newest_picture_and_no_queue():
 def test_every_viewer_gets_every_picture_that_it_waits_for():
     live = LiveStream()
     got: dict[int, list[bytes]] = {i: [] for i in range(10)}
-    ready = threading.Barrier(11, timeout=10)
+    ready = threading.Barrier(11, timeout=PATIENCE_S)
 
     def watch(viewer: int) -> None:
         stream = live.mjpeg()
@@ -51,10 +52,10 @@ def test_every_viewer_gets_every_picture_that_it_waits_for():
     ready.wait()
     for i in range(20):
         live.publish(str(i).encode(), "{}")
-        time.sleep(0.03)
+        eventually(lambda i=i: all(len(pictures) == i + 1 for pictures in got.values()))
     live.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert all(pictures == [str(i).encode() for i in range(20)] for pictures in got.values())
 
 
@@ -64,7 +65,7 @@ def test_the_last_picture_is_repeated_so_that_a_left_viewer_is_noticed():
     stream = live.mjpeg()
     started = time.monotonic()
     assert all(part.startswith(b"still") for part in take(stream, 3)[1:])
-    assert 0.5 < time.monotonic() - started < 10
+    assert time.monotonic() - started > 0.5, "no faster than is needed for that"
     stream.close()
 
 
@@ -119,7 +120,7 @@ def test_closing_ends_streams_at_once():
     thread = threading.Thread(target=watch)
     thread.start()
     live.close()
-    assert ended.wait(2)
+    assert ended.wait(PATIENCE_S)
     thread.join()
     assert live.snapshot(5) is None
 

@@ -24,6 +24,8 @@ from tests.getty_server import Card, GettyServer, pages_of
 from training.decisions import read_decisions
 from training.faces import Faces
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = ROOT / "notebooks" / "cnn_model_training.ipynb"
 SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "3"}
 
@@ -165,7 +167,7 @@ def test_it_finds_the_project_wherever_it_is_started(committed, folder, tmp_path
     settings = cell_named(committed, "settings").source
     command = [sys.executable, "-c", f"{settings}\nimport smile_recognition\nprint(ROOT)"]
     done = subprocess.run(
-        command, cwd=ROOT / folder, env=environment(tmp_path, SMALL), capture_output=True, text=True, timeout=60
+        command, cwd=ROOT / folder, env=environment(tmp_path, SMALL), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(ROOT)
