@@ -110,9 +110,9 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     @app.get("/video_feed")
     def video_feed() -> Response:
         watch.start()
-        return Response(
-            watch.stream.mjpeg(viewer=network_number(request.remote_addr)), mimetype=MJPEG_MIMETYPE, headers=_LIVE
-        )
+        has_room = request.environ.get("smile.has_room", lambda: True)  # from serving.channels
+        pictures = watch.stream.mjpeg(viewer=network_number(request.remote_addr), has_room=has_room)
+        return Response(pictures, mimetype=MJPEG_MIMETYPE, headers=_LIVE)
 
     @app.get("/events")
     def events() -> Response:

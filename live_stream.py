@@ -24,6 +24,7 @@ _PART_HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
 _CATCH_UP, _CATCH_UP_S = 16, 0.5
 _CATCH_UP_SLOW = 2
 _KEEPS_UP_AFTER = 15  # times in a row that it had to wait for the next picture
+_WAIT_FOR_ROOM_S, _LOOK_FOR_ROOM_EVERY_S = 3.0, 0.01
 _REPEAT_S = 1.0  # a generator that yields nothing never learns that its viewer left
 
 
@@ -142,27 +143,39 @@ class LiveStream:
                 picture = newer
             return picture
 
-    def mjpeg(self, *, viewer: int = 0) -> Iterator[bytes]:
+    def mjpeg(self, *, viewer: int = 0, has_room: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
         """A viewer's stream, in parts of `MJPEG_MIMETYPE`. Raises ViewersFull at once, not at the first part.
 
         `viewer`: a number for who watches. Where all places are taken, whoever has the most loses his newest to one who has
-        at least two fewer.
+        at least two fewer. `has_room`: whether he has read what was sent; he gets nothing more before.
         """
-        return self._stream("picture", viewer, _PART_HEAD, lambda new: new.jpeg + b"\r\n" + _PART_HEAD, 0.0)
+        return self._stream("picture", viewer, _PART_HEAD, lambda new: new.jpeg + b"\r\n" + _PART_HEAD, 0.0, has_room)
 
     def events(self, *, interval: float = 0.1, viewer: int = 0) -> Iterator[bytes]:
         """Server-sent events, at most one every `interval` seconds. Raises ViewersFull at once; `viewer` as above."""
         return self._stream("event", viewer, b"retry: 2000\n\n", lambda new: f"data: {new.event}\n\n".encode(), interval)
 
     def _stream(
-        self, kind: str, viewer: int, head: bytes, encode: Callable[[Published], bytes], interval: float
+        self,
+        kind: str,
+        viewer: int,
+        head: bytes,
+        encode: Callable[[Published], bytes],
+        interval: float,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> Iterator[bytes]:
-        stream = self._generate(kind, viewer, head, encode, interval)
+        stream = self._generate(kind, viewer, head, encode, interval, has_room)
         next(stream)  # runs to the first yield: the place is taken, or refused, now; close() gives it back
         return stream
 
     def _generate(
-        self, kind: str, viewer: int, head: bytes, encode: Callable[[Published], bytes], interval: float
+        self,
+        kind: str,
+        viewer: int,
+        head: bytes,
+        encode: Callable[[Published], bytes],
+        interval: float,
+        has_room: Callable[[], bool],
     ) -> Iterator[bytes]:
         with self._viewing(kind, viewer) as place:
             yield b""
@@ -172,6 +185,7 @@ class LiveStream:
             last: Published | None = None
             before = self._count  # an older picture is late for a viewer who was late himself
             while not self._closed and not place.lost:
+                self._wait_for_room(has_room, place)
                 waits = waits + 1 if self._count <= number else 0
                 new = self.wait_newer(number, _REPEAT_S, catch_up=catch_up if kind == "picture" else 0)
                 if new is not None and new.number > number + 1 and number:
@@ -189,6 +203,12 @@ class LiveStream:
                 if interval:
                     with self._changed:
                         self._changed.wait_for(lambda: self._closed, interval)
+
+    def _wait_for_room(self, has_room: Callable[[], bool], place: _Place) -> None:
+        deadline = time.monotonic() + _WAIT_FOR_ROOM_S
+        while not has_room() and time.monotonic() < deadline and not self._closed and not place.lost:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or place.lost, _LOOK_FOR_ROOM_EVERY_S)
 
     def _delivered(self, captured_at: float) -> None:
         if self._on_delivered is not None:

@@ -52,11 +52,10 @@ _SECTIONS = {
     "slow-viewer": (
         "Slow viewers",
         "Two viewers read 100 kB a second while three read as fast as pictures come. Their lag is what has been sent and "
-        "not yet read. Most of it waits in the receive buffer of the reader's own computer, which no server can see into: "
-        "with the system's usual buffer the lag is that of a program that reads slowly, with a small one that of a slow "
-        "line. The app keeps nothing for them but the newest frame. A fast viewer loses a frame where the sending thread "
-        "gets no turn within a thirtieth of a second; the same is counted without slow viewers. Runs differ: in some, "
-        "a few frames are lost.",
+        "not yet read. It waits in the receive buffer of the reader's own computer: with the system's usual buffer the lag "
+        "is that of a program that reads slowly, with a small one that of a slow line. On Linux TCP tells how much room is "
+        "left there, and the app sends the newest frame once half of it is free. A fast viewer who gets no turn for up to "
+        "half a second gets what it missed in order; the same is counted without slow viewers.",
     ),
     "offline": (
         "Videos from file to table",

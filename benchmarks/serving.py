@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,11 +132,21 @@ def measure_slow_viewer(report: Report, video: Path, *, frames_in_video: int, se
 
 def _lost(app: AppProcess, audience: Audience, fast: list[Viewer], frames_in_video: int, seconds: float) -> tuple[int, int]:
     """Watches for so long: how many frames that were shown one of `fast` did not get, and how many were never analysed."""
-    skipped, started = _skipped(app), time.monotonic()
+    skipped = _skipped_while_watching(app, audience)
+    started = time.monotonic()
     audience.watch(seconds)
     ended = time.monotonic()
-    skipped = max(0, _skipped(app) - skipped)
+    skipped = max(0, _skipped_while_watching(app, audience) - skipped)
     return max(0, max(_missing(viewer, frames_in_video, started, ended) for viewer in fast) - skipped), skipped
+
+
+def _skipped_while_watching(app: AppProcess, audience: Audience) -> int:
+    """The app's own count, while the viewers go on reading: a pause would make slow ones of the fast."""
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(_skipped, app)
+        while not looking.done():
+            audience.watch(1 / RATE)
+    return looking.result()
 
 
 def _skipped(app: AppProcess) -> int:

@@ -20,13 +20,16 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from waitress.channel import HTTPChannel
+from waitress.task import WSGITask
 from waitress.utilities import Error
 
 from serving.bounded_requests import Bodies, BoundedRequest, Overloaded, TooSlow
 from serving.json_refusals import JsonErrorTask
+from serving.receiver import Receiver
 from serving.refusals import Refusals
 from visitors import network_number
 
+HAS_ROOM = "smile.has_room"  # in a request's environment: see `serving.receiver`
 HEAD_S = 10.0
 BODY_S, BODY_BYTES_PER_S = 15.0, 16_384  # a slow phone sends more
 _LINGER_S, _LINGER_BYTES = 3.0, 64 << 20
@@ -88,9 +91,19 @@ def _use(channel: GuardedChannel) -> tuple[bool, float]:
     return bool(channel.requests), channel.last_activity
 
 
+class _Task(WSGITask):
+    """One request on its way through the app, which is told how its visitor's computer reads."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ = super().get_environment()
+        environ[HAS_ROOM] = Receiver(self.channel.socket).has_room
+        return environ
+
+
 class GuardedChannel(HTTPChannel):
     """One connection."""
 
+    task_class = _Task
     error_task_class = JsonErrorTask
     lingers = False  # its last answer is a refusal
     request: BoundedRequest | None

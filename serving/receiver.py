@@ -1,0 +1,39 @@
+"""Whether a viewer's computer has read what it was sent, as far as TCP tells: Linux says how much more it would take.
+
+A program that reads slowly lets pictures pile up in its own receive buffer, where they grow old. While it has more than half
+of that buffer unread, nothing more is sent.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from typing import Any
+
+# In `struct tcp_info` of linux/tcp.h: bytes that wait here, and the window that the other side offers (Linux 6.2).
+_NOT_SENT_AT, _WINDOW_AT = 144, 228
+_NUMBER = struct.Struct("=I")
+
+
+class Receiver:
+    """The other side of `connection`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._largest = 0
+
+    def has_room(self) -> bool:
+        """False while it has much to read; True where nothing can be told."""
+        if not sys.platform.startswith("linux"):
+            return True
+        try:
+            told = self._connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WINDOW_AT + _NUMBER.size)
+        except (OSError, AttributeError):  # it is gone, or no TCP
+            return True
+        if len(told) < _WINDOW_AT + _NUMBER.size:
+            return True
+        (waiting,), (window,) = _NUMBER.unpack_from(told, _NOT_SENT_AT), _NUMBER.unpack_from(told, _WINDOW_AT)
+        self._largest = max(self._largest, window)
+        # More than half would wait for ever: TCP tells of a larger window only where it has doubled.
+        return not self._largest or (not waiting and 2 * window >= self._largest)
