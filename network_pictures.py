@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import http.client
 import re
-import ssl
 import time
 import urllib.error
 import urllib.request
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from errors import CameraError, PictureError
+from http_opener import opener_for, without_user
 from picture_decoding import PictureTooCostly, check_picture, decode_checked
 
 MAX_PIXELS = 34_000_000  # 8K
@@ -166,7 +165,7 @@ class Snapshots:
         """`first`: the response that there is already."""
         self._url = url
         self._called = called
-        self._opener = _opener(url)
+        self._opener = opener_for(url)
         self._response = first
         self._asked_at = time.monotonic()
 
@@ -176,7 +175,7 @@ class Snapshots:
             time.sleep(max(0.0, self._asked_at + _NOT_MORE_OFTEN_S - time.monotonic()))
             self._asked_at = time.monotonic()
             try:
-                self._response = self._opener.open(_without_user(self._url), timeout=_TIMEOUT_S)
+                self._response = self._opener.open(without_user(self._url), timeout=_TIMEOUT_S)
             except (OSError, http.client.HTTPException, ValueError):
                 return None
         response, self._response = self._response, None
@@ -205,7 +204,7 @@ def ask(url: str, called: str, *, timeout: float = _TIMEOUT_S) -> Answer:
     Raises CameraError when it refuses, wants a password or sends a web page.
     """
     try:
-        response = _opener(url).open(_without_user(url), timeout=timeout)
+        response = opener_for(url).open(without_user(url), timeout=timeout)
     except http.client.HTTPException:
         return Answer()  # some cameras speak a dialect
     except urllib.error.HTTPError as error:
@@ -269,29 +268,3 @@ def _whole(response: Any, called: str) -> bytes:
         if len(data) > MAX_BYTES:
             raise CameraError(_too_large(called))
     return bytes(data)
-
-
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    """For http and https only, with the user and password in `url`. Cameras sign their certificates themselves."""
-    parts = urlsplit(url)
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    if parts.username is not None:
-        passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-        passwords.add_password(None, _without_user(url), unquote(parts.username), unquote(parts.password or ""))
-        opener.add_handler(urllib.request.HTTPBasicAuthHandler(passwords))
-        opener.add_handler(urllib.request.HTTPDigestAuthHandler(passwords))
-    return opener
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
