@@ -1,4 +1,5 @@
 import base64
+import gc
 import hashlib
 import itertools
 import re
@@ -187,6 +188,8 @@ def test_cameras_with_passwords(scheme):
             with pytest.raises(CameraError, match=r"127\.0\.0\.1:\d+ wants a user name and a password") as error:
                 open_source(f"http://{wrong}127.0.0.1:{port}/video")
             assert "no@" not in str(error.value)
+    del error
+    gc.collect()
 
 
 @pytest.mark.parametrize(
