@@ -123,6 +123,11 @@ def test_usual_progressive_pictures_are_read_whatever_comes_after_their_end():
     assert decode_picture(data[:2] + preview + data[2:]).shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_of_many_frames_the_first_is_read(kind):
+    assert decode_picture(encoded(kind, "RGB", 64, 48, None, "animated")).shape == (48, 64, 3)
+
+
 def test_an_end_mark_in_a_comment_hides_no_scans():
     data = many_scans(64, 500)
     at = data.rindex(b"\xff\xda", 0, len(data) // 2)
