@@ -12,13 +12,17 @@ LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
 
 # A step that failed half-way is done again, not taken for done.
 .DELETE_ON_ERROR:
-.PHONY: run test lint bench train compare clean
+.PHONY: run test check lint bench train compare clean
 
 run: $(VENV)/.app
 	@$(BIN)/python app.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# For whoever changes one thing: what takes no processes, browsers or training.
+check: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" -q $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

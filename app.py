@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     from serving.board_api import board_api
     from serving.rate_limits import VisitorLimits, rate_limits
     from serving.refusals import Refusals
+    from serving.sub_path import SubPath
     from serving.visitor_analysis import VisitorAnalysis
     from serving.visitor_api import InMemoryRequest, visitor_api
     from smile_watch import SmileWatch
@@ -69,10 +70,12 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
         mimetypes.add_type(kind, suffix)  # some Windows registries say otherwise
     app = Flask(__name__)
+    app.wsgi_app = SubPath(app.wsgi_app, proxies=settings.trusted_proxies)  # type: ignore[method-assign]
     app.request_class = InMemoryRequest
     limits, refusals = VisitorLimits(settings.visitor_rate), Refusals()
+    analysis = VisitorAnalysis(settings)
     app.register_blueprint(rate_limits(limits))
-    app.register_blueprint(visitor_api(VisitorAnalysis(settings), limits, allow_host=settings.allow_host))
+    app.register_blueprint(visitor_api(analysis, limits, allow_host=settings.allow_host))
     app.register_blueprint(api_pages(settings.visitor_rate))
     watch = watch or SmileWatch(settings)
     watch.metrics.refusals = refusals.counts
@@ -80,7 +83,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
     quotas = Quotas()
     app.register_blueprint(board_api(board, jokes.tellings, quotas, allow_host=settings.allow_host))
-    app.extensions["smile_watch"], app.extensions["joke_box"], app.extensions["refusals"] = watch, jokes, refusals
+    app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}
 
     @app.before_request
     def refuse_strangers() -> Response | None:
@@ -156,10 +159,10 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     def not_served(error) -> Response:
         methods = getattr(error, "valid_methods", None) or ["GET"]
         sentence = {
-            404: "There is nothing at this address; the page is at /.",
+            404: f"There is nothing at this address; the page is at {request.script_root}/.",
             405: f"This address only answers {' and '.join(sorted({*methods} - {'HEAD', 'OPTIONS'}))}.",
             500: "Something went wrong in the app; its log says what.",
-        }.get(error.code, "This request can't be understood; the page is at /.")
+        }.get(error.code, f"This request can't be understood; the page is at {request.script_root}/.")
         response = refusal(sentence, error.code)
         if error.code == 405:
             response.headers["Allow"] = ", ".join(sorted(methods))

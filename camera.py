@@ -17,13 +17,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from errors import CameraError
 from event_log import log_event
-from picture_source import open_source, without_password
+from picture_source import opener_for, without_password
+from playback import PictureSource
 
 RETRY_PAUSES_S = (1.0, 5.0, 10.0, 60.0)
 STATUSES = ("idle", "opening", "live", "lost", "ended", "none")
@@ -51,20 +51,6 @@ class CameraState:
 _LIVE = CameraState("live", "")
 
 
-class PictureSource(Protocol):
-    """An open source. `interval`: seconds from one picture to the next, or 0 when the source sets the pace itself."""
-
-    interval: float
-
-    def read(self) -> np.ndarray | None:
-        """The next picture, uint8 BGR `(h, w, 3)`; None when there is none any more."""
-
-    def close(self) -> None: ...
-
-    def rewind(self) -> bool:
-        """Start again from the first picture; False when this source can't."""
-
-
 class Camera:
     """One source, its newest frame, and what is wrong with it if anything is.
 
@@ -82,7 +68,7 @@ class Camera:
         open_timeout_s: float = 20.0,  # some webcams need more than ten on Windows
         read_timeout_s: float = 5.0,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
-        opener: Callable[[str], PictureSource] = open_source,
+        opener: Callable[[str], PictureSource] | None = None,
     ) -> None:
         self.source = source
         self._loop = loop
@@ -90,7 +76,7 @@ class Camera:
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
         self._retry_pauses_s = retry_pauses_s
-        self._opener = opener
+        self._opener = opener or opener_for(source)
         self._changed = threading.Condition()
         self._stopping = False
         self._wanted_until = float("-inf")

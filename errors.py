@@ -26,6 +26,10 @@ class OutputError(SmileError):
     """A table or an annotated copy can't be written."""
 
 
+class UnwritableName(OutputError):
+    """One copy can't be written for what its file is called or how large it is; others can."""
+
+
 class DetectorError(SmileError):
     """A face detector can't be loaded."""
 

@@ -13,9 +13,14 @@ from face_detection import Box, FaceDetector
 log = logging.getLogger("smile")
 
 
-def smallest_face(height: int) -> float:
-    """Height in pixels of the smallest face to look for in a picture `height` pixels high."""
-    return max(40.0, height / 12)
+def effective_height(height: int, width: int) -> int:
+    """Of a picture in pixels, by which faces are large or small: a tall strip counts as if it were cut into pieces."""
+    return min(height, 2 * width)
+
+
+def smallest_face(height: int, width: int) -> float:
+    """Height in pixels of the smallest face to look for in a picture of that size."""
+    return max(40.0, effective_height(height, width) / 12)
 
 
 class FaceSearch:
@@ -48,7 +53,7 @@ class FaceSearch:
             if self._closed or self._busy or now - self._asked_at < pause:
                 return False
             self._image, self._busy, self._asked_at = image, True, now
-            self._smallest, self._asked_scene = max(smallest, smallest_face(image.shape[0])), self._scene
+            self._smallest, self._asked_scene = max(smallest, smallest_face(*image.shape[:2])), self._scene
             self._changed.notify_all()
         if self._at_once:
             self._search_once()

@@ -20,12 +20,14 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from event_log import log_event
 from jokes.ranking import Ranking
+from jokes.readable_text import readable
 from jokes.tellings import Tellings
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ _REMEMBERED = 30  # jokes that are not told again for now
 _MAX_BYTES = 16_384
 _MAX_LETTERS = 600
 _PAUSES_S = (5.0, 30.0, 120.0, 600.0)
+_LONGEST_PAUSE_S = 86_400.0
 _POLITE_PAUSE_S = 0.5
 _BOARD_EVERY_S = 30.0
 
@@ -62,7 +65,11 @@ class Joke:
 
 
 class JokeUnavailable(Exception):
-    """The service gave no usable joke; the message says why."""
+    """The service gave no usable joke; the message says why. `retry_after_s`: how long it wants to be left in peace."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
@@ -82,6 +89,10 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
             allow_redirects=False,
             stream=True,  # so that a service that trickles can be left at the deadline
         ) as response:
+            if response.status_code in (429, 503):
+                raise JokeUnavailable(
+                    f"HTTP {response.status_code}", _retry_after_s(response.headers.get("Retry-After", ""))
+                )
             response.raise_for_status()
             body = b""
             while chunk := response.raw.read1(1024, decode_content=True):  # as it comes, not once 1024 bytes are there
@@ -95,13 +106,26 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = _TIMEOUT_S) -> Joke:
         identity, text = answer["id"], answer["joke"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise JokeUnavailable("the answer was no joke") from error
-    if not isinstance(identity, str) or not isinstance(text, str) or not 0 < len(text.strip()) <= _MAX_LETTERS:
+    if not isinstance(identity, str) or not isinstance(text, str) or len(text.strip()) > _MAX_LETTERS:
         raise JokeUnavailable("the answer was no joke")
     try:
         (identity + text).encode()
     except UnicodeEncodeError as error:  # half a surrogate pair, which no page can be written with
         raise JokeUnavailable("the answer was no text") from error
-    return Joke(identity[:64], " ".join(text.split()), "icanhazdadjoke")
+    text = readable(text)
+    if not text:
+        raise JokeUnavailable("the answer was no joke")
+    return Joke(identity[:64], text, "icanhazdadjoke")
+
+
+def _retry_after_s(value: str) -> float:
+    """Of a number of seconds, or a date; a day at most. 0 when it says nothing that can be read."""
+    try:
+        if value.strip().isdecimal():
+            return min(float(value), _LONGEST_PAUSE_S)
+        return min(max(0.0, parsedate_to_datetime(value).timestamp() - time.time()), _LONGEST_PAUSE_S)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 @cache
@@ -256,7 +280,7 @@ class JokeBox:
                 log.info("No jokes from %s (%s); telling our own.", self._url, error)
             pause = self._pauses_s[min(self._failures, len(self._pauses_s) - 1)]
             self._failures += 1
-            return pause
+            return max(pause, getattr(error, "retry_after_s", 0.0))
 
 
 @cache

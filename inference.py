@@ -12,11 +12,13 @@ Parquet (.parquet) by its name.
 
 Columns, always all of them and in this order:
 
-    file                    the path as given, or as found below a given folder
+    file                    the path as given, or as found below a given folder; bytes that are no UTF-8 become \\xe9, and
+                            with --spreadsheet what begins with = + - @ ' or a tab gets an apostrophe before it
     frame, time_s           video: number of the frame from 0, and its time in seconds; picture: 0, and empty
     face                    1, 2, ... in its picture or frame, largest first; empty: no face there
     track                   video: the same number for the same face from frame to frame; picture: empty
-    top, right, bottom, left                  the face's box in pixels; it may reach past the edge
+    top, right, bottom, left                  the face's box in pixels, of the picture as it is shown (upright, pixels
+                            square); it may reach past the edge
     smile, label            P(smile) from 0 to 1, in videos smoothed over time; "smile" from 0.5 on, else "no_smile"
     left_eye_x ... mouth_right_y              landmarks in pixels; "left" is the image's left
     raw_smile               P(smile) of this picture or frame alone; in pictures and --cropped the same as smile
@@ -43,6 +45,7 @@ from media_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES, MediaFile, count_media, 
 from native_output import native_output_dropped
 from scoring.contact_sheet import MOST_PHOTOS
 from scoring.dask_cluster import DaskScoring
+from scoring.left_out import LeftOut
 from scoring.resume import Progress, Tally, path_of
 from scoring.smile_copies import SmileSelection
 from scoring.table_writer import Table, kind_of, open_table, part_of
@@ -146,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders with such (hidden files are passed over)")
     add("--out", default="-", metavar="FILE", help="table.csv, .jsonl or .parquet, or - for CSV on the screen (default: -)")
+    add("--spreadsheet", action="store_true", help="CSV for Excel and the like: marked as UTF-8, and names are no formulas")
     add("--restart", action="store_true", help="begin anew instead of going on with an unfinished table")
     add("--cropped", action="store_true", help="each picture is one tight face crop: no face is searched for")
     add("--annotate", metavar="DIR", help="write copies with boxes and percentages into this folder (videos as MP4)")
@@ -185,7 +189,7 @@ def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
     return {
         "list of paths": "\0".join(options.paths).encode("utf-8", "backslashreplace").decode(),
         "current folder": os.fsencode(os.getcwd()).decode("utf-8", "backslashreplace") if relative else "",
-        "kind of table": kind_of(options.out),
+        "kind of table": kind_of(options.out) + (" for spreadsheets" if options.spreadsheet else ""),
         "--cropped": str(options.cropped),
         "--detector": work.detector or "",
         "--detector-model": model_digest(work.detector_model) if work.detector_model else "",
@@ -212,12 +216,13 @@ def main(argv: list[str] | None = None) -> int:
         _check_out(options.out, options.paths)
         work = _work(options)
         selection = SmileSelection(options.paths, best=options.best, copies=options.copy_smiles, report=options.report)
-        table = open_table(options.out)
+        table = open_table(options.out, spreadsheet=options.spreadsheet)
         if table.part is not None:
             progress = Progress(table, _settings(options, work), restart=options.restart)
         elif options.copy_smiles or options.report:
             raise SettingsError("--copy-smiles and --report choose from the whole table; give it a file with --out FILE.")
-        tally = _score_all(options, work, table, progress)
+        left_out = LeftOut(options.out)
+        tally = _score_all(options, work, table, progress, left_out)
         said = selection.write(table) if progress else []
         table.finish()
         if progress:
@@ -238,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         print(sentence, file=sys.stderr)
     print(
         f"files: {tally.files}, faces: {tally.faces}, smiles: {tally.smiles}, unreadable: {tally.unreadable}, "
-        f"seconds: {seconds:.1f}",
+        f"seconds: {seconds:.1f}{left_out}",
         file=sys.stderr,
     )
     return 0
@@ -262,8 +267,8 @@ def _work(options: argparse.Namespace) -> Work:
     return work
 
 
-def _score_all(options: argparse.Namespace, work: Work, table: Table, progress: Progress | None) -> Tally:
-    files = find_media(options.paths)
+def _score_all(options: argparse.Namespace, work: Work, table: Table, progress: Progress | None, left_out: LeftOut) -> Tally:
+    files = find_media(options.paths, on_other=left_out.add)
     tally = Tally()
     if progress:
         files, tally = progress.begin(files), progress.tally

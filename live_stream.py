@@ -1,7 +1,8 @@
 """The newest encoded picture, handed to any number of viewers, each at the pace it can take.
 
 A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. One that
-only missed its turn for a moment gets the picture before the newest too. Nothing here knows what is in the picture.
+keeps up, and only got no turn for a moment because the computer is busy, gets what it missed in order. Nothing here knows
+what is in the picture.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ MJPEG_MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
 # A browser shows a part when the next one begins, so each part's head is sent ahead of its picture: the end of one picture
 # is then the beginning of the next part, and it is shown at once.
 _PART_HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
-_CATCH_UP = 2  # pictures that a viewer may be behind and still get them all
+# How far a viewer may be behind and still get all pictures: one that keeps up, and one that does not.
+_CATCH_UP, _CATCH_UP_S = 16, 0.5
+_CATCH_UP_SLOW = 2
+_KEEPS_UP_AFTER = 15  # times in a row that it had to wait for the next picture
 _REPEAT_S = 1.0  # a generator that yields nothing never learns that its viewer left
 
 
@@ -39,6 +43,7 @@ class Published:
     number: int
     passing: bool
     captured_at: float | None = None
+    published_at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -85,8 +90,8 @@ class LiveStream:
         """Replaces the newest picture and wakes everybody who waits. `passing`: not what a snapshot is meant to show."""
         with self._changed:
             self._count += 1
-            self._recent.append(Published(jpeg, event, self._count, passing, captured_at))
             self._published_at = time.monotonic()
+            self._recent.append(Published(jpeg, event, self._count, passing, captured_at, self._published_at))
             self._changed.notify_all()
 
     def forget(self) -> None:
@@ -107,17 +112,20 @@ class LiveStream:
             self._closed = True
             self._changed.notify_all()
 
-    def wait_newer(self, after: int, timeout: float, *, in_turn: bool = False) -> Published | None:
+    def wait_newer(self, after: int, timeout: float, *, catch_up: int = 0) -> Published | None:
         """The newest picture if its number is above `after`, waiting up to `timeout` seconds; else None.
 
-        `in_turn`: rather the one that follows `after`, if it is still there.
+        `catch_up`: rather the one that follows `after`, if there are no more than so many, and none is half a second old.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._recent and self._recent[-1].number > after), timeout)
             newer = [picture for picture in self._recent if picture.number > after]
             if self._closed or not newer:
                 return None
-            return newer[0] if in_turn and newer[0].number == after + 1 else newer[-1]
+            behind_s = newer[-1].published_at - newer[0].published_at
+            late = len(newer) > _CATCH_UP_SLOW and behind_s > _CATCH_UP_S
+            in_turn = newer[0].number == after + 1 and len(newer) <= catch_up and not late
+            return newer[0] if in_turn else newer[-1]
 
     def snapshot(self, timeout: float, *, max_age: float = 0.5, viewer: int = 0) -> Published | None:
         """One picture not older than `max_age` seconds, waking the camera for it if needed; None after `timeout`."""
@@ -159,11 +167,17 @@ class LiveStream:
         with self._viewing(kind, viewer) as place:
             yield b""
             yield head
-            number = 0
+            number = waits = 0
+            catch_up = _CATCH_UP
             last: Published | None = None
             before = self._count  # an older picture is late for a viewer who was late himself
             while not self._closed and not place.lost:
-                new = self.wait_newer(number, _REPEAT_S, in_turn=kind == "picture")
+                waits = waits + 1 if self._count <= number else 0
+                new = self.wait_newer(number, _REPEAT_S, catch_up=catch_up if kind == "picture" else 0)
+                if new is not None and new.number > number + 1 and number:
+                    catch_up = _CATCH_UP_SLOW  # it does not keep up; what would wait for it would only get older
+                elif waits >= _KEEPS_UP_AFTER:
+                    catch_up = _CATCH_UP
                 last = new or last
                 if last is None or self._closed:
                     yield b"" if kind == "picture" else b": waiting\n\n"

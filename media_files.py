@@ -22,26 +22,37 @@ from dataclasses import dataclass
 from typing import IO
 
 import cv2
-import numpy as np
 
 from errors import PictureError, SettingsError
-from picture_decoding import MAX_PIXELS
+from video_files import VideoFrame as VideoFrame
+from video_files import read_video as read_video
 
+_RAW = "Camera raw pictures can't be read; convert it to JPEG."
+_UNREADABLE = dict.fromkeys(
+    (".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq"),
+    _RAW,
+) | {
+    suffix: f"{kind} can't be read; convert it to JPEG or PNG."
+    for suffix, kind in ((".tga", "TGA pictures"), (".jxl", "JPEG XL pictures"), (".psd", "Photoshop files"))
+}
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
-    | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr"}
+    | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr", ".mpo"}
     # OpenCV can't read these: they are listed so that a phone's photos are reported rather than passed over in silence.
-    | {".heic", ".heif"}
+    | {".heic", ".heif", ".hif"}
+    | _UNREADABLE.keys()
 )
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mjpeg", ".mjpg", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp"}
-    | {".mts", ".m2ts"}
+    | {".3g2", ".mts", ".m2ts", ".m2t", ".ts", ".vob", ".asf", ".divx", ".xvid", ".mxf", ".f4v", ".ogm", ".rm", ".rmvb"}
+    | {".dv", ".m1v", ".m2v", ".mpv", ".mod", ".tod", ".qt", ".ivf", ".y4m", ".h264", ".264", ".hevc", ".h265", ".265"}
 )
 _SUFFIXES = PHOTO_SUFFIXES | VIDEO_SUFFIXES
+_TRANSPORT_STREAM = ".ts"  # or TypeScript
+_PACKET, _SYNC = 188, 0x47  # of a transport stream: the length of its packets, and their first byte
 _NAMES_AT_ONCE = 10_000  # in memory, of one folder; those of a million photos would fill a hundred megabytes
 _BLOCK = 4096  # bytes
 _MAX_BYTES = 1 << 30
-_BREAKS_OFF = 0.75  # a video that ends before this part of the time that its header promises
 
 
 @dataclass(frozen=True)
@@ -53,23 +64,14 @@ class MediaFile:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class VideoFrame:
-    """One frame: uint8 BGR `(h, w, 3)`, its number from 0, its time in seconds, and the video's frames per second."""
-
-    image: np.ndarray
-    number: int
-    time_s: float
-    rate: float
-
-
-def find_media(paths: Sequence[str]) -> Iterator[MediaFile]:
+def find_media(paths: Sequence[str], *, on_other: Callable[[str], None] = lambda path: None) -> Iterator[MediaFile]:
     """Every picture and video, in the order of `paths`, folders recursively in name order, however many there are.
 
     Inside a folder the suffix decides, and hidden files and folders (`.name`) are passed over; a file that is given itself
-    is always taken. No more than some thousand names are held. Raises SettingsError for a path that does not exist.
+    is always taken. `on_other` hears of every file that is left out for its suffix. No more than some thousand names are
+    held. Raises SettingsError for a path that does not exist.
     """
-    return _find(paths, _names_in_order)
+    return _find(paths, lambda folder: _names_in_order(folder, on_other))
 
 
 def scan_media(paths: Sequence[str]) -> Iterator[MediaFile]:
@@ -95,7 +97,7 @@ def _find(paths: Sequence[str], names: Callable[[str], Iterator[tuple[str, bool]
         elif not os.path.exists(path):
             raise SettingsError(f"There is no file or folder {path}; check the path.")
         else:
-            yield MediaFile(path, is_video=_is_video(path))
+            yield MediaFile(path, is_video=_is_video(path), problem=_UNREADABLE.get(suffix_of(path), ""))
 
 
 def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Iterator[MediaFile]:
@@ -112,29 +114,32 @@ def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Itera
         if not name:
             open_folders.pop()
         elif not is_folder:
-            yield MediaFile(path, is_video=suffix_of(name) in VIDEO_SUFFIXES)
+            suffix = suffix_of(name)
+            yield MediaFile(path, is_video=suffix in VIDEO_SUFFIXES, problem=_UNREADABLE.get(suffix, ""))
         else:
             real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real, name)
             if real not in [above for above, _, _ in open_folders]:  # a link may lead back to where we came from
                 open_folders.append((real, path, names(path)))
 
 
-def _names(folder: str) -> Iterator[tuple[str, bool]]:
+def _names(folder: str, on_other: Callable[[str], None] = lambda path: None) -> Iterator[tuple[str, bool]]:
     """Pictures, videos and folders (True) in a folder, as they come."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith("."):
                 is_folder = _is_folder(entry)
-                if is_folder or suffix_of(entry.name) in _SUFFIXES:
+                if is_folder or _is_media(entry):
                     yield entry.name, is_folder
+                else:
+                    on_other(entry.path)
 
 
-def _names_in_order(folder: str) -> Iterator[tuple[str, bool]]:
+def _names_in_order(folder: str, on_other: Callable[[str], None]) -> Iterator[tuple[str, bool]]:
     """The same in name order; of a large folder some thousand names are in memory, the others in a temporary file."""
     names: list[tuple[str, bool]] = []
     with contextlib.ExitStack() as closing:
         runs: list[Iterator[tuple[str, bool]]] = []
-        for found in _names(folder):
+        for found in _names(folder, on_other):
             names.append(found)
             if len(names) >= _NAMES_AT_ONCE:
                 if not runs:
@@ -171,6 +176,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_media(entry: os.DirEntry[str]) -> bool:
+    suffix = suffix_of(entry.name)
+    if suffix != _TRANSPORT_STREAM:
+        return suffix in _SUFFIXES
+    try:
+        with open(entry.path, "rb") as file:
+            head = file.read(2 * _PACKET)
+    except OSError:
+        return False
+    return len(head) > _PACKET and head[0] == head[_PACKET] == _SYNC
+
+
 def suffix_of(path: str) -> str:
     """`.jpg` of `a/B.JPG`."""
     return os.path.splitext(path)[1].lower()
@@ -181,6 +198,11 @@ def _is_video(path: str) -> bool:
     if suffix in PHOTO_SUFFIXES or not os.path.isfile(path):
         return False
     return suffix in VIDEO_SUFFIXES or not cv2.haveImageReader(path)
+
+
+def is_still(path: str) -> bool:
+    """Whether the file is to be read as a picture; a GIF is a video, which may be of one frame."""
+    return suffix_of(path) != ".gif" and not _is_video(path)
 
 
 def read_bytes(path: str) -> bytes:
@@ -198,38 +220,3 @@ def read_bytes(path: str) -> bytes:
     if not data:
         raise PictureError("The file is empty.")
     return data
-
-
-def read_video(path: str) -> Iterator[VideoFrame]:
-    """Every frame of a video, upright. Raises PictureError for what is no video, and after the last frame of one that
-    breaks off.
-    """
-    # An absolute path, so that FFmpeg takes no part of a name for a protocol such as `http:`.
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
-    try:
-        if not capture.isOpened():
-            empty = os.path.isfile(path) and not os.path.getsize(path)
-            raise PictureError("The file is empty." if empty else "This is not a video that can be read; it may be damaged.")
-        width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_PIXELS:
-            raise PictureError(f"The video is too large: {width}x{height} pixels.")
-        told = capture.get(cv2.CAP_PROP_FPS)
-        rate = told if 1 <= told <= 240 else 25.0
-        promised_s = capture.get(cv2.CAP_PROP_FRAME_COUNT) / told if told > 0 else 0.0
-        number, time_s = 0, 0.0
-        while True:
-            ok, image = capture.read()
-            if not ok or image is None or not image.size:
-                break
-            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            # A frame without a usable time stamp comes one frame after the last.
-            time_s = max(0.0, stamp) if not number else stamp if stamp > time_s else time_s + 1 / rate
-            yield VideoFrame(image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), number, time_s, rate)
-            number += 1
-    finally:
-        capture.release()
-    if not number:
-        raise PictureError("No frame of this video can be read; it may be damaged.")
-    ended_s = time_s + 1 / rate
-    if ended_s < _BREAKS_OFF * promised_s and promised_s - ended_s > 1:
-        raise PictureError(f"The video breaks off after {ended_s:.1f} of {promised_s:.1f} s; it may be damaged.")

@@ -20,7 +20,7 @@ import numpy as np
 
 from face_alignment import align
 from face_detection import Box, FaceDetector, HaarDetector
-from face_search import smallest_face
+from face_search import effective_height, smallest_face
 from face_tracking import Face, as_points
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
@@ -63,13 +63,16 @@ def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRe
 
 def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[str, list[Candidate]]]:
     """Name and candidates of one step after the other, each more willing than the last; stop at the first success."""
-    smallest = smallest_face(image.shape[0])
+    smallest = smallest_face(*image.shape[:2])
     # The second look goes below the first, but a large picture is not blown up for faces that nobody could see.
     smaller = max(_FINER, smallest / 2)
     yield "first look", [Candidate(box) for box in detector.detect(image, min_face=smallest)]
     yield "smaller faces", [Candidate(box) for box in detector.detect(image, min_face=smaller)]
     yield "tilted copies", [candidate for tilt in _TILTS for candidate in _tilted(image, detector, tilt, smallest)]
-    yield "haar", [Candidate(box) for box in _haar().detect(image, min_face=max(_FINER, image.shape[0] / 20))]
+    yield (
+        "haar",
+        [Candidate(box) for box in _haar().detect(image, min_face=max(_FINER, effective_height(*image.shape[:2]) / 20))],
+    )
 
 
 def verified(gray: np.ndarray, candidates: list[Candidate], recognizer: SmileRecognizer) -> list[Verified]:

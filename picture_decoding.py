@@ -8,15 +8,21 @@ wrong is a PictureError with one sentence; nothing else is raised for it.
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 
+from avif_turns import avif_turns
 from errors import PictureError
-from picture_size import jpeg_scans, picture_size
+from picture_size import MAX_PIXELS, jpeg_scans, picture_size
 
-MAX_PIXELS = 128_000_000  # a 108-megapixel phone's photo; decoded it takes 384 MB
 MAX_SCANS = 100  # of a JPEG; progressive ones have about ten
 _MAX_SCANNED = 2_500_000_000  # pixels times scans: each scan goes over the whole picture, and may be a few bytes long
+_PNG_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+# Compressed data that no picture ends with by chance; where pixels are missing it becomes some.
+_FILLINGS = (b"\x52\xa7\x1c" * 400, b"\x9d\x38\xe5" * 400)
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 _REDUCED = {
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
@@ -88,10 +94,35 @@ def decode_small(data: bytes, side: int, *, gray: bool = False) -> np.ndarray:
 
 
 def _decode(data: bytes, flag: int) -> np.ndarray:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except (cv2.error, MemoryError):
-        image = None
-    if image is None or not image.size:
+    image = _decoded(data, flag)
+    if image is None:
+        image = _decoded_without_end(data, flag)
+    if image is None:
         raise PictureError("The picture is damaged, cut off, or of a kind that OpenCV can't read.")
     return image
+
+
+def _decoded(data: bytes, flag: int) -> np.ndarray | None:
+    turns = avif_turns(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag if turns is None else flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    except (cv2.error, MemoryError):
+        return None
+    if image is None or not image.size:
+        return None
+    for kind, value in turns or ():
+        image = np.rot90(image, value) if kind == b"irot" else np.flip(image, value)
+    return np.ascontiguousarray(image)
+
+
+def _decoded_without_end(data: bytes, flag: int) -> np.ndarray | None:
+    """As `_decoded`, for a JPEG, PNG or GIF that ends after its last pixel, as some writers leave it; else None."""
+    if data.startswith(b"\x89PNG"):
+        return _decoded(data + _PNG_END, flag)
+    if data.startswith(b"GIF"):
+        return _decoded(data + b";", flag)
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    # libjpeg fills missing pixels without a word. So other data takes their place: if it shows, they were missing.
+    first, second = (_decoded(data + filling + b"\xff\xd9", flag) for filling in _FILLINGS)
+    return first if first is not None and second is not None and np.array_equal(first, second) else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import struct
 
+MAX_PIXELS = 128_000_000  # a 108-megapixel phone's photo; decoded it takes 384 MB
 _NETPBM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}  # the other JPEG markers from C0 to CF begin a frame
 # Strangers send pictures: what is looked at in Python is bounded, and everything else is left to the library underneath.

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -77,10 +77,13 @@ class SmileWatch:
                 self._thread = threading.Thread(target=self._run, name="smile-watch", daemon=True)
                 self._thread.start()
 
-    def warm_up(self) -> None:
-        """Load network and detector now, so that the first viewer need not wait for them. Problems are kept for later."""
+    def warm_up(self, load: Callable[[], object] | None = None) -> None:
+        """Load network and detector now, so that the first viewer need not wait for them. Problems are kept for later.
+
+        `load`: another part's loading, in place of this one's own.
+        """
         try:
-            self._get_tracker()
+            (load or self._get_tracker)()
         except SmileError as error:
             self._note_problem(str(error))
         except Exception as error:

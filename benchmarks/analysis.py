@@ -103,7 +103,7 @@ def _measure_parts(report: Report, image: np.ndarray, faces: list[Face], *, repe
         median, p95 = median_and_p95(_milliseconds(work, repeats))
         report.add(f"{key}_median", f"{name}, median", median, "ms")
         report.add(f"{key}_p95", f"{name}, p95", p95, "ms")
-    smallest = smallest_face(image.shape[0])
+    smallest = smallest_face(*image.shape[:2])
     searches = _milliseconds(lambda: detector.detect(image, min_face=smallest), max(2, repeats // 5))
     report.add("search_median", "search of a whole frame, in its own thread, median", float(np.median(searches)), "ms")
 

@@ -132,7 +132,7 @@ class AppProcess:
         def rests(health: dict[str, Any]) -> bool:
             return not health["viewers"] and health["camera"]["status"] == "idle"
 
-        self.wait_for_health(rests, 40, "come to rest")
+        self.wait_for_health(rests, 120, "come to rest")
 
     def latencies(self) -> dict[float, float]:
         """How many frames so far went to a viewer within each bound, in seconds after their capture. `{}`: not said."""
@@ -156,6 +156,14 @@ class AppProcess:
     def sockets(self) -> int:
         """Open connections, its listening socket not counted."""
         return sum(connection.status != psutil.CONN_LISTEN for connection in self._usage.net_connections("tcp"))
+
+
+def settled(read: Callable[[], int], wanted: int, within_s: float = 30.0) -> int:
+    """What `read` says once it is at most `wanted`, or after `within_s` seconds: the system takes a moment to clear away."""
+    deadline = time.monotonic() + within_s
+    while (value := read()) > wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return value
 
 
 def parse_histogram(text: str) -> dict[float, float]:

@@ -26,7 +26,7 @@ from benchmarks.bench import DOCS
 from benchmarks.command import said_plainly
 from benchmarks.correctness import VIDEO
 from benchmarks.figures import Curve, Report, conditions, print_header
-from benchmarks.running_app import AppProcess
+from benchmarks.running_app import AppProcess, settled
 from benchmarks.scenes import write_numbered_video
 from benchmarks.viewers import Audience
 from errors import SettingsError
@@ -94,8 +94,8 @@ def measure(report: Report, video: Path, *, minutes: float, seed: int) -> None:
         seen = soak(app, minutes, seed)
         app.wait_until_idle()
         report.add("soak_growth", "growth of memory, once all was used, to the end", seen.growth_mb(), "MB", bar=_GROWTH_MB)
-        report.add("soak_threads", "threads left", max(0, app.threads() - threads), bar=0)
-        report.add("soak_sockets", "connections left", max(0, app.sockets() - sockets), bar=0)
+        report.add("soak_threads", "threads left", max(0, settled(app.threads, threads) - threads), bar=0)
+        report.add("soak_sockets", "connections left", max(0, settled(app.sockets, sockets) - sockets), bar=0)
         report.add("soak_ended", "streams that the app ended", seen.ended_early, bar=0)
         report.add("soak_viewers", "viewers in all", seen.viewers)
         report.add("soak_pictures", "pictures that they got", seen.pictures)

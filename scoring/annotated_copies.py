@@ -6,16 +6,18 @@ copies.add_photo("holiday/beach/a.jpg", image, faces)        # marked/beach/a.jp
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from annotation import annotate
-from errors import OutputError
+from errors import OutputError, UnwritableName
 from face_tracking import Face
 from media_files import VideoFrame, suffix_of
 from scoring.output_folder import OutputFolder
@@ -24,6 +26,8 @@ from scoring.output_folder import OutputFolder
 _ENCODED_AS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg"} | {
     suffix: suffix for suffix in (".png", ".webp", ".bmp", ".tif", ".tiff")
 }
+_SLOWEST, _FASTEST = 10.0, 1000.0  # frames a second of a copy
+_LONGEST_STILL_S = 60.0  # a pause of hours would become as many frames
 _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
@@ -39,6 +43,10 @@ class AnnotatedCopies:
         self._landmarks = landmarks
         self._video: cv2.VideoWriter | None = None
         self._video_part = self._video_whole = Path()
+        self._shown: np.ndarray | None = None  # and not written yet
+        self._shown_s = self._begun_s = self._last_s = 0.0
+        self._rate, self._written = _SLOWEST, 0
+        self._refused: UnwritableName | None = None
         self._told = False
 
     def add_photo(self, file: str, image: np.ndarray, faces: Sequence[Face]) -> None:
@@ -53,34 +61,61 @@ class AnnotatedCopies:
         self._folder.write(target, data.tobytes())
 
     def add_frame(self, file: str, frame: VideoFrame, faces: Sequence[Face]) -> None:
-        """Draws into the frame's image and appends it to the video's copy, an MP4 of constant rate."""
-        image = frame.image
-        if frame.number == 0:
-            self._open_video(file, frame)
-        if self._video is not None:
-            self._video.write(annotate(image, faces, landmarks=self._landmarks))
+        """Draws into the frame's image and adds it to the video's copy, an MP4 of constant rate.
 
-    def end_video(self, *, whole: bool) -> None:
-        """The video is over; a copy that is not `whole` is removed."""
+        There a frame is repeated or left out so that it is shown when it is in the video. A copy that can't be written for
+        its name is left out, and said by `end_video`.
+        """
+        if frame.number == 0:
+            self._refused = None
+            try:
+                self._open_video(file, frame)
+            except UnwritableName as error:
+                self._refused = error
         if self._video is None:
             return
+        self._fill_until(frame.time_s)
+        self._shown = annotate(frame.image, faces, landmarks=self._landmarks)
+        self._shown_s = frame.time_s
+
+    def end_video(self, *, whole: bool) -> None:
+        """The video is over; a copy that is not `whole` is removed. Raises OutputError."""
+        if self._refused is not None:
+            raise self._refused
+        if self._video is None:
+            return
+        self._fill_until(self._shown_s + self._last_s)
         self._video.release()
-        self._video = None
+        self._video, self._shown = None, None
         try:
             if whole:
                 os.replace(self._video_part, self._video_whole)
             else:
                 self._video_part.unlink(missing_ok=True)
         except OSError as error:
+            with suppress(OSError):
+                self._video_part.unlink(missing_ok=True)
             raise self._folder.unwritable(self._video_whole, error) from error
 
     def _open_video(self, file: str, frame: VideoFrame) -> None:
         self._video_whole = self._folder.target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
-        self._video_part = self._folder.part_of(self._video_whole.with_suffix(""), ".part.mp4")  # OpenCV goes by the suffix
+        self._video_part = self._folder.part_of(self._video_whole, ".part.mp4")  # OpenCV goes by the suffix
         size = (frame.image.shape[1], frame.image.shape[0])
-        writer = cv2.VideoWriter(str(self._video_part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), frame.rate, size)
+        rate = min(frame.rate, _FASTEST)
+        self._rate = rate * max(1, math.ceil(_SLOWEST / rate))
+        self._begun_s, self._last_s, self._written = frame.time_s, 1 / frame.rate, 0
+        writer = cv2.VideoWriter(str(self._video_part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
         if writer.isOpened():
             self._video = writer
         elif not self._told:
             self._told = True
             print("Annotated videos can't be written here and are left out; the table is complete.", file=sys.stderr)
+
+    def _fill_until(self, time_s: float) -> None:
+        """Writes what is shown so often that it is shown until then."""
+        if self._video is None or self._shown is None:
+            return
+        until = round((time_s - self._begun_s) * self._rate)
+        for _ in range(min(until - self._written, math.ceil(_LONGEST_STILL_S * self._rate))):
+            self._video.write(self._shown)
+        self._written = until

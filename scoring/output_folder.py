@@ -6,12 +6,18 @@ folder.target("holiday/beach/a.pgm", ".png")                 # Path("marked/beac
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from errors import OutputError, SettingsError
+from errors import OutputError, SettingsError, UnwritableName
+
+# The file system does not take such a name or such a large file.
+_ONLY_THIS_ONE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EFBIG)
+_LONGEST_SUFFIX = 20  # bytes; a longer one is none
 
 
 class OutputFolder:
@@ -51,11 +57,25 @@ class OutputFolder:
         self._check_inside(target.parent)  # before a folder is made
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            target = self.fitting(target)
             if target.exists() and os.path.samefile(target, file):  # by a link
                 raise SettingsError(f"{target} would overwrite {file}, which is read; choose another {self._option}.")
         except OSError as error:
             raise self.unwritable(target, error) from error
         return target
+
+    def fitting(self, target: Path) -> Path:
+        """`target`, with a shorter name if its own is longer than names may be: its beginning, and a mark of the whole."""
+        most = _longest_name(target.parent)
+        name = os.fsencode(target.name)
+        if len(name) <= most:
+            return target
+        end = os.fsencode("".join(target.suffixes[-2:]))
+        if len(end) > _LONGEST_SUFFIX:
+            end = b""
+        mark = f"~{_mark(target.name)}".encode() + end
+        kept = name[: most - len(mark)].decode("utf-8", "ignore")  # no half letter
+        return target.with_name(kept + os.fsdecode(mark))
 
     def part_of(self, target: Path, added: str = ".part") -> Path:
         """Where to write what becomes `target` once it is whole; to be asked right before it is written.
@@ -63,6 +83,8 @@ class OutputFolder:
         Raises OutputError when that is outside of the folder, by a link or by `..`, whatever made it so.
         """
         part = target.with_name(target.name + added)
+        if len(os.fsencode(part.name)) > _longest_name(target.parent):
+            part = target.with_name(_mark(target.name) + added)
         self._check_inside(target.parent)
         try:
             if part.is_symlink():  # writing would follow it
@@ -89,6 +111,21 @@ class OutputFolder:
             raise self.unwritable(target, error) from error
 
     def unwritable(self, target: Path, error: OSError) -> OutputError:
+        """The error to raise: an UnwritableName when others of this folder can be written all the same."""
+        if error.errno in _ONLY_THIS_ONE:
+            return UnwritableName(f"{target.name}: {error.strerror}")
         return OutputError(
             f"{target} can't be written ({error.strerror}); free some space, or choose another {self._option}."
         )
+
+
+def _mark(name: str) -> str:
+    return hashlib.blake2b(os.fsencode(name), digest_size=6).hexdigest()
+
+
+def _longest_name(folder: Path) -> int:
+    """In bytes."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows, and file systems that do not say
+        return 255

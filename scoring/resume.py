@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,16 @@ class Tally:
         self.unreadable += row["error"] is not None
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What is in the table for good: one value, so that Ctrl-C never comes between its parts."""
+
+    chain: str = ""
+    bytes: int = 0
+    rows: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+
 class Progress:
     """Of the run that writes `table`; only with a table that has a `part`."""
 
@@ -53,13 +63,12 @@ class Progress:
         assert table.part is not None
         self._table = table
         self._path = path_of(table.part)
+        self._new = self._path.with_name(self._path.name + ".new")
         self._settings = dict(settings)
-        self._chain = ""
-        self._bytes = self._rows = 0
+        self._done = _Done()
         self._saved_at = float("-inf")
         self._pause = 0.0
         self.tally = Tally()
-        self._done = Tally()
         if not restart:
             self._read()
 
@@ -76,7 +85,7 @@ class Progress:
         try:
             state = json.loads(self._path.read_text(encoding="utf-8"))
             settings, tally = state["settings"], Tally(**state["tally"])
-            chain, size, rows = str(state["chain"]), int(state["bytes"]), int(state["rows"])
+            done = _Done(str(state["chain"]), int(state["bytes"]), int(state["rows"]), tally)
             if state["version"] != _VERSION:
                 raise ValueError
         except FileNotFoundError as error:
@@ -90,8 +99,7 @@ class Progress:
                 raise SettingsError(
                     f"{part} holds an unfinished run with another {name}; give the same command to go on, or {again}."
                 )
-        self.tally, self._done = tally, replace(tally)
-        self._chain, self._bytes, self._rows = chain, size, rows
+        self.tally, self._done = replace(tally), done
 
     def begin(self, files: Iterator[MediaFile]) -> Iterator[MediaFile]:
         """Those of `files` that are still to be done; the table is ready for their rows.
@@ -102,20 +110,20 @@ class Progress:
         for _ in range(self.tally.files):
             file = next(files, None)
             chain = _linked(chain, file.path) if file else ""
-        if chain != self._chain:
+        if chain != self._done.chain:
             raise SettingsError(
                 f"Files were added or removed since {self._table.part} was left unfinished; add --restart to begin anew."
             )
-        if not self._bytes:
+        if not self._done.bytes:
             self._save()  # before the first row: rows without progress belong to nobody
-        self._table.begin(self._bytes, self._rows)
+        self._table.begin(self._done.bytes, self._done.rows)
         return files
 
     def done(self, file: MediaFile) -> None:
         """All rows of `file` are in the table, and `tally` counts them."""
         self._table.flush()
-        self._chain = _linked(self._chain, file.path)
-        self._bytes, self._rows, self._done = self._table.size(), self._table.rows, replace(self.tally)
+        chain = _linked(self._done.chain, file.path)
+        self._done = _Done(chain, self._table.size(), self._table.rows, replace(self.tally))
         now = time.monotonic()
         if now - self._saved_at >= self._pause:
             self._table.sync()
@@ -125,30 +133,27 @@ class Progress:
 
     def stop(self) -> None:
         """Half-way, in order: nothing of what was done will be done again."""
-        if self._rows:
+        if self._done.rows:
             self._table.sync()
             self._save()
 
     def remove(self) -> None:
         """The table is finished, or was never begun."""
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._new):
+            path.unlink(missing_ok=True)
 
     def _save(self) -> None:
         state = {
             "version": _VERSION,
             "settings": self._settings,
-            "tally": asdict(self._done),
-            "chain": self._chain,
-            "bytes": self._bytes,
-            "rows": self._rows,
+            **asdict(self._done),
         }
-        new = self._path.with_name(self._path.name + ".new")
         try:
-            with new.open("w", encoding="utf-8") as file:
+            with self._new.open("w", encoding="utf-8") as file:
                 file.write(json.dumps(state))
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(new, self._path)
+            os.replace(self._new, self._path)
         except OSError as error:
             raise OutputError(
                 f"{self._path} can't be written ({error.strerror}); free some space, or choose another --out."

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from errors import SettingsError
+from errors import SettingsError, UnwritableName
 from scoring.best_smiles import SmilingPhoto, best_smiles, smiling_photos
 from scoring.contact_sheet import MOST_PHOTOS, ContactSheet
 from scoring.output_folder import OutputFolder
@@ -34,13 +34,24 @@ class SmileCopies:
         """
         self._folder = OutputFolder(folder, paths, option="--copy-smiles", holds="copies")
         self.copied = self.there = self.gone = 0
+        self.refused: list[str] = []
 
     def add(self, file: str) -> Path | None:
-        """Where the copy of `file` is; None when `file` is not there any more. Raises OutputError."""
+        """Where the copy of `file` is; None when `file` is not there any more, or its name can't be written there.
+
+        Raises OutputError.
+        """
+        try:
+            return self._add(file)
+        except UnwritableName as error:
+            self.refused.append(str(error))
+            return None
+
+    def _add(self, file: str) -> Path | None:
         first = self._folder.target(file, "")
         try:
             for number in itertools.count(2):
-                target = first if number == 2 else first.with_stem(f"{first.stem}-{number - 1}")
+                target = first if number == 2 else self._folder.fitting(first.with_stem(f"{first.stem}-{number - 1}"))
                 if not os.path.lexists(target):
                     break
                 if target.is_file() and filecmp.cmp(file, target, shallow=False):
@@ -92,6 +103,8 @@ class SmileSelection:
             gone = f", {self._copies.gone} vanished meanwhile" if self._copies.gone else ""
             count = self._copies.copied + self._copies.there
             said.append(f"photos with a smile in {self._folder}: {count} ({self._copies.copied} new{gone})")
+            if refused := self._copies.refused:
+                said.append(f"{len(refused)} could not be copied ({refused[0]})")
         if self._sheet is not None:
             smiles = sum(1 for _ in photos())
             if chosen is None:

@@ -22,6 +22,7 @@ from csv_lines import LineFeeds
 from errors import OutputError
 from face_tracking import Face
 from scoring.parquet_table import require_pyarrow, write_parquet
+from scoring.table_text import as_it_was, as_text, harmless, on_disk
 from smile_recognition import LANDMARKS, SMILE_THRESHOLD
 
 try:
@@ -86,14 +87,23 @@ class Table:
     Raises OutputError when they can't be written.
     """
 
-    def __init__(self, file: TextIO, *, kind: str, part: Path | None = None, whole: Path | None = None) -> None:
-        """`kind`: `csv`, `jsonl`, or `parquet`, which stands as JSON Lines until it is finished.
+    def __init__(
+        self,
+        file: TextIO,
+        *,
+        kind: str,
+        part: Path | None = None,
+        whole: Path | None = None,
+        spreadsheet: bool = False,
+    ) -> None:
+        """`kind`: `csv`, `jsonl`, or `parquet`, which stands as JSON Lines until it is finished. `spreadsheet`: of a CSV.
 
         `part`: where the rows stand until `finish` gives them the name `whole`; None: `file` is written directly.
         """
         self._file = file
         self._kind = kind
         self._csv = csv.DictWriter(LineFeeds(file), COLUMNS, lineterminator=LineFeeds.written) if kind == "csv" else None
+        self._spreadsheet = spreadsheet
         self._begun = False
         self._whole = whole
         self.part = part
@@ -111,11 +121,17 @@ class Table:
         self._begun = True
         self.rows = kept_rows
         if self._csv and not kept_bytes:
+            if self._spreadsheet:
+                self._guarded(self._file.write, "\ufeff")
             self._guarded(self._csv.writeheader)
 
     def write(self, row: dict[str, Any]) -> None:
+        row = row | {name: as_text(row[name]) for name in ("file", "error") if row[name]}
         if self._csv:
-            self._guarded(self._csv.writerow, {name: _cell(value) for name, value in row.items()})
+            cells = {name: _cell(value) for name, value in row.items()}
+            if self._spreadsheet:
+                cells |= {name: harmless(value) for name, value in row.items() if isinstance(value, str)}
+            self._guarded(self._csv.writerow, cells)
         else:
             self._guarded(self._file.write, json.dumps(row) + "\n")
         self.rows += 1
@@ -135,10 +151,18 @@ class Table:
         return os.fstat(self._file.fileno()).st_size
 
     def written(self) -> Iterator[dict[str, Any]]:
-        """The rows so far, read from the file: there must be a `part`. Numbers in a CSV table come as text."""
+        """The rows so far, read from the file: there must be a `part`. Numbers in a CSV table come as text.
+
+        Files have the names by which they can be opened.
+        """
+        for row in self._read():
+            name = as_it_was(row["file"]) if self._spreadsheet else row["file"]
+            yield row | {"file": on_disk(name)}
+
+    def _read(self) -> Iterator[dict[str, Any]]:
         assert self.part is not None
         self.flush()
-        with self.part.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with self.part.open(encoding="utf-8-sig", newline="") as file:
             if self._csv:
                 yield from csv.DictReader(file)
             else:
@@ -154,7 +178,8 @@ class Table:
         if self._kind == "parquet":
             made = self._whole.with_name(self._whole.name + ".new")
             try:
-                self._guarded(write_parquet, self.written(), made)
+                self._guarded(write_parquet, self._read(), made)
+                self._guarded(_sync_file, made)  # the rows that it was made of go next
                 self._guarded(os.replace, made, self._whole)
             except BaseException:
                 made.unlink(missing_ok=True)
@@ -196,6 +221,11 @@ class Table:
             ) from error
 
 
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def _drop_stdout() -> None:
     """What still waits to be written goes nowhere; else Python would try once more at its end, and complain."""
     with contextlib.suppress(OSError):
@@ -206,21 +236,24 @@ def _cell(value: Any) -> Any:
     return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else value  # never 1e-06
 
 
-def open_table(out: str) -> Table:
+def open_table(out: str, *, spreadsheet: bool = False) -> Table:
     """The table that `--out` names, not yet begun; it is this process's alone until it is finished or abandoned.
 
+    `spreadsheet`: a CSV that spreadsheets open as it is meant, with a byte order mark, and text that is no formula.
     Raises OutputError with a sentence for the user.
     """
     if out == "-":
-        if hasattr(sys.stdout, "reconfigure"):  # whatever the terminal's language, names come out as they are on disk
-            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-        return Table(sys.stdout, kind="csv")
+        if hasattr(sys.stdout, "reconfigure"):  # whatever the terminal's language
+            sys.stdout.reconfigure(encoding="utf-8")
+        return Table(sys.stdout, kind="csv", spreadsheet=spreadsheet)
     path = Path(os.path.realpath(out))  # a link keeps leading to its table
     if path.is_dir():
         raise OutputError(f"{out} is a folder; give --out a file such as {Path(out) / 'table.csv'}.")
     if not path.parent.is_dir():
         raise OutputError(f"There is no folder {Path(out).parent} for the table; make it, or choose another --out.")
     kind = kind_of(out)
+    if spreadsheet and kind != "csv":
+        raise OutputError(f"--spreadsheet is for CSV tables; leave it out, or give --out a name such as {path.stem}.csv.")
     # A pipe or device has no place for a second file beside it, and must not be replaced by a file.
     direct = path.exists() and not path.is_file()
     if kind == "parquet":
@@ -230,13 +263,13 @@ def open_table(out: str) -> Table:
     part = path if direct else part_of(path)
     try:
         # Not emptied: it may hold what an earlier run left, or another one is writing right now.
-        file = part.open("w" if direct else "a", encoding="utf-8", errors="surrogateescape", newline="")
+        file = part.open("w" if direct else "a", encoding="utf-8", newline="")
     except OSError as error:
         raise OutputError(f"{out} can't be written ({error.strerror}); choose another --out.") from error
     if not direct and not _locked(file, part):
         file.close()
         raise OutputError(f"Another run is writing {out}; wait until it has ended, or choose another --out.")
-    return Table(file, kind=kind, part=None if direct else part, whole=path)
+    return Table(file, kind=kind, part=None if direct else part, whole=path, spreadsheet=spreadsheet)
 
 
 def kind_of(out: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from errors import ModelError, OutputError, PictureError, SettingsError
+from errors import ModelError, OutputError, PictureError, SettingsError, UnwritableName
 from face_detection import Box, FaceDetector, create_detector
 from face_tracking import Face, FaceTracker, as_points
 from media_files import MediaFile, read_bytes, read_video
@@ -114,6 +114,9 @@ class Scorer:
             for row in self._video_rows(file.path) if file.is_video else self._photo_rows(file.path):
                 frame, time_s = row["frame"] + 1, row["time_s"]
                 yield row
+        except UnwritableName as error:
+            sentence = f"The copy or plot of this file can't be written ({error}); its rows are whole."
+            yield empty_row(file.path, frame if file.is_video else 0, None, sentence)
         except (OutputError, SettingsError):
             raise
         except PictureError as error:
@@ -142,9 +145,9 @@ class Scorer:
             faces = [self._crop(decode_picture(data, gray=True))]
         else:
             faces = analyze_photo(image, self._detector, self._recognizer)
+        yield from _rows(path, 0, None, faces, tracked=False)
         if self._copies:
             self._copies.add_photo(where, image, faces)
-        yield from _rows(path, 0, None, faces, tracked=False)
 
     def _video_rows(self, path: str) -> Iterator[Row]:
         where = os.path.join(self._folder, path)

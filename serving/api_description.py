@@ -28,8 +28,11 @@ _DESCRIPTION = (
 )
 
 
-def describe(visitor_rate: int | None = None) -> dict[str, Any]:
-    """The whole description, JSON types only. `visitor_rate`: as `Settings.visitor_rate`."""
+def describe(visitor_rate: int | None = None, *, root: str = "") -> dict[str, Any]:
+    """The whole description, JSON types only.
+
+    `visitor_rate`: as `Settings.visitor_rate`. `root`: the path under which a proxy serves the app.
+    """
     return {
         "openapi": "3.1.0",
         "info": {
@@ -37,7 +40,7 @@ def describe(visitor_rate: int | None = None) -> dict[str, Any]:
             "version": VERSION,
             "description": f"{_DESCRIPTION} {rates(visitor_rate)}",
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root or "/"}],
         "tags": [{"name": "smiles"}, {"name": "jokes"}, {"name": "app"}],
         "paths": {
             "/api/v1/analyze": {"post": _analyze()},

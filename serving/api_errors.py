@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from urllib.parse import urlsplit
 
-from flask import Response, jsonify, request
+from flask import Response, current_app, jsonify, request
 
+from event_log import log_event
+
+_NAME = re.compile(r"[a-z0-9.:-]{1,100}")
+_MOST_NAMES_TOLD = 10
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -26,6 +32,42 @@ def refusal(sentence: str, status: int) -> Response:
     if request.path.startswith("/api/"):
         return error_json(sentence, status)
     return Response(f"{sentence}\n", status, mimetype="text/plain")
+
+
+def refuse_other_sites(what: str, allow_host: str = "") -> Response | None:
+    """What other sites' pages get that send `what` here; None for everybody else.
+
+    A browser that vouches for one of our pages, but names it otherwise than we do, speaks through a proxy that changes
+    `Host`: that is said, to the visitor and in the log.
+    """
+    if is_from_our_page(allow_host):
+        return None
+    sentence = f"Other sites may not send {what} here"
+    name = _unknown_name()
+    if not name:
+        return error_json(f"{sentence}.", 403)
+    told: set[str] = current_app.extensions.setdefault("unknown_names", set())
+    if name not in told and len(told) < _MOST_NAMES_TOLD:
+        told.add(name)
+        log_event(
+            "unknown_name",
+            level=logging.WARNING,
+            message=f"A page of {name} sends {what}; if that is this app behind a proxy, start with --allow-host {name}.",
+        )
+    unknown = f"and the app does not know {name} as its own name; whoever runs it can start it with --allow-host {name}."
+    return error_json(f"{sentence}, {unknown}", 403)
+
+
+def _unknown_name() -> str:
+    """Of the page that makes this request, if it may be one of ours; empty if it is not, or the name is none."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return ""
+    try:
+        parts = urlsplit(request.headers.get("Origin", ""))
+        name = parts.hostname or ""
+    except ValueError:
+        return ""
+    return name if parts.scheme in ("http", "https") and _NAME.fullmatch(name) else ""
 
 
 def is_from_our_page(allow_host: str = "") -> bool:

@@ -20,7 +20,7 @@ def api_pages(visitor_rate: int | None = None) -> Blueprint:
         return render_template(
             "api.html",
             joke=current_app.extensions["tell_joke"](),
-            root=request.host_url.rstrip("/"),
+            root=request.url_root.rstrip("/"),
             megabytes=MAX_BYTES >> 20,
             megapixels=MAX_PIXELS // 10**6,
             faces=MAX_FACES,
@@ -31,7 +31,9 @@ def api_pages(visitor_rate: int | None = None) -> Blueprint:
 
     @api.get("/api/openapi.json")
     def description() -> Response:
-        return Response(json.dumps(describe(visitor_rate), indent=1) + "\n", mimetype="application/json")
+        return Response(
+            json.dumps(describe(visitor_rate, root=request.script_root), indent=1) + "\n", mimetype="application/json"
+        )
 
     return api
 

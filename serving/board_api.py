@@ -20,7 +20,7 @@ from joke_board import MAX_SECONDS, BoardError, JokeBoard, Reaction
 from jokes.quotas import Quotas
 from jokes.ranking import LEVEL, Ranking, Standing
 from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
-from serving.api_errors import NO_STORE, error_json, is_from_our_page
+from serving.api_errors import NO_STORE, error_json, refuse_other_sites
 from visitors import network_number
 
 MAX_BYTES = 4096
@@ -65,8 +65,8 @@ def board_api(board: JokeBoard | None, tellings: Told, quotas: Quotas, *, allow_
 
     @api.post("/api/v1/reactions")
     def react() -> tuple[str, int] | Response:
-        if not is_from_our_page(allow_host):
-            return error_json("Other sites may not send smiles here.", 403)
+        if refused := refuse_other_sites("smiles", allow_host):
+            return refused
         if board is None:
             return error_json("This app keeps no joke board; nothing was stored.", 404)
         request.max_content_length = MAX_BYTES

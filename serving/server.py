@@ -91,13 +91,17 @@ def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) 
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    watch = app.extensions["smile_watch"]
-    warming = threading.Thread(target=watch.warm_up, name="warm-up", daemon=True)
-    warming.start()
+    threading.Thread(target=warm_up, args=(app, settings), name="warm-up", daemon=True).start()
     if share is None:
         _greet(settings, port=listener.getsockname()[1])
     with taking_connections(server, share.pair, on_dealer_gone=end_this_worker) if share else nullcontext():
         _run(server, on_stop=lambda: close_app(app, timeout=0.6))
+
+
+def warm_up(app: Flask, settings: Settings) -> None:
+    """Loads network and detector for who is sure to come: visitors with their own cameras, or viewers of ours."""
+    watch = app.extensions["smile_watch"]
+    watch.warm_up(app.extensions["visitor_analysis"].warm_up if settings.source == "none" else None)
 
 
 def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:

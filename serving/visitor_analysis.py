@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ import numpy as np
 from errors import PictureError, SmileError
 from face_detection import Box, FaceDetector, create_detector
 from face_following import Sight, distance, follow, look
+from face_search import effective_height
 from face_tracking import Face, as_points
 from photo_analysis import analyze_photo
 from picture_decoding import PictureTooLarge, check_picture, decode_checked
@@ -48,6 +49,7 @@ _SAME_FACE = 0.4  # distance in box heights
 # A pattern beside a face that has gone can pass for it. So a face that the detector does not see either in so many searches
 # is given up; one that leans may go unseen for longer.
 _UNSEEN, _UNSEEN_LEANING, _LEANING = 4, 12, 20.0
+_BLANK = np.full((120, 160, 3), 128, np.uint8)
 _BUSY = "Too many pictures at once; try again in a second."
 
 
@@ -78,14 +80,14 @@ class _Previous:
 
 
 class VisitorAnalysis:
-    """Analyses pictures, a few at once. Nothing is loaded before the first."""
+    """Analyses pictures, a few at once. Nothing is loaded before the first, or before `warm_up`."""
 
     def __init__(self, settings: Settings, *, places: int | None = None) -> None:
         """`places`: pictures analysed at the same time (default: one a core, four at most)."""
         self._settings = settings
         self._loaded = False
         self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
-        places = places or min(4, os.cpu_count() or 1)
+        self._places = places = places or min(4, os.cpu_count() or 1)
         for _ in range(places):
             self._desks.put(None)  # made when it is needed
         self._present = threading.BoundedSemaphore(places + _MOST_WAITING)
@@ -112,6 +114,14 @@ class VisitorAnalysis:
         height, width = image.shape[:2]
         elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
         return {"width": width, "height": height, "elapsed_ms": elapsed_ms, "faces": faces} | stream
+
+    def warm_up(self) -> None:
+        """Loads what every place needs, and uses it once, so that no visitor waits for that. Raises SmileError."""
+        with ExitStack() as stack:
+            for _ in range(self._places):
+                desk = stack.enter_context(self._free_desk(_LOADING_WAIT_S))
+                analyze_photo(_BLANK, desk.detector, desk.recognizer)
+                desk.recognizer.read(_BLANK[..., 0], [Box(10, 70, 70, 10)])
 
     @contextmanager
     def _desk(self, data: bytes, *, still: bool) -> Iterator[_Desk]:
@@ -190,7 +200,7 @@ def _next_in_stream(
     if followed >= _SEARCH_EVERY and load.may_search(urgent=urgent):
         followed = 0
         with load.search():
-            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * image.shape[0]))
+            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * effective_height(*image.shape[:2])))
         for face, sight in list(zip(faces, sights, strict=True)):
             seen = any(_same(sight.box, box) for box in boxes)
             unseen[face.id] = 0 if seen else unseen[face.id] + 1

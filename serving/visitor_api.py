@@ -14,7 +14,7 @@ from typing import IO, Any
 from flask import Blueprint, Request, Response, jsonify, request
 
 from errors import PictureError, SmileError
-from serving.api_errors import NO_STORE, error_json, is_from_our_page
+from serving.api_errors import NO_STORE, error_json, refuse_other_sites
 from serving.rate_limits import VisitorLimits
 from serving.visitor_analysis import MAX_BYTES, PreviousError, TooBusy, TooLarge, VisitorAnalysis
 
@@ -35,9 +35,9 @@ def visitor_api(analysis: VisitorAnalysis, limits: VisitorLimits, *, allow_host:
     api = Blueprint("visitor_api", __name__, url_prefix="/api/v1")
 
     @api.before_request
-    def refuse_other_sites() -> Response | None:
-        if not is_from_our_page(allow_host):
-            return error_json("Other sites may not send pictures here.", 403)
+    def only_our_pages() -> Response | None:
+        if refused := refuse_other_sites("pictures", allow_host):
+            return refused
         request.max_content_length = MAX_BYTES
         return None
 

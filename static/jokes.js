@@ -1,4 +1,5 @@
 // Dad tells a joke: the set-up, a beat, the punchline. "Another one" brings the next, without a reload.
+import { at } from "./addresses.js";
 import { splitJoke } from "./joke_parts.js";
 import { finish, jokeBegins, jokeTold } from "./reactions.js";
 
@@ -27,7 +28,7 @@ async function tellAnother() {
   asking = true;
   finish(); // what came of the joke before
   try {
-    const response = await fetch("/api/v1/jokes/random", { signal: AbortSignal.timeout(5000) });
+    const response = await fetch(at("api/v1/jokes/random"), { signal: AbortSignal.timeout(5000) });
     if (response.status === 429) return; // too many at once: the joke that is there stays
     if (!response.ok) throw new Error(response.statusText);
     tell(await response.json());

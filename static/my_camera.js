@@ -32,6 +32,7 @@ export class MyCamera {
     });
     mirror.addEventListener("change", () => this.#mirror());
     video.addEventListener("loadeddata", () => this.#seen());
+    video.addEventListener("pause", () => this.#stream && video.play().catch(() => {})); // by a key, or another program
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#camerasChanged());
     this.#mirror();
   }

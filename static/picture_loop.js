@@ -1,7 +1,8 @@
 // Sends pictures of a <video> to the app, one at a time, each with the answer to the one before.
+import { at } from "./addresses.js";
 import { Pace } from "./pace.js";
 
-const ADDRESS = "/api/v1/analyze";
+const ADDRESS = at("api/v1/analyze");
 const QUALITY = 0.8;
 const ANSWER_TIMEOUT_MS = 15_000;
 const RETRY_MS = 2000;
@@ -21,7 +22,7 @@ export class PictureLoop {
   #pace = new Pace();
   #previous = {};
   #answeredAt = [];
-  #sentTime = -1; // of the frame that was sent last, in the video's seconds
+  #sentFrame = -1; // which one was sent last
 
   constructor(video, { onAnswer, onTrouble }) {
     this.video = video;
@@ -123,7 +124,7 @@ export class PictureLoop {
     const width = Math.max(1, Math.round(videoWidth * scale));
     const height = Math.max(1, Math.round(videoHeight * scale));
     this.#previous = fitted(this.#previous, width, height);
-    this.#sentTime = this.video.currentTime;
+    this.#sentFrame = shownFrame(this.video);
     if (this.#canvas.width !== width) this.#canvas.width = width;
     if (this.#canvas.height !== height) this.#canvas.height = height;
     this.#canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, width, height);
@@ -142,7 +143,7 @@ export class PictureLoop {
         resolve(came);
       };
       const none = () => end(false);
-      const isNew = () => video.currentTime !== this.#sentTime && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+      const isNew = () => shownFrame(video) !== this.#sentFrame && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
       const timer = setTimeout(() => end(isNew()), NO_FRAME_MS);
       const asked = video.requestVideoFrameCallback?.(() => end(true)) ?? null;
       const looking = asked === null ? setInterval(() => isNew() && end(true), 20) : null;
@@ -162,6 +163,11 @@ export class PictureLoop {
       this.#stopping.signal.addEventListener("abort", end);
     });
   }
+}
+
+// Tells one frame from the next. A live video's time goes on when its frames do not, so it is only for want of a count.
+function shownFrame(video) {
+  return video.getVideoPlaybackQuality?.().totalVideoFrames || video.currentTime;
 }
 
 // Milliseconds of a Retry-After in seconds, and up to half as long again: pages told the same do not all come back at once.

@@ -1,4 +1,5 @@
 // Was the joke funny? Its numbers, never a picture, go to this page's session and, with the visitor's consent, to the joke board.
+import { at } from "./addresses.js";
 import { BEFORE_MS, measure } from "./reaction.js";
 
 const LASTS_MS = 15000;
@@ -42,7 +43,7 @@ export function finish() {
   document.dispatchEvent(new CustomEvent("reaction", { detail: { ...told, ...reaction } }));
   if (!agreed || !agree.checked) return;
   const { before, peak, seconds } = reaction;
-  fetch("/api/v1/reactions", { // flat ones too, or every joke would look funny
+  fetch(at("api/v1/reactions"), { // flat ones too, or every joke would look funny
     method: "POST",
     keepalive: true, // the page may be going
     headers: { "Content-Type": "application/json" },

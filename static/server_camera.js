@@ -1,4 +1,5 @@
 // The camera of the computer that runs the app: one picture stream and one event stream while it is watched.
+import { at } from "./addresses.js";
 import { Overlay } from "./overlay.js";
 import { drawCurtain, openCurtain, show, showNothing } from "./reading.js";
 
@@ -39,8 +40,8 @@ export class ServerCamera {
 
   #connect() {
     this.pause();
-    live.src = `/video_feed?t=${Date.now()}`;
-    this.events = new EventSource("/events");
+    live.src = `${at("video_feed")}?t=${Date.now()}`;
+    this.events = new EventSource(at("events"));
     this.events.onmessage = (message) => this.#seen(JSON.parse(message.data));
     this.events.onerror = () => this.#lost("The app does not answer. Is it still running? Trying again…");
   }
@@ -61,7 +62,7 @@ export class ServerCamera {
   async #hasNoCamera() {
     const events = this.events;
     try {
-      const health = await (await fetch("/healthz", { signal: AbortSignal.timeout(5000) })).json();
+      const health = await (await fetch(at("healthz"), { signal: AbortSignal.timeout(5000) })).json();
       return events === this.events && ["lost", "none"].includes(health.camera.status);
     } catch {
       return false;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import json
 import os
 import queue
@@ -26,16 +27,10 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE_S, eventually
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
-
-
-# Files whose tests take long come last, the longest of them first, so that two processes end at about the same time.
-_SLOW_LAST = (
-    *("scoring_workers", "getty_scraper", "relabel", "page", "shutter", "my_camera", "training", "workers"),
-    *("scoring_resume", "scoring_dask", "scraper_faults", "load", "fuzz", "browser", "faults", "notebook"),
-    *("server", "camera"),
-)
 
 
 def pytest_configure() -> None:
@@ -44,11 +39,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def order(item: pytest.Item) -> int:
-        name = item.path.stem.removeprefix("test_")
-        return 1 + _SLOW_LAST.index(name) if name in _SLOW_LAST else 0
-
-    items.sort(key=order)
+    """Quick ones first. A file is marked `slow` that takes more than some seconds: processes, browsers, training."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +135,7 @@ def no_thread_left_behind() -> Iterator[None]:
     """Every test ends with the threads it began with."""
     before = set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("asyncio", "Thread-tf"))]
         if not left:
@@ -184,7 +176,7 @@ class RunningApp:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def get(self, path: str, timeout: float = 15) -> bytes:
+    def get(self, path: str, timeout: float = PATIENCE_S) -> bytes:
         with urllib.request.urlopen(self.url + path, timeout=timeout) as response:
             return response.read()
 
@@ -200,24 +192,23 @@ class RunningApp:
 
     def event(self) -> dict:
         """One event from /events."""
-        with urllib.request.urlopen(self.url + "/events", timeout=15) as response:
+        with urllib.request.urlopen(self.url + "/events", timeout=PATIENCE_S) as response:
             for line in response:
                 if line.startswith(b"data: "):
                     return json.loads(line[6:])
         raise AssertionError("no event came")
 
-    def events(self, seconds: float) -> list[dict]:
-        found = []
-        deadline = time.monotonic() + seconds
-        with urllib.request.urlopen(self.url + "/events", timeout=15) as response:
+    def events(self, count: int) -> list[dict]:
+        found: list[dict] = []
+        with urllib.request.urlopen(self.url + "/events", timeout=PATIENCE_S) as response:
             for line in response:
                 if line.startswith(b"data: "):
                     found.append(json.loads(line[6:]))
-                if time.monotonic() > deadline:
+                if len(found) == count:
                     break
         return found
 
-    def wait_for(self, condition: Callable[[dict], bool], timeout: float = 30) -> dict:
+    def wait_for(self, condition: Callable[[dict], bool], timeout: float = PATIENCE_S) -> dict:
         """The first event that meets `condition`."""
         deadline = time.monotonic() + timeout
         event: dict = {}
@@ -231,15 +222,12 @@ class RunningApp:
                     break
         raise AssertionError(f"no such event within {timeout} s; the last was {event}; the app said {self.lines}")
 
-    def stop(self) -> float:
-        """SIGTERM; returns the seconds until the process had ended."""
-        started = time.monotonic()
+    def stop(self) -> None:
+        """SIGTERM, and until the process has ended."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-        seconds = time.monotonic() - started
+        self.process.wait(PATIENCE_S)
         if self.listener is not None:
-            self.listener.join(10)  # `lines` is whole now
-        return seconds
+            self.listener.join(PATIENCE_S)  # `lines` is whole now
 
 
 @pytest.fixture(scope="module")
@@ -250,16 +238,14 @@ def app(tmp_path_factory) -> Iterator[RunningApp]:
     with log.open("w") as file:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean_environment())
     try:
-        deadline = time.monotonic() + 60
-        while not (address := re.search(r"http://\S+", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
+        eventually(lambda: process.poll() is not None or "http://" in log.read_text(), log.read_text)
+        address = re.search(r"http://\S+", log.read_text())
+        assert address, log.read_text()
         yield RunningApp(process, address[0])
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
     assert "Traceback" not in log.read_text()
@@ -326,7 +312,7 @@ def run_app() -> Iterator[Callable[..., RunningApp]]:
         thread.start()
         app = RunningApp(process, "", lines, thread)
         running.append((app, thread))
-        app.url = addresses.get(timeout=30)
+        app.url = addresses.get(timeout=PATIENCE_S)
         assert app.url, f"the app did not start: {lines}"
         return app
 
@@ -335,10 +321,10 @@ def run_app() -> Iterator[Callable[..., RunningApp]]:
         if app.process.poll() is None:
             app.process.terminate()
             try:
-                app.process.wait(10)
+                app.process.wait(120)
             except subprocess.TimeoutExpired:
                 app.process.kill()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not any("Traceback" in line for line in app.lines), "\n".join(app.lines)
 
 
@@ -348,33 +334,45 @@ def viewer(app: RunningApp, *, receive_buffer: int = 0) -> Iterator[socket.socke
     with socket.socket() as connection:
         if receive_buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        connection.settimeout(15)
+        connection.settimeout(PATIENCE_S)
         connection.connect(("127.0.0.1", app.port))
         connection.sendall(f"GET /video_feed HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\n\r\n".encode())
         yield connection
 
 
-def watch(connection: socket.socket, seconds: float, bytes_per_second: float = 0) -> list[tuple[float, int]]:
-    """`(time, frame number)` of every whole picture that arrived, reading no faster than asked."""
-    seen: list[tuple[float, int]] = []
+@dataclass(frozen=True)
+class Arrival:
+    """A whole picture of a stream: when it was there, its frame number, and the stream's bytes until then."""
+
+    at: float
+    number: int
+    received: int
+
+
+def arrivals(connection: socket.socket, bytes_per_second: float = 0) -> Iterator[Arrival]:
+    """Every whole picture, as it comes, reading no faster than asked; until the stream ends."""
     data = b""
     started = time.monotonic()
     received = 0
-    while (elapsed := time.monotonic() - started) < seconds:
-        if bytes_per_second and received > elapsed * bytes_per_second:
+    while True:
+        if bytes_per_second and received > (time.monotonic() - started) * bytes_per_second:
             time.sleep(0.005)
             continue
         chunk = connection.recv(4096 if bytes_per_second else 65536)
         if not chunk:
-            break
+            return
         received += len(chunk)
         data += chunk
         while (end := data.find(b"\r\n--frame", 2)) >= 0:
             begin = data.find(b"\xff\xd8", 0, end)
             if begin >= 0:
-                seen.append((time.monotonic(), read_number(data[begin:end])))
+                yield Arrival(time.monotonic(), read_number(data[begin:end]), received)
             data = data[end + 2 :]
-    return seen
+
+
+def pictures(connection: socket.socket, count: int) -> list[int]:
+    """The frame numbers of the next so many pictures; fewer when the stream ends."""
+    return [arrival.number for arrival in itertools.islice(arrivals(connection), count)]
 
 
 def clean_environment() -> dict[str, str]:
@@ -406,7 +404,7 @@ def http_server(handler: Callable[[http.server.BaseHTTPRequestHandler], None], p
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(120)
 
 
 @dataclass
@@ -455,7 +453,6 @@ def network_camera(astronaut) -> Iterator[tuple[NetworkCamera, str]]:
     with http_server(camera) as port:
         yield camera, f"http://127.0.0.1:{port}/stream"
         camera.mode = "dead"
-        time.sleep(0.1)
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -26,6 +26,8 @@ from serving.visitor_analysis import MAX_BYTES, MAX_PIXELS, TooBusy
 from settings import Settings
 from tests.conftest import CHROMIUM, ROOT
 
+pytestmark = pytest.mark.slow
+
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
 
@@ -277,7 +279,7 @@ def test_the_pages_commands_work_as_they_stand(run_app, tmp_path, picture):
             env={"PATH": os.environ["PATH"], "NO_PROXY": "*"},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         body, _, status = done.stdout.rpartition("\n")
@@ -317,7 +319,7 @@ def test_the_page_fits_every_screen(run_app, browser, tmp_path, width, scheme):
 
 def test_the_servers_own_refusals_have_the_same_shape(run_app):
     app = run_app("--source", "none")
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=120)
     connection.putrequest("POST", ANALYZE)
     connection.putheader("Content-Length", str(10**9))
     connection.endheaders()
@@ -329,7 +331,7 @@ def test_the_servers_own_refusals_have_the_same_shape(run_app):
         (b"nonsense\r\n\r\n", 400),
         (b"POST /api/v1/analyze HTTP/1.1\r\nTransfer-Encoding: odd\r\n\r\n", 501),
     ):
-        with socket.create_connection(("127.0.0.1", app.port), timeout=15) as raw:
+        with socket.create_connection(("127.0.0.1", app.port), timeout=120) as raw:
             raw.sendall(head)
             answer = raw.makefile("rb").read()
         first, _, body = answer.partition(b"\r\n\r\n")

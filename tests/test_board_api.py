@@ -226,7 +226,7 @@ def test_the_database_library_is_loaded_for_a_board_only(tmp_path):
         "print('sqlalchemy' in sys.modules)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "board.sqlite3")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=clean_environment())
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=clean_environment())
     assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
 
 
@@ -335,7 +335,7 @@ def test_the_real_server_counts_smiles_and_keeps_them_over_a_restart(run_app, tm
     joke = app.json("/api/v1/jokes/random")
     body = {"joke": {"id": joke["id"], "source": joke["source"]}, "before": 0, "peak": 1, "seconds": 3, "agreed": True}
     request = urllib.request.Request(app.url + ADDRESS, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=15) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         assert response.status == 204
     app.stop()
     again = run_app("--source", "none", "--board", file)

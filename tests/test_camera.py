@@ -5,9 +5,12 @@ import cv2
 import numpy as np
 import pytest
 
-from camera import Camera
+from camera import Camera, CameraState
 from errors import CameraError
 from tests.conftest import read_number
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
 
@@ -24,7 +27,7 @@ class FakeDevice:
         self.closed = 0
 
     def read(self):
-        self.hang.wait(30)
+        self.hang.wait(120)
         time.sleep(0.01)
         return PICTURE.copy() if self.alive else None
 
@@ -35,12 +38,27 @@ class FakeDevice:
         self.closed += 1
 
 
+class RecordedCamera(Camera):
+    """Keeps every state that it was ever in: on a busy computer one may be over before a test looks."""
+
+    def __init__(self, *values, **options) -> None:
+        self.states: list[CameraState] = []
+        self.seen = 0  # states before are over for the test
+        super().__init__(*values, **options)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "_state":
+            assert isinstance(value, CameraState)
+            self.states.append(value)
+
+
 @pytest.fixture
 def start_camera():
     cameras = []
 
-    def start(source="0", **options) -> Camera:
-        camera = Camera(source, **options)
+    def start(source="0", **options) -> RecordedCamera:
+        camera = RecordedCamera(source, **options)
         cameras.append(camera)
         camera.start()
         camera.want()
@@ -51,13 +69,16 @@ def start_camera():
         camera.stop()
 
 
-def wait_for(camera: Camera, status: str, timeout: float = 10) -> str:
-    deadline = time.monotonic() + timeout
-    while camera.state.status != status:
-        assert time.monotonic() < deadline, f"still {camera.state}"
+def wait_for(camera: RecordedCamera, status: str) -> str:
+    """The message of the first state of that status since the one that was waited for last."""
+
+    def reached() -> bool:
         camera.want()
-        time.sleep(0.01)
-    return camera.state.message
+        return any(state.status == status for state in camera.states[camera.seen :])
+
+    eventually(reached, lambda: f"still {camera.state}")
+    camera.seen = next(i for i in range(camera.seen, len(camera.states)) if camera.states[i].status == status)
+    return camera.states[camera.seen].message
 
 
 def test_nothing_is_opened_before_somebody_wants_it():
@@ -72,9 +93,9 @@ def test_nothing_is_opened_before_somebody_wants_it():
 
 def test_only_the_newest_frame_is_kept(start_camera):
     camera = start_camera(opener=lambda _: FakeDevice())
-    first = camera.wait_for_frame(after=0, timeout=5)
-    time.sleep(0.2)
-    later = camera.wait_for_frame(after=first.number, timeout=5)
+    first = camera.wait_for_frame(after=0, timeout=120)
+    eventually(lambda: camera.captured > first.number + 5)
+    later = camera.wait_for_frame(after=first.number, timeout=120)
     assert later.number > first.number + 3
     assert later.time > first.time
     assert later.image.shape == (48, 64, 3)
@@ -87,10 +108,10 @@ def test_a_video_plays_at_its_own_rate_and_loops(start_camera, face_video, tmp_p
         writer.write(np.full((48, 64, 3), 20 * i, np.uint8))
     writer.release()
     camera = start_camera(str(short))
-    camera.wait_for_frame(after=0, timeout=5)
+    camera.wait_for_frame(after=0, timeout=120)
     started = time.monotonic()
-    camera.wait_for_frame(after=15, timeout=5)
-    camera.wait_for_frame(after=59, timeout=10)
+    camera.wait_for_frame(after=15, timeout=120)
+    camera.wait_for_frame(after=59, timeout=120)
     elapsed = time.monotonic() - started
     assert camera.captured >= 60, "0.5 s of video went on after its end, again and again"
     assert elapsed > 1.5, "59 frames at 20 a second take 3 s, less what a late reader may catch up"
@@ -108,7 +129,7 @@ def test_a_video_that_does_not_loop_ends_in_words(start_camera, tmp_path):
 
 
 def test_a_still_picture_is_a_source_too(start_camera, face_picture):
-    frame = start_camera(str(face_picture)).wait_for_frame(after=0, timeout=5)
+    frame = start_camera(str(face_picture)).wait_for_frame(after=0, timeout=120)
     assert frame.image.shape == (400, 512, 3)
 
 
@@ -133,12 +154,8 @@ def test_an_absent_camera_is_said_in_words_and_tried_again(start_camera):
     message = wait_for(camera, "lost")
     assert "Camera 7 can't be opened" in message
     assert "Trying again" in message
-    deadline = time.monotonic() + 10
-    while len(tries) < 5 and time.monotonic() < deadline:
-        camera.want()
-        time.sleep(0.01)
-    pauses = np.diff(tries)
-    assert pauses[3] > pauses[0] + 0.2, "the pauses grow"
+    eventually(lambda: camera.want() or len(tries) >= 5)
+    assert np.all(np.diff(tries)[:4] >= [0.05, 0.1, 0.4, 0.4]), "the pauses grow"
 
 
 def test_the_real_opener_says_that_there_is_no_such_camera(start_camera):
@@ -162,7 +179,7 @@ def test_a_camera_that_dies_and_returns(start_camera):
     assert devices[0].closed == 1
     before = camera.captured
     wait_for(camera, "live")
-    assert camera.wait_for_frame(after=before, timeout=5) is not None
+    assert camera.wait_for_frame(after=before, timeout=120) is not None
 
 
 def test_an_opening_that_hangs_is_given_up(start_camera):
@@ -170,24 +187,17 @@ def test_an_opening_that_hangs_is_given_up(start_camera):
     late = FakeDevice()
 
     def opener(source):
-        release.wait(20)
+        release.wait(600)
         return late
 
     camera = start_camera(opener=opener, open_timeout_s=0.3, retry_pauses_s=(0.05,))
     assert "does not open; another program may use it" in wait_for(camera, "lost")
-    deadline = time.monotonic() + 10
-    while "does not answer" not in camera.state.message and time.monotonic() < deadline:
-        camera.want()
-        time.sleep(0.02)
-    assert "does not answer" in camera.state.message
+    eventually(lambda: camera.want() or "does not answer" in camera.state.message)
     readers = [thread for thread in threading.enumerate() if thread.name == "camera-reader"]
     assert len(readers) <= 3, "a camera that hangs for ever does not cost a thread a minute"
     camera.stop()
     release.set()
-    deadline = time.monotonic() + 5
-    while late.closed < len(readers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert late.closed == len(readers), "what was opened too late is closed again"
+    eventually(lambda: late.closed == len(readers), "what was opened too late is closed again")
 
 
 def test_a_read_that_hangs_is_given_up_and_the_source_opened_again(start_camera):
@@ -221,15 +231,12 @@ def test_the_camera_is_released_without_viewers_and_comes_back(start_camera):
         return devices[-1]
 
     camera = start_camera(opener=opener, idle_release_s=0.3)
-    camera.wait_for_frame(after=0, timeout=5)
-    deadline = time.monotonic() + 5
-    while camera.state.status != "idle" and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert camera.state.status == "idle"
+    camera.wait_for_frame(after=0, timeout=120)
+    eventually(lambda: camera.state.status == "idle")
     assert devices[0].closed == 1
     before = camera.captured
     camera.want()
-    assert camera.wait_for_frame(after=before, timeout=5) is not None
+    assert camera.wait_for_frame(after=before, timeout=120) is not None
     assert len(devices) == 2
 
 
@@ -243,27 +250,26 @@ def test_a_new_viewer_does_not_sit_out_a_long_pause(start_camera):
         return answer
 
     camera = start_camera(opener=opener, idle_release_s=0.2, retry_pauses_s=(60,))
-    while camera.state.status != "lost":
-        time.sleep(0.01)
-    time.sleep(0.4)
+    eventually(lambda: camera.state.status == "lost")
+    eventually(lambda: camera.state.status == "idle")
     camera.want()
-    assert camera.wait_for_frame(after=0, timeout=5) is not None
+    assert camera.wait_for_frame(after=0, timeout=120) is not None
 
 
 def test_a_network_camera_dies_hangs_and_returns(start_camera, network_camera):
     device, url = network_camera
     camera = start_camera(url, retry_pauses_s=(0.3,), read_timeout_s=1.0)
-    frame = camera.wait_for_frame(after=0, timeout=15)
+    frame = camera.wait_for_frame(after=0, timeout=120)
     assert frame.image.shape == (360, 480, 3)
     assert read_number(cv2.imencode(".jpg", frame.image)[1].tobytes()) < 200
     device.mode = "dead"
-    wait_for(camera, "lost", 20)
+    wait_for(camera, "lost")
     device.mode = "live"
-    wait_for(camera, "live", 20)
+    wait_for(camera, "live")
     device.mode = "silent"
-    assert "sends no more pictures" in wait_for(camera, "lost", 20)
+    assert "sends no more pictures" in wait_for(camera, "lost")
     device.mode = "live"
-    wait_for(camera, "live", 20)
+    wait_for(camera, "live")
 
 
 def test_no_camera_by_choice(start_camera):
@@ -272,5 +278,5 @@ def test_no_camera_by_choice(start_camera):
 
 def test_the_shared_videos_play(start_camera, shared_videos):
     for name, size in (("neutral_smile_neutral.mp4", (360, 640)), ("dim_webcam.avi", (480, 640))):
-        frame = start_camera(str(shared_videos / name)).wait_for_frame(after=0, timeout=10)
+        frame = start_camera(str(shared_videos / name)).wait_for_frame(after=0, timeout=120)
         assert frame.image.shape[:2] == size

@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keras
@@ -20,12 +19,15 @@ from errors import WorkersError
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
+from tests.waiting import PATIENCE_S, always, eventually
 from training import train
 from training.batches import Batches, fit_scaler
 from training.cluster import Cluster, meet, read_cluster
 from training.dataset import split_groups
 from training.faces import Faces
 from training.recipes import build_lenet
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TWO = {"worker": ["127.0.0.1:9000", "127.0.0.1:9001"]}
 
@@ -131,8 +133,7 @@ def met() -> Iterator[Met]:
 def test_workers_begin_when_all_are_there_whoever_comes_first(met, order):
     for index in order[:2]:
         met.comes(index)
-    time.sleep(1.5)
-    assert not met.ended
+    always(lambda: not met.ended)
     met.comes(order[2])
     assert met.all_end() == {0: None, 1: None, 2: None}
 
@@ -152,8 +153,8 @@ def test_workers_with_other_data_are_refused_and_nobody_begins(met):
 
 
 def test_workers_that_do_not_come_are_named(met):
-    met.comes(2, seconds=12)
-    met.comes(0, seconds=6)
+    met.comes(2, seconds=6)
+    met.comes(0, seconds=3)
     ended = met.all_end()
     assert ended[0] is not None
     assert met.at[1] in ended[0]
@@ -190,10 +191,8 @@ def test_strangers_and_workers_that_left_again_do_not_count(met):
             stranger.sendall(said)
     with connected_to_first(met) as gone:
         gone.sendall(hello(met, 1))
-        time.sleep(0.5)
     met.comes(2)
-    time.sleep(1.5)
-    assert not met.ended
+    always(lambda: not met.ended)
     met.comes(1)
     assert met.all_end() == {0: None, 1: None, 2: None}
 
@@ -206,15 +205,12 @@ def hello(met: Met, index: int) -> bytes:
 
 @contextmanager
 def connected_to_first(met: Met) -> Iterator[socket.socket]:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            connection = socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=30)
-            break
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    with connection:
+    def connect() -> socket.socket | None:
+        with suppress(ConnectionRefusedError):
+            return socket.create_connection(Cluster(met.at, 0).host_and_port(0), timeout=PATIENCE_S)
+        return None
+
+    with eventually(connect) as connection:
         yield connection
 
 
@@ -268,6 +264,16 @@ IN_LONG_NUMBERS = """if True:
     sys.exit(main())"""
 
 
+WITH_A_SMALL_NETWORK = """if True:
+    import sys
+    from dataclasses import replace
+    from tests.small_network import build_small
+    from training import recipes
+    from training.train import main
+    recipes.RECIPES["smile"] = replace(recipes.RECIPES["smile"], build=build_small)
+    sys.exit(main())"""
+
+
 class Together:
     """`python -m training.train`, as two processes with TF_CONFIG, or as one without."""
 
@@ -283,7 +289,7 @@ class Together:
     def __exit__(self, *_: object) -> None:
         for process in self.processes:
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
     def start(self, count: int) -> None:
         self.processes = []
@@ -318,13 +324,12 @@ class Together:
         """Exit code, output and last line of errors of every worker."""
         ended = []
         for process in self.processes:
-            out, err = process.communicate(timeout=150)
+            out, err = process.communicate(timeout=300)
             assert "Traceback" not in err, err
             ended.append((process.returncode, out, (err.strip().splitlines() or [""])[-1]))
         return ended
 
 
-@pytest.mark.timeout(400)
 def test_two_processes_train_the_network_that_one_would(data, tmp_path):
     options = ("--data", data, "--network", "lenet", "--epochs", 2, "--seed", 3)
     for name, count in (("one", 1), ("two", 2)):
@@ -355,8 +360,8 @@ def test_all_stop_when_the_first_finds_that_nothing_gets_better(data, tmp_path):
         sys.exit(train.main())"""
     options = ("--data", data, "--network", "lenet", "--epochs", 500, "--patience", 2)
     with Together(tmp_path, *options, code=code) as together:
-        together.start(3)
-        assert [code for code, _, _ in together.end()] == [0, 0, 0]
+        together.start(2)
+        assert [code for code, _, _ in together.end()] == [0, 0]
     assert json.loads((tmp_path / "0" / "training.json").read_text())["epochs"] == 3
 
 
@@ -372,28 +377,27 @@ def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path
     assert other.startswith("Another worker was lost")
 
 
-@pytest.mark.timeout(400)
 def test_when_a_worker_is_killed_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
-    """Our own network, with all its outputs. First the chief is killed, then the other worker; then one trains alone."""
-    options = ("--data", data, "--epochs", 4, "--seed", 3, "--precision", "mixed_bfloat16")
-    with Together(tmp_path, *options) as together:
-        for killed in (0, 1):
+    """A network with all outputs of ours. First the chief is killed, then the other worker; then one trains alone."""
+    options = ("--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
+    with Together(tmp_path, *options, code=WITH_A_SMALL_NETWORK) as together:
+        for killed, number in ((0, signal.SIGKILL), (1, signal.SIGTERM)):
             together.start(2)
             together.says(0, f"epoch {killed + 1} ")
-            together.processes[killed].kill()
+            together.processes[killed].send_signal(number)
             ended = together.end()
-            assert ended[killed][0] == -signal.SIGKILL
+            assert ended[killed][0] == -number
             assert ended[1 - killed][0] == 2
             assert ended[1 - killed][2].startswith("Another worker was lost or can't be reached; give the same command")
         together.start(1)
         together.says(0, "continuing after epoch ")
         code, said, _ = together.end()[0]
     assert code == 0
-    assert "epoch 4 " in said
+    assert "epoch 3 " in said
     assert "epoch 1 " not in said
     made = json.loads((tmp_path / "0" / "training.json").read_text())
-    assert [entry["epoch"] for entry in made["history"]] == [1, 2, 3, 4]
-    assert made["history"][-1]["loss"] < made["history"][0]["loss"] / 2
+    assert [entry["epoch"] for entry in made["history"]] == [1, 2, 3]
+    assert made["history"][-1]["loss"] < made["history"][0]["loss"]
     assert {file.name for file in (tmp_path / "0").iterdir()} == {
         *("best.keras", "my_model.keras", "scaler.save", "smile.tflite", "split.csv.gz", "training.json", "logs")
     }
@@ -418,17 +422,12 @@ def test_a_worker_lost_between_the_meeting_and_the_first_step_leaves_none_hangin
     assert ended[1 - lost][2].startswith("TensorFlow can't connect the workers")
 
 
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize("stopped", [signal.SIGINT, signal.SIGTERM])
-def test_a_worker_can_be_stopped(data, tmp_path, stopped):
+def test_a_worker_can_be_stopped(data, tmp_path):
     with Together(tmp_path, "--data", data, "--network", "lenet", "--epochs", 5000, "--patience", 5000) as together:
         together.start(2)
         together.says(0, "epoch 2 ")
-        together.processes[1].send_signal(stopped)
+        together.processes[1].send_signal(signal.SIGINT)
         (code, _, why), (other, _, said) = together.end()
     assert code == 2
     assert why.startswith("Another worker was lost")
-    if stopped == signal.SIGINT:
-        assert (other, said.split(".")[0]) == (130, "Stopped")
-    else:
-        assert other == -signal.SIGTERM
+    assert (other, said.split(".")[0]) == (130, "Stopped")

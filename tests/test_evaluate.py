@@ -18,6 +18,8 @@ from training.augmentation import View, look, move_points
 from training.faces import Faces
 from training.plots import mistakes_sheet
 
+pytestmark = pytest.mark.slow
+
 TRAINING = {
     "network": "smile",
     "trained_on": {"rafdb": 9000, "mine": 24},

@@ -8,6 +8,9 @@ from errors import DetectorError
 from face_detection import Box, create_detector
 from face_tracking import FaceTracker
 from smile_recognition import SmileRecognizer
+from tests.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +33,19 @@ def tracker(recognizer):
     face_tracker.close()
 
 
+def wait_for_search(tracker: FaceTracker) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while tracker._search.busy:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)  # a thousand such waits a test
+
+
 def run(tracker, pictures, start=0.0):
     """Feeds pictures as if 30 came a second; waits for the search that each asks for, so that a test sees no race."""
     faces = []
     for i, picture in enumerate(pictures):
         faces.append(tracker.update(picture, start + i / 30))
-        deadline = time.monotonic() + 10
-        while tracker._search.busy and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_for_search(tracker)
     return faces
 
 
@@ -287,9 +295,7 @@ def test_many_faces_take_turns_without_flickering(recognizer, astronaut):
     faces = []
     for i in range(30):
         faces.append(tracker.update(picture, i / 5))
-        deadline = time.monotonic() + 20
-        while tracker._search.busy and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_for_search(tracker)
     tracker.close()
     assert [len(found) for found in faces[5:]] == [12] * 25
     assert len({face.id for found in faces for face in found}) == 12

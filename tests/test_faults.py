@@ -1,6 +1,5 @@
 """What goes wrong in the field: the app goes on, says what is wrong, and is well again once the fault is over."""
 
-import itertools
 import json
 import os
 import socket
@@ -24,14 +23,10 @@ from camera import Camera
 from errors import CameraError
 from settings import Settings
 from smile_watch import SmileWatch
-from tests.conftest import ROOT, RunningApp, clean_environment, viewer, watch
+from tests.conftest import ROOT, RunningApp, arrivals, clean_environment, pictures, viewer
+from tests.waiting import always, eventually
 
-
-def wait_until(condition, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
+pytestmark = pytest.mark.slow
 
 
 def is_well(event: dict) -> bool:
@@ -56,7 +51,7 @@ def test_a_network_camera_that_stalls(run_app, network_camera):
     assert (health["status"], health["camera"]["status"]) in {("degraded", "lost"), ("ok", "opening")}
     assert health["seconds_since_frame"] > 0
     camera.mode = "live"
-    app.wait_for(is_well, 60)
+    app.wait_for(is_well)
     assert app.json("/healthz")["status"] == "ok"
 
 
@@ -71,7 +66,7 @@ def test_a_network_camera_that_closes_again_and_again(run_app, network_camera):
     camera.mode = "live"
     app.wait_for(is_well)
     before = app.json("/healthz")["frames"]["analysed"]
-    wait_until(lambda: app.event() and app.json("/healthz")["frames"]["analysed"] > before + 10)
+    eventually(lambda: app.event() and app.json("/healthz")["frames"]["analysed"] > before + 10)
 
 
 @pytest.mark.parametrize("size", [(960, 720), (320, 240), (640, 360)])
@@ -82,11 +77,11 @@ def test_a_network_camera_that_changes_its_resolution(run_app, network_camera, s
     assert (event["width"], event["height"]) == (480, 360)
     camera.image = cv2.resize(camera.image, size)
     sent = camera.sent
-    wait_until(lambda: camera.sent > sent + 25)
+    eventually(lambda: camera.sent > sent + 25)
     before = app.json("/healthz")["frames"]["analysed"]
-    event = app.wait_for(lambda event: event["frame"] > before + 5 and is_well(event), 60)
+    event = app.wait_for(lambda event: event["frame"] > before + 5 and is_well(event))
     assert (event["width"], event["height"]) == size
-    assert 100 < event["faces"][0]["box"]["left"] * 480 / size[0] < 300
+    assert 0.2 < event["faces"][0]["box"]["left"] / size[0] < 0.6
     assert app.json("/healthz")["status"] == "ok"
 
 
@@ -97,13 +92,10 @@ def test_damaged_pictures_between_good_ones(run_app, network_camera):
     camera.mode = "damaged"
     sent, before = camera.sent, app.json("/healthz")["frames"]["analysed"]
     with viewer(app) as connection:
-        deadline = time.monotonic() + 60
-        while camera.sent <= sent + 10 and time.monotonic() < deadline:
-            assert len(watch(connection, 3)) > 1, "pictures go on"
-    assert camera.sent > sent + 10
+        eventually(lambda: len(pictures(connection, 2)) == 2 and camera.sent > sent + 10, "pictures go on")
     assert app.json("/healthz")["frames"]["analysed"] > before
     camera.mode = "live"
-    app.wait_for(is_well, 60)
+    app.wait_for(is_well)
     assert app.json("/healthz")["status"] == "ok"
 
 
@@ -154,14 +146,14 @@ class Watching:
     def __enter__(self) -> "Watching":
         self.watch.start()
         self._thread.start()
-        wait_until(lambda: self.watch.analysed > 2)
+        eventually(lambda: self.watch.analysed > 2)
         return self
 
     def __exit__(self, *_) -> None:
         for device in self.devices:
             device.answers.set()
         close_app(self.app)
-        self._thread.join(10)
+        self._thread.join(120)
 
     @property
     def health(self) -> tuple[int, str]:
@@ -185,15 +177,15 @@ def watching(astronaut):
 def test_a_driver_that_never_comes_back(watching):
     first = watching.devices[0]
     first.answers.clear()
-    wait_until(lambda: watching.said("sends no more pictures"))
-    wait_until(lambda: watching.health == (200, "ok") and len(watching.devices) > 1)
+    eventually(lambda: watching.said("sends no more pictures"))
+    eventually(lambda: watching.health == (200, "ok") and len(watching.devices) > 1)
     before = watching.watch.analysed
-    wait_until(lambda: watching.watch.analysed > before + 3)
+    eventually(lambda: watching.watch.analysed > before + 3)
 
 
 def test_a_webcam_that_changes_its_resolution(watching):
     def wait_for_width(width: int) -> dict:
-        wait_until(lambda: any(event["width"] == width and is_well(event) for event in watching.told[-3:]))
+        eventually(lambda: any(event["width"] == width and is_well(event) for event in watching.told[-3:]))
         return next(event for event in reversed(watching.told) if event["width"] == width and event["faces"])
 
     (device,) = watching.devices
@@ -221,10 +213,10 @@ def test_one_frame_that_can_not_be_analysed_is_not_seen(watching, monkeypatch):
         return update(image, now)
 
     monkeypatch.setattr(tracker, "update", fail_once)
-    wait_until(lambda: not errors)
+    eventually(lambda: not errors)
     before = watching.watch.analysed
-    wait_until(lambda: watching.watch.analysed > before + 3)
-    wait_until(lambda: watching.health == (200, "ok"))
+    eventually(lambda: watching.watch.analysed > before + 3)
+    eventually(lambda: watching.health == (200, "ok"))
     assert 'smile_frames_dropped_total{reason="failed"} 1.0' in watching.client.get("/metrics").text
     assert not watching.said("could not be analysed"), "one frame in thirty is no news"
 
@@ -234,12 +226,12 @@ def test_an_analysis_that_fails_for_good_is_said_and_asks_for_a_restart(watching
     tracker = watching.watch._tracker
     update = tracker.update
     monkeypatch.setattr(tracker, "update", lambda *_: 1 / 0)
-    wait_until(lambda: watching.health == (200, "degraded"))
-    wait_until(lambda: watching.said("A picture could not be analysed (ZeroDivisionError)"))
-    wait_until(lambda: watching.health == (503, "failed"))
+    eventually(lambda: watching.health == (200, "degraded"))
+    eventually(lambda: watching.said("A picture could not be analysed (ZeroDivisionError)"))
+    eventually(lambda: watching.health == (503, "failed"))
     assert "restart the app" in watching.client.get("/healthz").json["message"]
     monkeypatch.setattr(tracker, "update", update)
-    wait_until(lambda: watching.health == (200, "ok"))
+    eventually(lambda: watching.health == (200, "ok"))
     problems = [record for record in caplog.records if record.msg == "problem"]
     assert len(problems) > 5
     assert len({record.fields["message"] for record in problems}) == 1, "one kind, which the log writes once a minute"
@@ -257,11 +249,11 @@ def test_an_analysis_that_hangs_asks_for_a_restart(watching, monkeypatch):
 
     monkeypatch.setattr(tracker, "update", hang)
     try:
-        wait_until(lambda: watching.health == (503, "failed"))
+        eventually(lambda: watching.health == (503, "failed"))
         assert watching.client.get("/").status_code == 200, "the page is still served"
     finally:
         goes_on.set()
-    wait_until(lambda: watching.health == (200, "ok"))
+    eventually(lambda: watching.health == (200, "ok"))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -273,7 +265,7 @@ def test_an_analysis_that_has_ended_asks_for_a_restart(watching, monkeypatch):
         raise Ended
 
     monkeypatch.setattr(watching.watch._tracker, "update", end)
-    wait_until(lambda: watching.health == (503, "failed"))
+    eventually(lambda: watching.health == (503, "failed"))
     assert "has ended; restart the app" in watching.client.get("/healthz").json["message"]
 
 
@@ -285,9 +277,8 @@ def test_a_lost_camera_does_not_ask_for_a_restart(watching, monkeypatch):
 
     monkeypatch.setattr(watching.watch.camera, "_opener", gone)
     monkeypatch.setattr(watching.devices[0], "read", lambda: None)
-    wait_until(lambda: watching.health == (200, "degraded"))
-    time.sleep(1)
-    assert watching.health[0] == 200
+    eventually(lambda: watching.health == (200, "degraded"))
+    always(lambda: watching.health[0] == 200, seconds=1)
 
 
 def test_health_says_how_long_and_how_long_ago(watching):
@@ -308,36 +299,40 @@ def test_a_viewer_who_stops_reading_costs_the_others_nothing(run_app, face_video
     with viewer(app) as reading, viewer(app, receive_buffer=4096) as stuck:
         stuck.recv(64)
         reading.recv(64)
-        before = app.metrics()
-        numbers = [number for _, number in watch(reading, 6)]
-        after = app.metrics()
-    assert len(numbers) > 10
-    lost = sum((b - a) % 400 - 1 for a, b in itertools.pairwise(numbers))
-    late = 'smile_frames_dropped_total{reason="late"}'
-    assert lost <= after[late] - before[late] + 2, "it missed only what was not analysed"
+        numbers = pictures(reading, 60)
+    assert len(set(numbers)) == 60, "pictures go on, each a new one"
 
 
 def test_two_hundred_viewers_who_vanish_while_one_stays(run_app, face_video):
     app = run_app("--source", face_video, "--viewer-limit", "250")
     process = psutil.Process(app.process.pid)
     with viewer(app) as staying:
-        watch(staying, 1)
+        pictures(staying, 1)
         before = process.num_fds()
-        seen: list = []
-        thread = threading.Thread(target=lambda: seen.extend(watch(staying, 14)))
+        end = threading.Event()
+        seen: list[int] = []
+
+        def stay() -> None:
+            for arrival in arrivals(staying):
+                seen.append(arrival.number)
+                if end.is_set():
+                    return
+
+        thread = threading.Thread(target=stay)
         thread.start()
         with ExitStack() as stack:
             for i in range(200):
                 connection = stack.enter_context(viewer(app))
                 if i % 2:  # half of them end with a reset instead of a goodbye
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            time.sleep(1)
-            vanishing = time.monotonic()
+            eventually(lambda: app.json("/healthz")["viewers"] == 201)
+        eventually(lambda: app.json("/healthz")["viewers"] == 1)
+        eventually(lambda: process.num_fds() <= before + 3)
+        end.set()
         thread.join(60)
-        wait_until(lambda: app.json("/healthz")["viewers"] == 1)
-        wait_until(lambda: process.num_fds() <= before + 3)
-        assert sum(at > vanishing for at, _ in seen) > 5, "pictures went on for the one who stayed"
-    wait_until(lambda: app.json("/healthz")["viewers"] == 0)
+        assert len(pictures(staying, 5)) == 5, "pictures go on for the one who stayed"
+        assert len(seen) > 5
+    eventually(lambda: app.json("/healthz")["viewers"] == 0)
 
 
 # --- the computer ---
@@ -368,22 +363,22 @@ def test_a_clock_that_is_set_anew(run_app, face_video, tmp_path, jump):
         later = app.wait_for(lambda event: abs(event["time"] - earlier["time"]) > 86400)
         assert is_well(later), "nothing was lost"
         assert later["faces"][0]["id"] == earlier["faces"][0]["id"], "not even whose face it is"
-        assert len(watch(connection, 3)) > 5, "the stream goes on"
+        assert len(pictures(connection, 5)) == 5, "the stream goes on"
         health = app.json("/healthz")
         assert health["status"] == "ok"
         assert 0 <= health["seconds_since_frame"] < 60
         assert health["uptime_s"] < 3600
-    wait_until(lambda: app.json("/healthz")["camera"]["status"] == "idle", 40)
-    assert app.stop() < 9
+    eventually(lambda: app.json("/healthz")["camera"]["status"] == "idle")
+    app.stop()
     assert app.process.returncode == 0
 
 
 def test_killed_and_started_again_at_once_on_the_same_port(run_app, face_video):
     app = run_app("--source", face_video)
     with viewer(app) as connection:
-        assert watch(connection, 2)
+        assert pictures(connection, 1)
         app.process.kill()
-        app.process.wait(10)
+        app.process.wait(120)
         again = run_app("--source", face_video, "--port", str(app.port))
     assert again.port == app.port
     again.wait_for(is_well)
@@ -403,17 +398,17 @@ def test_a_full_disk_under_the_log(network_camera, log_format):
         )
     try:
         app = RunningApp(process, f"http://127.0.0.1:{port}")
-        wait_until(lambda: process.poll() is not None or answers(app))
+        eventually(lambda: process.poll() is not None or answers(app))
         app.wait_for(is_well)
         camera.mode = "dead"  # something to log
         app.wait_for(lambda event: bool(event["message"]))
         camera.mode = "live"
-        app.wait_for(is_well, 60)
+        app.wait_for(is_well)
         app.stop()
         assert process.returncode == 0
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
 
 
 def answers(app: RunningApp) -> bool:

@@ -14,6 +14,8 @@ from benchmarks.fuzz import Answer, Description, Findings, Sent, described_sourc
 from serving.api_description import describe
 from settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ANALYZE = "/api/v1/analyze"
 EACH = 60
 

@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 import tracemalloc
 
 import numpy as np
@@ -21,7 +20,10 @@ from scraping.manifest import Kept, Manifest, Verdict
 from tests.conftest import ROOT, clean_environment
 from tests.getty_server import LAYOUTS, Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import Scraper
+from tests.waiting import eventually
 from training.sources import find_source, iterate_images
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -206,12 +208,9 @@ def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(scrape, server):
     process = subprocess.Popen(
         [*command, "--i-have-permission"], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=clean_environment()
     )
-    deadline = time.monotonic() + 60
-    while not (scrape.out / "smile/1003.jpg").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually((scrape.out / "smile/1003.jpg").exists)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err.strip().splitlines()[-1].startswith("Stopped. What was fetched is in ")
     assert "Traceback" not in err
@@ -413,7 +412,7 @@ def test_a_key_that_is_none_is_not_shown(scrape, tmp_path):
 
 def test_it_starts_as_a_program_and_explains_itself():
     help_text = subprocess.run(
-        [sys.executable, "getty_scraper.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "getty_scraper.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120
     ).stdout
     assert "--i-have-permission" in help_text
     assert "python -m training.dataset images" in help_text
@@ -423,14 +422,14 @@ def test_a_dry_run_whose_reader_leaves_is_no_error(server, tmp_path):
     command = (
         f"{sys.executable} getty_scraper.py smile --dry-run --i-have-permission --pause 0 --site {server.url} | head -c 1"
     )
-    run = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in run.stderr
     assert "BrokenPipe" not in run.stderr
 
 
 def run_in_a_shell(command: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, env=clean_environment()
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120, env=clean_environment()
     )
 
 
@@ -495,5 +494,5 @@ def test_a_bar_shows_counts_and_the_time_left(server, tmp_path):
 
 def test_it_needs_neither_flask_nor_what_trains():
     code = "import sys, getty_scraper; print({'flask', 'tensorflow', 'sklearn', 'scipy', 'joblib'} & set(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert run.stdout.strip() == "set()", run.stderr

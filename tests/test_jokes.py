@@ -1,12 +1,12 @@
 import json
 import socket
 import threading
-import time
 
 import pytest
 
 from generate_joke import Joke, JokeBox, JokeUnavailable, fetch_joke, house_jokes
 from tests.conftest import http_server
+from tests.waiting import always, eventually
 
 
 class JokeService:
@@ -17,6 +17,7 @@ class JokeService:
         self.count = 0
         self.headers: dict[str, str] = {}
         self.end = threading.Event()
+        self.answered = False  # a slow answer came to its end
 
     def __call__(self, request) -> None:
         self.count += 1
@@ -30,7 +31,8 @@ class JokeService:
             request.end_headers()
             return
         if self.mode == "hangs":
-            self.end.wait(20)
+            self.end.wait(60)
+            self.answered = not self.end.is_set()
             return
         answers = {
             "good": json.dumps({"id": f"j{self.count}", "joke": f"Joke  number\n{self.count}", "status": 200}),
@@ -49,11 +51,12 @@ class JokeService:
         request.send_header("Content-Type", "application/json")
         request.end_headers()
         if self.mode == "trickle":
-            for i in range(200):
+            for i in range(600):
                 request.wfile.write(body[i : i + 1])
                 request.wfile.flush()
                 if self.end.wait(0.1):
                     return
+            self.answered = True
         request.wfile.write(body)
 
 
@@ -83,10 +86,9 @@ def test_nonsense_is_no_joke(service, mode):
 @pytest.mark.parametrize("mode", ["hangs", "trickle"])
 def test_a_slow_service_is_left_at_the_limit(service, mode):
     service.mode = mode
-    started = time.monotonic()
     with pytest.raises(JokeUnavailable):
         fetch_joke(service.url, timeout=0.5)
-    assert time.monotonic() - started < 5, "the limit is for the whole answer, not for each byte"
+    assert not service.answered, "the limit is for the whole answer, not for each byte"
 
 
 def test_there_are_at_least_forty_house_jokes_and_no_two_alike():
@@ -99,14 +101,16 @@ def test_jokes_are_fetched_ahead_and_not_repeated(service):
     box = JokeBox(service.url)
     try:
         assert box.get_joke().source == "house", "the first answer does not wait for the service"
-        deadline = time.monotonic() + 10
         told = []
-        while len(told) < 4 and time.monotonic() < deadline:
+
+        def tell() -> bool:
             joke = box.get_joke()
             if joke.source == "icanhazdadjoke":
                 told.append(joke.id)
-            time.sleep(0.2)
-        assert len(told) == len(set(told)) == 4
+            return len(told) == 4
+
+        eventually(tell)
+        assert len(set(told)) == 4
     finally:
         box.close()
 
@@ -116,9 +120,8 @@ def test_nobody_waits_for_a_bad_service(service, mode):
     service.mode = mode
     box = JokeBox(service.url, pauses_s=(0.05,))
     try:
-        started = time.monotonic()
         jokes = [box.get_joke() for _ in range(20)]
-        assert time.monotonic() - started < 1
+        assert not service.answered, "nobody waited for it"
         assert {joke.source for joke in jokes} == {"house"}
         assert len({joke.id for joke in jokes}) == 20, "no joke twice in a row of twenty"
     finally:
@@ -131,13 +134,9 @@ def test_the_service_is_used_again_once_it_is_back(service):
     box = JokeBox(service.url, pauses_s=(0.05,))
     try:
         box.get_joke()
-        while service.count < 2:
-            time.sleep(0.02)
+        eventually(lambda: service.count >= 2)
         service.mode = "good"
-        deadline = time.monotonic() + 10
-        while box.get_joke().source != "icanhazdadjoke":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: box.get_joke().source == "icanhazdadjoke")
     finally:
         box.close()
 
@@ -145,15 +144,12 @@ def test_the_service_is_used_again_once_it_is_back(service):
 @pytest.mark.parametrize("mode", ["refuses", "same"])
 def test_a_useless_service_is_asked_less_and_less(service, mode):
     service.mode = mode
-    box = JokeBox(service.url, pauses_s=(0.05, 60))
+    box = JokeBox(service.url, pauses_s=(0.05, 600))
     try:
         box.get_joke()
         asked = 2 if mode == "refuses" else 3  # the first time, the same joke is new
-        deadline = time.monotonic() + 10
-        while service.count < asked and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.7)
-        assert service.count == asked
+        eventually(lambda: service.count == asked)
+        always(lambda: service.count == asked)
     finally:
         box.close()
 

@@ -14,6 +14,8 @@ from benchmarks.figures import BenchmarkError, Report
 from benchmarks.page_visitors import Pace, Plan, Seen, _there_and_back, fitted, page_rules, visit
 from tests.conftest import ROOT, clean_environment
 
+pytestmark = pytest.mark.slow
+
 ANSWER = json.dumps(
     {
         "width": 640,
@@ -94,7 +96,7 @@ def overloaded():
     yield came, server.server_port
     server.shutdown()
     server.server_close()
-    thread.join(10)
+    thread.join(120)
 
 
 def test_a_refused_visitor_waits_as_long_as_it_is_told_and_goes_on_where_it_was(overloaded):

@@ -4,12 +4,16 @@ import itertools
 import threading
 import time
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import close_app
 from errors import DetectorError
 from live_stream import LiveStream
-from tests.conftest import viewer, watch
+from tests.conftest import arrivals, viewer
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def metrics(client) -> dict[str, float]:
@@ -17,13 +21,6 @@ def metrics(client) -> dict[str, float]:
     text = client.get("/metrics").text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
-
-
-def wait_until(condition, timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
 
 
 def test_it_is_prometheus_text_and_asking_starts_nothing(make_client):
@@ -65,18 +62,24 @@ def test_each_app_counts_for_itself(make_client, face_video):
 
 def test_every_captured_frame_is_analysed_or_dropped_for_a_reason(make_client, face_video):
     client = make_client(source=str(face_video))
+    watch = client.application.extensions["smile_watch"]
+
+    def let_frames_pass() -> None:
+        captured = watch.camera.captured
+        eventually(lambda: watch.camera.captured > captured + 5)
+
     for _ in range(5):
         client.get("/snapshot.jpg")
-        time.sleep(0.3)
-    watch = client.application.extensions["smile_watch"]
-    wait_until(lambda: not watch._watched)
+        let_frames_pass()
+    eventually(lambda: not watch._watched)
+    let_frames_pass()
     client.get("/snapshot.jpg")  # what came unwatched is counted with the next one that is looked at
     close_app(client.application)
     found = metrics(client)
     dropped = sum(found[f"smile_frames_dropped_total {reason}"] for reason in ("late", "unwatched", "failed"))
     last = watch._number
     assert found["smile_frames_analysed_total"] + dropped == last <= found["smile_frames_captured_total"]
-    assert found["smile_frames_analysed_total"] >= 6
+    assert found["smile_frames_analysed_total"] >= 3
     assert found["smile_frames_dropped_total unwatched"] > 0, "nobody watched between the snapshots"
     for name in (
         "stage_seconds_count track",
@@ -92,7 +95,7 @@ def test_every_captured_frame_is_analysed_or_dropped_for_a_reason(make_client, f
 def test_detector_runs_and_failures_are_counted(make_client, face_video, monkeypatch):
     client = make_client(source=str(face_video))
     client.get("/snapshot.jpg")
-    wait_until(lambda: client.get("/snapshot.jpg") and metrics(client)["smile_faces"] == 1)
+    eventually(lambda: client.get("/snapshot.jpg") and metrics(client)["smile_faces"] == 1)
     assert metrics(client)["smile_detector_runs_total"] >= 1
     assert metrics(client)["smile_detector_failures_total"] == 0
 
@@ -102,7 +105,7 @@ def test_detector_runs_and_failures_are_counted(make_client, face_video, monkeyp
     monkeypatch.setattr(client.application.extensions["smile_watch"]._detector, "detect", fail)
     with client.get("/events") as events:
         stream = iter(events.response)
-        wait_until(lambda: next(stream) and metrics(client)["smile_detector_failures_total"] >= 1)
+        eventually(lambda: next(stream) and metrics(client)["smile_detector_failures_total"] >= 1)
     found = metrics(client)
     assert found["smile_detector_runs_total"] >= 1 + found["smile_detector_failures_total"]
 
@@ -144,11 +147,11 @@ def test_viewers_are_counted_by_kind(make_client):
 def test_the_real_app_tells_prometheus_how_it_is(run_app, face_video):
     app = run_app("--source", face_video)
     with viewer(app) as connection:
-        seen = len(watch(connection, 4))
+        coming = arrivals(connection)
+        seen = len(list(itertools.islice(coming, 12)))
         found = app.metrics()
-    assert seen > 5
     count = found["smile_frame_to_viewer_seconds_count"]
-    assert seen - 2 <= count <= found["smile_frames_analysed_total"]
+    assert seen <= count <= found["smile_frames_analysed_total"]
     assert found['smile_frame_to_viewer_seconds_bucket{le="+Inf"}'] == count
     assert (
         found['smile_frame_to_viewer_seconds_bucket{le="0.015"}'] <= found['smile_frame_to_viewer_seconds_bucket{le="0.04"}']

@@ -108,7 +108,7 @@ def served(**options):
             yield listener.getsockname()[1]
         finally:
             ended.set()
-            thread.join(10)
+            thread.join(120)
             server.task_dispatcher.shutdown(timeout=1)
             for channel in list(server.active_channels.values()):
                 channel.handle_close()
@@ -117,7 +117,7 @@ def served(**options):
 
 
 def seen(port: int, **headers: str) -> dict:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     with contextlib.closing(connection):
         connection.request("GET", "/seen", headers={name.replace("_", "-"): value for name, value in headers.items()})
         return json.loads(connection.getresponse().read())
@@ -152,7 +152,7 @@ def test_two_trusted_proxies_name_who_came_to_the_first():
 def test_behind_a_proxy_only_our_own_page_may_post(origin, status):
     # 400: it got past the check, and what it sent is no picture.
     with served(trusted_proxies=1, allow_host="smiles.example.org") as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         with contextlib.closing(connection):
             headers = {"Host": "smiles.example.org", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
             connection.request("POST", "/api/v1/analyze", b"x", headers | ({"Origin": origin} if origin else {}))
@@ -243,17 +243,17 @@ def test_what_is_copied_suffices_to_serve(dockerfile, tmp_path, face_picture):
         address = f"http://127.0.0.1:{changed['SMILE_PORT']}"
         check = next(rest for name, rest in dockerfile if name == "HEALTHCHECK")
         command = json.loads(check[check.index("CMD") + 3 :].replace("timeout=4", "timeout=60"))
-        healthy = subprocess.run([sys.executable, *command[1:]], env=environment | settings | changed, timeout=90)
+        healthy = subprocess.run([sys.executable, *command[1:]], env=environment | settings | changed, timeout=120)
         assert healthy.returncode == 0, "the image's own health check"
         for path in ("/", "/static/app.css", "/api/v1/jokes/random"):
-            with urllib.request.urlopen(address + path, timeout=60) as response:
+            with urllib.request.urlopen(address + path, timeout=120) as response:
                 assert response.status == 200
         analysed = urllib.request.Request(address + "/api/v1/analyze", face_picture.read_bytes())
-        with urllib.request.urlopen(analysed, timeout=60) as response:
+        with urllib.request.urlopen(analysed, timeout=120) as response:
             assert len(json.load(response)["faces"]) == 1
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     assert set(image.rglob("*")) == before, "nothing is written beside the code: it is read-only there"
 
@@ -334,5 +334,5 @@ def test_tools_that_are_here_take_their_files(tool, command):
     if shutil.which(tool) is None:
         pytest.skip(f"needs {tool}")
     environment = os.environ | {"SMILE_NAME": "localhost", "POSTGRES_PASSWORD": "x"}
-    done = subprocess.run(command, cwd=Path(ROOT) / "deploy", capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, cwd=Path(ROOT) / "deploy", capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.parse
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +23,7 @@ import pytest
 from errors import DatasetError
 from tests.conftest import ROOT, clean_environment, opened_and_closed
 from tests.drawn_faces import draw_face, drawn_set
+from tests.waiting import eventually
 from training import dataset, relabel
 from training.contested import contested_file
 from training.decisions import AUTOMATIC, Journal, apply_decisions, count_decisions, digest_of, read_decisions
@@ -32,7 +32,7 @@ from training.predictions import write_predictions
 from training.relabel_queue import make_queue
 from training.relabel_server import RelabelServer
 
-pytestmark = pytest.mark.usefixtures("dataset_workers_in_this_process")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
 _HEAD = "source,name,decision,by,time\n"
 _TIME = "2026-01-02T03:04:05Z"
@@ -565,11 +565,11 @@ def server(home):
         thread.start()
         yield server
         server.shutdown()
-        thread.join(5)
+        thread.join(120)
 
 
 def request(server, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
     with contextlib.closing(connection):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
@@ -720,7 +720,7 @@ def start_tool(home):
     for tool in tools:
         if tool.process.poll() is None:
             tool.process.terminate()
-        rest = tool.process.communicate(timeout=30)[0]
+        rest = tool.process.communicate(timeout=120)[0]
         assert "Traceback" not in "".join(tool.lines) + rest
 
 
@@ -730,7 +730,7 @@ class Page:
     def __init__(self, browser, url: str, width: int = 1280, height: int = 900, **options) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(120_000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
@@ -741,10 +741,7 @@ class Page:
 
     def until(self, condition: str) -> None:
         """Waits for a JavaScript condition; Playwright's own wait needs the eval() that the page's policy forbids."""
-        deadline = time.monotonic() + 20
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < deadline, f"never: {condition}; {self.complaints}"
-            time.sleep(0.05)
+        eventually(lambda: self.page.evaluate(condition), lambda: (condition, self.complaints))
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -832,7 +829,7 @@ def test_after_a_kill_the_tool_goes_on_where_one_was(start_tool, open_page, home
     page.press("s", "n")
     page.wait_for_progress(2)
     tool.process.send_signal(signal.SIGKILL)
-    tool.process.wait(10)
+    tool.process.wait(120)
     with (home / "decisions.csv").open("ab") as file:
         file.write(b"mine,neutral/3.png,smi")  # what a kill in the middle of a line leaves
     page.page.keyboard.press("d")
@@ -902,6 +899,6 @@ def test_the_tool_ends_at_once_when_asked_to(start_tool, open_page):
     page.press("s")
     page.wait_for_progress(1)
     tool.process.send_signal(signal.SIGINT)
-    rest = tool.process.communicate(timeout=30)[0]
+    rest = tool.process.communicate(timeout=120)[0]
     assert tool.process.returncode == 0
     assert "1 of 3 faces are decided." in rest

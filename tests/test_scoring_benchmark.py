@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import scoring
 
-pytestmark = pytest.mark.timeout(600)  # a dozen runs of the real command
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a dozen runs of the real command
 
 
 def test_a_short_run_measures_everything_and_finds_the_same_tables(tmp_path, capsys):

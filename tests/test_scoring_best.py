@@ -19,7 +19,7 @@ from scoring.contact_sheet import ContactSheet
 from scoring.smile_copies import SmileCopies
 from scoring.table_writer import COLUMNS
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def row(file: str, face: int | None, smile: float = 0.9, height: int = 100, time_s: float | None = None) -> dict:

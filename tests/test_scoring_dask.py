@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,11 @@ import pytest
 
 from inference import main
 from tests.conftest import ROOT, clean_environment
+from tests.waiting import eventually
 
 FILES = 200
 
-pytestmark = pytest.mark.timeout(600)  # a cluster is half a dozen processes that each load much
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a cluster is half a dozen processes that each load much
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,6 @@ def event(tmp_path_factory, astronaut) -> Path:
         writer.write(astronaut[20:220, 100 + i : 340 + i])
     writer.release()
     return folder
-
-
-def wait_for(condition, what: str, timeout: float = 180) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +59,11 @@ def cluster(tmp_path_factory) -> Iterator[tuple[str, psutil.Process]]:
     environment.pop("PYTHONPATH")
     start("scheduler", "--host", "127.0.0.1", "--port", "0", cwd=folder)
     try:
-        wait_for(lambda: found.is_file() and found.read_text().endswith("}"), "the scheduler")
+        eventually(lambda: found.is_file() and found.read_text().endswith("}"), "the scheduler")
         environment["PYTHONPATH"] = str(ROOT)
         keeper = start("worker", "--nworkers", "2", "--nthreads", "1", cwd=folder)
         log = folder / "worker.log"
-        wait_for(lambda: log.read_text().count("Registered to:") >= 2, "the workers")
+        eventually(lambda: log.read_text().count("Registered to:") >= 2, "the workers")
         yield json.loads(found.read_text())["address"], psutil.Process(keeper.pid)
     finally:
         left = [child for process in processes for child in psutil.Process(process.pid).children(recursive=True)]
@@ -78,10 +71,10 @@ def cluster(tmp_path_factory) -> Iterator[tuple[str, psutil.Process]]:
             process.terminate()
         for process in processes:
             try:
-                process.wait(15)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(120)
         for child in psutil.wait_procs(left, timeout=15)[1]:
             child.kill()
 
@@ -110,7 +103,7 @@ def test_with_a_worker_killed_half_way_every_file_is_scored_once(event, cluster,
     before = workers(keeper)
     assert len(before) == 2
     with running(event, address, table) as process:
-        wait_for(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size > 4000), "rows")
+        eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size > 4000), "rows")
         rows_then = part.read_text().count("\n")
         before[0].kill()
         _, err = process.communicate(timeout=300)
@@ -124,14 +117,14 @@ def test_with_a_worker_killed_half_way_every_file_is_scored_once(event, cluster,
     assert set(counts.values()) == {1}
     assert table.read_bytes() == undisturbed.read_bytes(), "the same rows in the same order as without a cluster"
     assert f"files: {FILES + 2}, " in err
-    wait_for(lambda: len(workers(keeper)) == 2, "the worker in its place")
+    eventually(lambda: len(workers(keeper)) == 2, "the worker in its place")
 
 
 def test_a_run_on_a_cluster_goes_on_where_it_was_killed(event, cluster, tmp_path):
     address, _ = cluster
     table, part = tmp_path / "t.csv", tmp_path / "t.csv.part"
     with running(event, address, table, "--cropped") as process:
-        wait_for(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size > 4000), "rows")
+        eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size > 4000), "rows")
         process.kill()
     done = json.loads((tmp_path / "t.csv.progress").read_text())["tally"]["files"]
     assert done > 0
@@ -169,7 +162,7 @@ def test_without_dask_it_says_how_to_get_it(face_picture, tmp_path):
     environment = clean_environment() | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     options = ["--dask", "tcp://127.0.0.1:9", "--out", str(tmp_path / "t.csv")]
     done = subprocess.run(
-        [*command, str(face_picture), *options], capture_output=True, text=True, timeout=60, env=environment, check=False
+        [*command, str(face_picture), *options], capture_output=True, text=True, timeout=120, env=environment, check=False
     )
     assert done.returncode == 2
     assert "pip install -r requirements/scale.txt" in done.stderr

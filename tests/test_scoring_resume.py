@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -16,10 +15,11 @@ import pytest
 from inference import main
 from scoring.table_writer import COLUMNS
 from tests.conftest import ROOT, clean_environment
+from tests.waiting import eventually
 
 FILES = 400
 
-pytestmark = pytest.mark.timeout(600)  # many processes, each of which loads the networks
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # many processes, each of which loads the networks
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +64,7 @@ def finish(*arguments) -> str:
 
 
 def wait_for_size(part: Path, size: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and process.poll() is None:
-        if part.is_file() and part.stat().st_size >= size:
-            return
-        time.sleep(0.002)
+    eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size >= size))
 
 
 @pytest.mark.parametrize(("seed", "kind", "workers"), [(1, "csv", 2), (2, "jsonl", 2), (3, "csv", 1)])
@@ -78,7 +74,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_table(seed, kind, workers, 
     process = start(event, "--cropped", "--out", table, "--workers", workers)
     wait_for_size(part, random.Random(seed).randrange(len(whole) // 3, 2 * len(whole) // 3), process)
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(120)
     process.stderr.close()
     assert not table.exists()
     kept = json.loads((tmp_path / f"t.{kind}.progress").read_text())
@@ -177,7 +173,7 @@ def test_two_runs_do_not_write_one_table(event, tmp_path, capsys):
         assert "Another run is writing" in capsys.readouterr().err
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert (tmp_path / "t.csv.part").stat().st_size >= 1000
 
 
@@ -233,7 +229,7 @@ class TestParquet:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env=environment,
         )
         assert done.returncode == 2

@@ -20,8 +20,9 @@ from scoring.table_writer import empty_row
 from scoring.work import PackedRows
 from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers, WorkersFailed
 from tests.conftest import ROOT, clean_environment
+from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(600)  # many processes
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # many processes
 
 
 @dataclass(frozen=True)
@@ -219,14 +220,12 @@ def test_the_workers_end_when_the_first_process_is_killed(tmp_path, folder):
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=clean_environment())
     try:
         part = tmp_path / "t.csv.part"
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline and not (part.is_file() and part.stat().st_size > 3000):
-            time.sleep(0.05)
+        eventually(lambda: part.is_file() and part.stat().st_size > 3000)
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
     assert not psutil.wait_procs(children, timeout=30)[1]
 
 

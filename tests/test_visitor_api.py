@@ -122,7 +122,7 @@ def test_the_real_server_answers_many_at_once_without_a_camera(run_app, picture)
         request = urllib.request.Request(app.url + ADDRESS, picture, {"Content-Type": "image/jpeg"})
         for _ in range(30):
             try:
-                with urllib.request.urlopen(request, timeout=60) as response:
+                with urllib.request.urlopen(request, timeout=120) as response:
                     return json.loads(response.read())
             except urllib.error.HTTPError as error:  # as a page does: it comes back when it is told to
                 if error.code != 503:
@@ -151,16 +151,16 @@ def test_the_real_server_keeps_a_large_picture_in_memory(picture):
         assert process.stdout is not None
         url = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
         request = urllib.request.Request(url + ADDRESS, picture + bytes(5_000_000), {"Content-Type": "image/jpeg"})
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             assert json.loads(response.read())["faces"]
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def test_a_body_without_end_is_refused_before_it_is_read(run_app):
     app = run_app("--source", "none")
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=120)
     connection.putrequest("POST", ADDRESS)
     connection.putheader("Content-Type", "image/jpeg")
     connection.putheader("Content-Length", str(10**9))

@@ -24,6 +24,9 @@ from serving.stream_load import MOST_WAIT_S, StreamLoad, TooBusy
 from serving.worker_processes import WorkerProcesses, WorkersFailed
 from settings import Settings, parse_settings
 from tests.conftest import ROOT, clean_environment
+from tests.waiting import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.slow
 
 needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
 JOKE = Joke("a", "Why? Because.", "house")
@@ -33,7 +36,7 @@ class Visitor:
     """A browser's connection, kept open: always the same worker."""
 
     def __init__(self, app) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=120)
 
     def get(self, path: str) -> dict:
         self._connection.request("GET", path)
@@ -58,7 +61,7 @@ class Visitor:
 @contextlib.contextmanager
 def visitors(app, count: int):
     """So many connections, once both workers serve; both have some of them."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         with contextlib.ExitStack() as stack:
             several = [stack.enter_context(contextlib.closing(Visitor(app))) for _ in range(count)]
@@ -80,13 +83,8 @@ def pids(app) -> dict[int, int]:
     return {int(match[1]): int(match[2]) for match in found if match}
 
 
-def gone(numbers: list[int], within_s: float = 15) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if not any(psutil.pid_exists(number) for number in numbers):
-            return True
-        time.sleep(0.1)
-    return False
+def wait_until_gone(numbers: list[int]) -> None:
+    eventually(lambda: not any(psutil.pid_exists(number) for number in numbers), "a worker is left")
 
 
 @needs_workers
@@ -109,12 +107,16 @@ def test_a_killed_worker_is_replaced_and_requests_go_on(run_app):
     before = pids(app)
     os.kill(before[1], signal.SIGKILL)
     lost = 0
-    for _ in range(20):
+
+    def asked_and_replaced() -> bool:
+        nonlocal lost
         try:
             assert app.json("/healthz")["status"] == "ok"
         except OSError:  # what the killed one had been given just before
             lost += 1
-        time.sleep(0.05)
+        return pids(app)[1] != before[1]
+
+    eventually(asked_and_replaced)
     assert lost <= 3
     wait_for_both(app)
     after = pids(app)
@@ -131,9 +133,9 @@ def test_the_end_of_the_supervisor_leaves_no_process(run_app, number):
         assert {visitor.worker for visitor in several} == {1, 2}
         workers = list(pids(app).values())
         app.process.send_signal(number)
-        code = app.process.wait(15)
+        code = app.process.wait(120)
     assert code == (0 if number != signal.SIGKILL else -signal.SIGKILL)
-    assert gone(workers)
+    wait_until_gone(workers)
 
 
 @needs_workers
@@ -141,7 +143,7 @@ def test_the_end_comes_while_workers_still_start(run_app):
     app = run_app("--source", "none", "--workers", "3")
     app.stop()
     assert app.process.returncode == 0
-    assert gone(list(pids(app).values()))
+    wait_until_gone(list(pids(app).values()))
 
 
 @needs_workers
@@ -174,7 +176,7 @@ def test_what_can_not_be_is_said_in_one_sentence(options, sentence):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=clean_environment(),
     )
     assert done.returncode == 2

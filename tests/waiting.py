@@ -1,0 +1,31 @@
+"""Waiting for what must come to pass: for a condition, never for a time that some machine needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE_S = 120.0  # a busy machine is no failure; a test that waits this long is one
+
+T = TypeVar("T")
+
+
+def eventually(
+    condition: Callable[[], T | None], what: Callable[[], object] | str = "", *, timeout: float = PATIENCE_S
+) -> T:
+    """The first true value of `condition`; AssertionError that says `what` did not happen after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        said = what() if callable(what) else what
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {said or 'it did not come to pass'}"
+        time.sleep(0.02)
+    return value
+
+
+def always(condition: Callable[[], object], what: str = "", *, seconds: float = 0.5) -> None:
+    """`condition` stays true for so long. For what must not happen there is nothing to wait for."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert condition(), what or "it did not stay so"
+        time.sleep(0.02)
