@@ -23,6 +23,7 @@ import numpy as np
 from errors import CameraError, PictureError
 from http_opener import opener_for, without_user
 from picture_decoding import PictureTooCostly, check_picture, decode_checked
+from picture_size import MOST_MARKERS
 
 MAX_PIXELS = 34_000_000  # 8K
 MAX_BYTES = 16 << 20  # of one picture
@@ -32,6 +33,8 @@ _MOST_WAITING = 8  # pictures; of a longer queue the newest
 _NOT_MORE_OFTEN_S = 1 / 30
 # In a JPEG's compressed data: a marker that is neither a stuffed zero, a restart nor padding.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Between segments: padding before a marker, and markers without a length. A camera may send megabytes of them.
+_NO_SEGMENT = re.compile(rb"(?:\xff[\x00\x01\xd0-\xd7]|\xff(?=\xff))*+")
 _START = b"\xff\xd8\xff"
 _PLAYLISTS = ("mpegurl", "dash+xml")
 
@@ -44,6 +47,7 @@ class JpegSplitter:
         self._at = 0  # up to here the first picture has been looked at
         self._inside = False  # `_data` begins with a picture
         self._in_scan = False
+        self._markers = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pictures that end in `data`. One that breaks off where the next begins is among them."""
@@ -97,12 +101,15 @@ class JpegSplitter:
             marker = self._data[self._at + 1]
             if marker in (0xD8, 0xD9):
                 return marker
-            if marker == 0xFF:  # padding
-                self._at += 1
+            if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:
+                match = _NO_SEGMENT.match(self._data, self._at)
+                if match is None or match.end() == self._at:  # more must come
+                    return None
+                self._at = match.end()
                 continue
-            if marker == 0 or marker == 1 or 0xD0 <= marker <= 0xD7:
-                self._at += 2
-                continue
+            self._markers += 1
+            if self._markers > MOST_MARKERS:
+                return -1
             length = 2 + int.from_bytes(self._data[self._at + 2 : self._at + 4], "big")
             if self._at + length > len(self._data):
                 return None
@@ -111,7 +118,7 @@ class JpegSplitter:
 
     def _restart(self, after: int) -> None:
         del self._data[:after]
-        self._at, self._inside, self._in_scan = 0, False, False
+        self._at, self._inside, self._in_scan, self._markers = 0, False, False, 0
 
 
 class JpegStream:
