@@ -3,17 +3,19 @@
 import os
 import re
 import signal
-import time
+
+from tests.waiting import eventually
 
 
 def test_a_worker_that_is_stopped_ends_in_order_with_the_others(run_app):
     app = run_app("--source", "none", "--workers", "2")
-    deadline = time.monotonic() + 60
-    while len(pids := [int(found) for line in app.lines for found in re.findall(r"status=started .*pid=(\d+)", line)]) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+
+    def workers() -> list[str]:
+        return re.findall(r"status=started .*pid=(\d+)", "\n".join(app.lines))
+
+    eventually(lambda: len(workers()) == 2, "both workers are there")
     app.get("/healthz")
-    os.kill(pids[0], signal.SIGSTOP)
+    os.kill(int(workers()[0]), signal.SIGSTOP)
     app.stop()
     assert app.process.returncode == 0
     assert not any("killed" in line for line in app.lines)
