@@ -14,9 +14,13 @@ from serving.worker_processes import WorkerProcesses, _Running
 from settings import Settings
 from tests.waiting import PATIENCE_S
 
-_WORKER = (
-    "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print('ready', flush=True); signal.pause()"
-)
+_WORKER = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGCONT"), reason="there are no workers on Windows")
