@@ -43,7 +43,7 @@ class Served:
 
     def close(self) -> None:
         self._ended.set()
-        self._thread.join(10)
+        self._thread.join(120)
         close_app(self.app)
         for channel in list(self.server.active_channels.values()):
             channel.handle_close()
