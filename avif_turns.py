@@ -11,6 +11,8 @@ import struct
 
 from iso_boxes import body, boxes, inner
 
+_MOST_PROPERTIES = 1000
+
 
 def avif_turns(data: bytes) -> list[tuple[bytes, int]] | None:
     """An AVIF's turns in order: `irot` by so many quarters to the left, `imir` along that axis of an array.
@@ -30,12 +32,16 @@ def _turns(data: bytes) -> list[tuple[bytes, int]]:
     for meta in boxes(file, 0, len(data)):
         if meta.kind != b"meta":
             continue
-        parts = {box.kind: box for box in boxes(file, meta.start + 4, meta.end)}
+        parts = {box.kind: box for box in boxes(file, meta.start + 4, meta.end, most=_MOST_PROPERTIES)}
         if b"pitm" not in parts or b"iprp" not in parts:
             return []
         head = body(file, parts[b"pitm"])
         (picture,) = struct.unpack_from(">I" if head[0] else ">H", head, 4)
-        properties = [box for list_ in inner(file, parts[b"iprp"], b"ipco") for box in boxes(file, list_.start, list_.end)]
+        properties = [
+            box
+            for list_ in inner(file, parts[b"iprp"], b"ipco")
+            for box in boxes(file, list_.start, list_.end, most=_MOST_PROPERTIES)
+        ]
         turns = []
         for table in inner(file, parts[b"iprp"], b"ipma"):
             for number in _associated(body(file, table, 1 << 16), picture):

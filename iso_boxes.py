@@ -17,6 +17,9 @@ from typing import BinaryIO
 _MOST = 100_000  # boxes side by side; a recording in fragments has two for each
 
 
+_MOST_INSIDE = 100
+
+
 @dataclass(frozen=True)
 class IsoBox:
     """A box, whose body stands from byte `start` to before `end`; the file may be shorter."""
@@ -26,9 +29,9 @@ class IsoBox:
     end: int
 
 
-def boxes(file: BinaryIO, start: int, end: int) -> Iterator[IsoBox]:
-    """The boxes that begin between `start` and `end`, in order. The last one may claim to reach past `end`."""
-    for _ in range(_MOST):
+def boxes(file: BinaryIO, start: int, end: int, *, most: int = _MOST) -> Iterator[IsoBox]:
+    """The first `most` boxes that begin between `start` and `end`, in order. The last may claim to reach past `end`."""
+    for _ in range(most):
         if start + 8 > end:
             return
         file.seek(start)
@@ -51,13 +54,16 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[IsoBox]:
 
 
 def inner(file: BinaryIO, box: IsoBox, *path: bytes) -> Iterator[IsoBox]:
-    """All boxes at `path` below `box`, such as `b"mdia", b"hdlr"`."""
+    """All boxes at `path` below `box`, such as `b"mdia", b"hdlr"`; of each box the first hundred inside, no further than it.
+
+    So a file whose boxes claim to hold each other takes no longer for that.
+    """
     if not path:
         yield box
         return
-    for child in boxes(file, box.start, box.end):
+    for child in boxes(file, box.start, box.end, most=_MOST_INSIDE):
         if child.kind == path[0]:
-            yield from inner(file, child, *path[1:])
+            yield from inner(file, IsoBox(child.kind, child.start, min(child.end, box.end)), *path[1:])
 
 
 def body(file: BinaryIO, box: IsoBox, most: int = 4096) -> bytes:

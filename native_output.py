@@ -1,7 +1,8 @@
 """Standard error belongs to the app: what native libraries write straight to it is kept from it.
 
 libpng, for one, writes there whatever a stranger's picture tells it to: line ends that forge lines of the log, and escapes
-that clear the terminal. Python's own `sys.stderr` and the log go on as before.
+that clear the terminal. Python's own `sys.stderr` and the log go on as before. What a library says while it takes the whole
+process down is lost.
 """
 
 from __future__ import annotations

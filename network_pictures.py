@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import http.client
 import re
-import ssl
 import time
 import urllib.error
 import urllib.request
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from errors import CameraError, PictureError
+from http_opener import opener_for, without_user
 from picture_decoding import PictureTooCostly, check_picture, decode_checked
+from picture_size import MOST_MARKERS
 
 MAX_PIXELS = 34_000_000  # 8K
 MAX_BYTES = 16 << 20  # of one picture
@@ -33,6 +33,8 @@ _MOST_WAITING = 8  # pictures; of a longer queue the newest
 _NOT_MORE_OFTEN_S = 1 / 30
 # In a JPEG's compressed data: a marker that is neither a stuffed zero, a restart nor padding.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Between segments: padding before a marker, and markers without a length. A camera may send megabytes of them.
+_NO_SEGMENT = re.compile(rb"(?:\xff[\x00\x01\xd0-\xd7]|\xff(?=\xff))*+")
 _START = b"\xff\xd8\xff"
 _PLAYLISTS = ("mpegurl", "dash+xml")
 
@@ -45,6 +47,7 @@ class JpegSplitter:
         self._at = 0  # up to here the first picture has been looked at
         self._inside = False  # `_data` begins with a picture
         self._in_scan = False
+        self._markers = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pictures that end in `data`. One that breaks off where the next begins is among them."""
@@ -98,12 +101,15 @@ class JpegSplitter:
             marker = self._data[self._at + 1]
             if marker in (0xD8, 0xD9):
                 return marker
-            if marker == 0xFF:  # padding
-                self._at += 1
+            if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:
+                match = _NO_SEGMENT.match(self._data, self._at)
+                if match is None or match.end() == self._at:  # more must come
+                    return None
+                self._at = match.end()
                 continue
-            if marker == 0 or marker == 1 or 0xD0 <= marker <= 0xD7:
-                self._at += 2
-                continue
+            self._markers += 1
+            if self._markers > MOST_MARKERS:
+                return -1
             length = 2 + int.from_bytes(self._data[self._at + 2 : self._at + 4], "big")
             if self._at + length > len(self._data):
                 return None
@@ -112,7 +118,7 @@ class JpegSplitter:
 
     def _restart(self, after: int) -> None:
         del self._data[:after]
-        self._at, self._inside, self._in_scan = 0, False, False
+        self._at, self._inside, self._in_scan, self._markers = 0, False, False, 0
 
 
 class JpegStream:
@@ -166,7 +172,7 @@ class Snapshots:
         """`first`: the response that there is already."""
         self._url = url
         self._called = called
-        self._opener = _opener(url)
+        self._opener = opener_for(url)
         self._response = first
         self._asked_at = time.monotonic()
 
@@ -176,7 +182,7 @@ class Snapshots:
             time.sleep(max(0.0, self._asked_at + _NOT_MORE_OFTEN_S - time.monotonic()))
             self._asked_at = time.monotonic()
             try:
-                self._response = self._opener.open(_without_user(self._url), timeout=_TIMEOUT_S)
+                self._response = self._opener.open(without_user(self._url), timeout=_TIMEOUT_S)
             except (OSError, http.client.HTTPException, ValueError):
                 return None
         response, self._response = self._response, None
@@ -205,7 +211,7 @@ def ask(url: str, called: str, *, timeout: float = _TIMEOUT_S) -> Answer:
     Raises CameraError when it refuses, wants a password or sends a web page.
     """
     try:
-        response = _opener(url).open(_without_user(url), timeout=timeout)
+        response = opener_for(url).open(without_user(url), timeout=timeout)
     except http.client.HTTPException:
         return Answer()  # some cameras speak a dialect
     except urllib.error.HTTPError as error:
@@ -269,29 +275,3 @@ def _whole(response: Any, called: str) -> bytes:
         if len(data) > MAX_BYTES:
             raise CameraError(_too_large(called))
     return bytes(data)
-
-
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    """For http and https only, with the user and password in `url`. Cameras sign their certificates themselves."""
-    parts = urlsplit(url)
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    if parts.username is not None:
-        passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-        passwords.add_password(None, _without_user(url), unquote(parts.username), unquote(parts.password or ""))
-        opener.add_handler(urllib.request.HTTPBasicAuthHandler(passwords))
-        opener.add_handler(urllib.request.HTTPDigestAuthHandler(passwords))
-    return opener
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

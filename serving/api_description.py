@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from joke_board import MAX_SECONDS
+from jokes.quotas import COUNTED_PER_MINUTE, OF_A_JOKE_PER_DAY
 from serving.board_api import MAX_BYTES as MAX_REACTION_BYTES
 from serving.board_api import MOST_SHOWN
 from serving.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
@@ -110,7 +111,7 @@ def _random_joke() -> Schema:
         "operationId": "randomJoke",
         "tags": ["jokes"],
         "summary": "A joke",
-        "description": "It counts as told: a reaction to it may follow within ten minutes.",
+        "description": "It counts as told to your address: a reaction to it may follow from there within ten minutes.",
         "responses": {"200": _json("A joke.", _ref("Joke")), "429": _error("TooMany")},
     }
 
@@ -136,7 +137,8 @@ def _reactions() -> Schema:
         "summary": "Count how much a joke lifted a smile",
         "description": (
             "Only with the person's consent, and once for each time that the joke was told. Stored: the joke, these three "
-            f"numbers and the day; no picture, no name, no address. At most {MAX_REACTION_BYTES} bytes."
+            f"numbers and the day; no picture, no name, no address. At most {MAX_REACTION_BYTES} bytes. From one address "
+            f"{COUNTED_PER_MINUTE} a minute are counted, and {OF_A_JOKE_PER_DAY} a day for one joke."
         ),
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Reaction")}}},
         "responses": {
@@ -157,7 +159,10 @@ def _openapi() -> Schema:
         "operationId": "openapi",
         "tags": ["app"],
         "summary": "This description",
-        "responses": {"200": _json("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]})},
+        "responses": {
+            "200": _json("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]}),
+            "429": _error("TooMany"),
+        },
     }
 
 
@@ -168,6 +173,7 @@ def _healthz() -> Schema:
         "summary": "Whether the app and its own camera work",
         "responses": {
             "200": _json("`ok`, or `degraded` for a reason that no restart mends.", _ref("Health")),
+            "429": _error("TooMany"),
             "503": _json("`failed`: restart the app.", _ref("Health")),
         },
     }
@@ -316,7 +322,9 @@ def _errors() -> dict[str, Schema]:
         "NotUnderstood": _json("What was sent can't be read as what is expected here.", error),
         "OtherSite": _json("Another site's page asks, or the person did not agree.", error),
         "NoBoard": _json("This app keeps no joke board.", error),
-        "Counted": _json("This telling of the joke was counted already, or is long ago.", error),
+        "Counted": _json(
+            "This telling of the joke was counted already, or is long ago, or that was enough from one address today.", error
+        ),
         "TooLarge": _json(f"More than {limits}.", error),
         "TooMany": _json("Too many requests from one address, or too many smiles at once.", error) | wait,
         "Failed": _json("The app can't analyse pictures at all: its network or detector is missing.", error),

@@ -43,7 +43,7 @@ class Doorkeeper:
         self.refusals = refusals
         self.proxies = proxies
         self.bodies = bodies or Bodies()
-        self.accepted = 0
+        self.accepted = self.received = 0  # connections, and bytes
 
     def channel(self, server: Any, connection: socket.socket, address: Any, adj: Any, map: Any = None) -> GuardedChannel:
         """As waitress's `channel_class`."""
@@ -131,6 +131,7 @@ class GuardedChannel(HTTPChannel):
         return BoundedRequest(adj, self.keeper.bodies, lambda request: self.keeper.make_room_for_body(request, self))
 
     def received(self, data: bytes) -> bool:
+        self.keeper.received += len(data)
         if self.request is None and self._begun_at is None:
             self._begun_at = time.monotonic()
         going_on = super().received(data)

@@ -31,6 +31,7 @@ _NETWORK_SHARE = 4
 
 _ANALYZE = "/api/v1/analyze"
 _LIMITED = "/api/v1/"
+_IN_JSON = ("/api/", "/healthz")
 
 
 class TooManyRequests(SmileError):
@@ -117,7 +118,7 @@ def rate_limits(limits: VisitorLimits) -> Blueprint:
             else:
                 limits.take_page(request.remote_addr)
         except TooManyRequests as error:
-            if request.path.startswith(_LIMITED):
+            if request.path.startswith(_IN_JSON):
                 return error_json(str(error), 429, retry_after_s=error.retry_after_s)
             response = refusal(str(error), 429)
             response.headers.update(NO_STORE)

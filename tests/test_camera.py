@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from camera import Camera
+from camera import Camera, CameraState
 from errors import CameraError
 from tests.conftest import read_number
 from tests.waiting import eventually
@@ -38,12 +38,27 @@ class FakeDevice:
         self.closed += 1
 
 
+class RecordedCamera(Camera):
+    """Keeps every state that it was ever in: on a busy computer one may be over before a test looks."""
+
+    def __init__(self, *values, **options) -> None:
+        self.states: list[CameraState] = []
+        self.seen = 0  # states before are over for the test
+        super().__init__(*values, **options)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "_state":
+            assert isinstance(value, CameraState)
+            self.states.append(value)
+
+
 @pytest.fixture
 def start_camera():
     cameras = []
 
-    def start(source="0", **options) -> Camera:
-        camera = Camera(source, **options)
+    def start(source="0", **options) -> RecordedCamera:
+        camera = RecordedCamera(source, **options)
         cameras.append(camera)
         camera.start()
         camera.want()
@@ -54,13 +69,16 @@ def start_camera():
         camera.stop()
 
 
-def wait_for(camera: Camera, status: str) -> str:
-    def look() -> str | None:
-        camera.want()
-        state = camera.state
-        return state.message if state.status == status else None
+def wait_for(camera: RecordedCamera, status: str) -> str:
+    """The message of the first state of that status since the one that was waited for last."""
 
-    return eventually(look, lambda: f"still {camera.state}")
+    def reached() -> bool:
+        camera.want()
+        return any(state.status == status for state in camera.states[camera.seen :])
+
+    eventually(reached, lambda: f"still {camera.state}")
+    camera.seen = next(i for i in range(camera.seen, len(camera.states)) if camera.states[i].status == status)
+    return camera.states[camera.seen].message
 
 
 def test_nothing_is_opened_before_somebody_wants_it():

@@ -27,7 +27,7 @@ from training.dataset import split_groups
 from training.faces import Faces
 from training.recipes import build_lenet
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TWO = {"worker": ["127.0.0.1:9000", "127.0.0.1:9001"]}
 
@@ -330,7 +330,6 @@ class Together:
         return ended
 
 
-@pytest.mark.timeout(400)
 def test_two_processes_train_the_network_that_one_would(data, tmp_path):
     options = ("--data", data, "--network", "lenet", "--epochs", 2, "--seed", 3)
     for name, count in (("one", 1), ("two", 2)):
@@ -378,7 +377,6 @@ def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path
     assert other.startswith("Another worker was lost")
 
 
-@pytest.mark.timeout(400)
 def test_when_a_worker_is_killed_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
     """A network with all outputs of ours. First the chief is killed, then the other worker; then one trains alone."""
     options = ("--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")

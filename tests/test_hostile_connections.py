@@ -1,11 +1,12 @@
 """Visitors who send nothing, or too much, or byte by byte, and do not let go: the others are served all the same."""
 
 import contextlib
+import errno
 import http.client
 import json
+import select
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from serving import bounded_requests, channels
 from serving.bounded_requests import Bodies, Chunks
 from serving.server import LoopPace, make_server
 from settings import Settings
+from tests.waiting import PATIENCE_S, eventually
 
 ELSEWHERE = "127.0.0.2"  # another address of this computer: Linux has all of 127.0.0.0/8
 HEAD = "POST /api/v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -41,7 +43,7 @@ class Served:
 
     def close(self) -> None:
         self._ended.set()
-        self._thread.join(10)
+        self._thread.join(120)
         close_app(self.app)
         for channel in list(self.server.active_channels.values()):
             channel.handle_close()
@@ -50,10 +52,15 @@ class Served:
         self.listener.close()
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(source, 0))
+        try:
+            return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S, source_address=(source, 0))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                pytest.skip("needs all of 127.0.0.0/8 for addresses of this computer")
+            raise
 
     def get(self, path: str, source: str = "127.0.0.1", **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=(source, 0))
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S, source_address=(source, 0))
         with contextlib.closing(connection):
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
@@ -75,13 +82,6 @@ def serve() -> Iterator:
     yield start
     for served in running:
         served.close()
-
-
-def until(condition, what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def answer(connection: socket.socket) -> tuple[int, dict, bytes]:
@@ -108,19 +108,23 @@ def test_a_head_that_does_not_come_is_not_waited_for(serve, monkeypatch):
         assert status == 408
         assert "too slow" in json.loads(body)["error"]
     assert served.refused == {"slow_head": 2}
+    monkeypatch.undo()
     text = served.get("/metrics")[1].decode()
     assert 'smile_refusals_total{reason="slow_head"} 2.0' in text
 
 
 def test_a_connection_may_rest_between_two_requests(serve, monkeypatch):
-    monkeypatch.setattr(channels, "HEAD_S", 0.3)
     served = serve()
+    request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with served.connect() as connection:
-        for _ in range(2):
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            assert answer(connection)[0] == 200
-            before = served.server.next_channel_cleanup
-            until(lambda before=before: served.server.next_channel_cleanup > before + 2, "the server looks at its clock")
+        connection.sendall(request)
+        assert answer(connection)[0] == 200
+        monkeypatch.setattr(channels, "HEAD_S", 0.3)
+        before = served.server.next_channel_cleanup
+        eventually(lambda: served.server.next_channel_cleanup > before + 2, "the server looks at its clock")
+        monkeypatch.undo()
+        connection.sendall(request)
+        assert answer(connection)[0] == 200
     assert served.refused == {}
 
 
@@ -130,7 +134,8 @@ def test_who_comes_new_is_served_however_many_half_open_connections_there_are(se
     with contextlib.ExitStack() as stack:
         for _ in range(150):
             connection = stack.enter_context(served.connect())
-            connection.sendall(b"G")
+            with contextlib.suppress(OSError):  # its place may be somebody else's already
+                connection.sendall(b"G")
         assert served.get("/", newcomer)[0] == 200
         assert len(served.server.active_channels) <= served.keeper.most_connections + 2
         assert served.refused["connections"] >= 40
@@ -142,7 +147,7 @@ def test_who_has_most_connections_loses_one_and_an_idle_one_first(serve):
     with served.connect(ELSEWHERE) as alone, served.connect() as busy, served.connect() as idle:
         busy.sendall(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert b"200 OK" in busy.recv(1000)
-        until(lambda: len(served.server.active_channels) == 3, "all are there")
+        eventually(lambda: len(served.server.active_channels) == 3, "all are there")
         assert served.get("/healthz", "127.0.0.3")[0] == 200
         assert idle.recv(100) == b""
         alone.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -171,19 +176,21 @@ def test_bodies_that_do_not_end_fill_no_memory_and_others_are_answered(serve):
     with contextlib.ExitStack() as stack:
         with served.connect(ELSEWHERE) as modest:
             post(modest, 100_000, 50_000)
-            until(lambda: served.keeper.bodies.held >= 50_000, "it has come")
-            for _ in range(12):
-                connection = stack.enter_context(served.connect())
+            eventually(lambda: served.keeper.bodies.held >= 50_000, "it has come")
+            greedy = [stack.enter_context(served.connect()) for _ in range(12)]
+            for connection in greedy:
                 with contextlib.suppress(OSError):  # the answer may come before all is sent
                     post(connection, 1 << 20, (1 << 20) - 1)
-            until(lambda: served.refused.get("bodies", 0) >= 8, "too many are sent away")
+            eventually(lambda: served.refused.get("bodies", 0) >= 8, "too many are sent away")
             assert served.keeper.bodies.held <= served.keeper.bodies.most
             modest.sendall(bytes(50_000))
             status, _, body = answer(modest)
             assert (status, json.loads(body)["error"][:28]) == (400, "This is not a JPEG, PNG or W")
-        status, headers, body = answer(connection) if served.refused["bodies"] == 12 else (503, {"Retry-After": "1"}, b"{}")
+        sent_away, _, _ = select.select(greedy, [], [], PATIENCE_S)
+        status, headers, body = answer(sent_away[0])
         assert (status, headers["Retry-After"]) == (503, "1")
-    until(lambda: served.keeper.bodies.held == 0, "what has ended is forgotten")
+        assert "try again" in json.loads(body)["error"]
+    eventually(lambda: served.keeper.bodies.held == 0, "what has ended is forgotten")
 
 
 def test_a_body_that_comes_too_slowly_is_not_waited_for(serve, monkeypatch):
@@ -193,7 +200,7 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for(serve, monkeypatch):
         post(connection, 1000, 10)
         assert answer(connection)[0] == 408
     assert served.refused == {"slow_body": 1}
-    until(lambda: served.keeper.bodies.held == 0, "and what came of it is forgotten")
+    eventually(lambda: served.keeper.bodies.held == 0, "and what came of it is forgotten")
 
 
 @pytest.mark.parametrize("length", [14 << 20, 100 << 20])
@@ -303,11 +310,11 @@ def test_behind_a_proxy_a_visitor_is_who_it_says(serve):
         connection = served.connect()
         head = HEAD + f"X-Forwarded-For: 10.0.0.1, {name}\r\nContent-Length: 5\r\n\r\n"
         connection.sendall(head.encode() + b"12")
-        until(lambda: served.keeper.bodies.held, "it has come")
+        eventually(lambda: served.keeper.bodies.held, "it has come")
         (channel,) = [one for one in served.server.active_channels.values() if one.held]
         assert channel.visitor == channels.network_number(name)
         connection.close()
-        until(lambda: not served.keeper.bodies.held, "it has gone")
+        eventually(lambda: not served.keeper.bodies.held, "it has gone")
 
 
 def test_a_loop_that_is_woken_all_the_time_leaves_time_to_others(monkeypatch):
@@ -324,13 +331,18 @@ def test_a_loop_that_is_woken_all_the_time_leaves_time_to_others(monkeypatch):
     for _ in range(1000):
         wall, cpu = wall + 0.002, cpu + 0.002
         pace.rest()
-    assert 0.35 < cpu / wall < 0.45
+    assert 0.2 < cpu / wall < 0.3
     wall += 10.0  # nothing came
     before = wall
     for _ in range(5):
         wall, cpu = wall + 0.002, cpu + 0.002
         pace.rest()
     assert wall - before == pytest.approx(0.01), "a little is done at once"
+    before, received = wall, 0
+    for _ in range(200):
+        wall, received = wall + 0.001, received + 2_000_000
+        pace.rest(received)
+    assert 0.2 < 0.4 / (wall - before) < 0.3, "what bodies will cost other threads counts too"
 
 
 def test_bodies_are_counted_by_request():

@@ -50,7 +50,7 @@ def test_libpng_writes_to_standard_error_what_a_picture_tells_it():
     """Or the other tests prove nothing."""
     code = "import sys, cv2, numpy; cv2.imdecode(numpy.frombuffer(sys.stdin.buffer.read(), numpy.uint8), 1)"
     data = png_whose_profile_is_named(FORGED)
-    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, timeout=120)
     assert FORGED in done.stderr
 
 
@@ -89,7 +89,7 @@ def test_the_apps_standard_error_holds_its_own_lines_only(run_app):
     app = run_app("--source", "none")
     for number in range(20):
         data = png_whose_profile_is_named(b"%d" % number + FORGED)
-        with urllib.request.urlopen(urllib.request.Request(app.url + "/api/v1/analyze", data), timeout=60) as response:
+        with urllib.request.urlopen(urllib.request.Request(app.url + "/api/v1/analyze", data), timeout=120) as response:
             assert response.status == 200
     app.stop()
     assert all(line.isprintable() for line in app.lines)
@@ -109,7 +109,7 @@ def test_a_folders_pictures_say_nothing_on_the_terminal(tmp_path):
         "--detector",
         "haar",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, env=clean_environment())
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, env=clean_environment())
     assert done.returncode == 0
     assert b"files: 1" in done.stderr
     assert b"\x1b" not in done.stderr

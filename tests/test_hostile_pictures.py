@@ -1,14 +1,17 @@
 """Pictures made to cost: they are refused by their first bytes, with work that does not grow with what was sent."""
 
 import random
+import struct
 import sys
 
 import pytest
 
+from avif_turns import avif_turns
 from benchmarks.broken_pictures import encoded, many_scans
 from camera import Camera
 from errors import CameraError, PictureError, SmileError
 from media_files import MediaFile
+from network_pictures import JpegSplitter
 from picture_decoding import check_picture, decode_picture, decode_small
 from picture_size import picture_size
 from picture_source import open_source
@@ -18,6 +21,7 @@ from scraping.problems import FetchError
 from serving import visitor_analysis
 from serving.visitor_analysis import TooBusy, VisitorAnalysis
 from settings import Settings
+from video_length import promised_seconds
 
 ENDLESS = {
     "padding": b"\xff",
@@ -123,6 +127,11 @@ def test_usual_progressive_pictures_are_read_whatever_comes_after_their_end():
     assert decode_picture(data[:2] + preview + data[2:]).shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_of_many_frames_the_first_is_read(kind):
+    assert decode_picture(encoded(kind, "RGB", 64, 48, None, "animated")).shape == (48, 64, 3)
+
+
 def test_an_end_mark_in_a_comment_hides_no_scans():
     data = many_scans(64, 500)
     at = data.rindex(b"\xff\xda", 0, len(data) // 2)
@@ -138,3 +147,42 @@ def test_a_still_before_the_app_that_is_too_large_is_said_in_one_sentence(tmp_pa
     with pytest.raises(CameraError, match=r"^huge\.png can't be shown; choose another file\. .*60000x60000 pixels"):
         open_source(str(file))
     assert Camera(str(file)).state.status == "idle"
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_the_work_on_a_cameras_stream_grows_no_faster_than_what_it_sends(kind):
+    def feed(size: int) -> None:
+        splitter = JpegSplitter()
+        splitter.feed(b"\xff\xd8\xff" + ENDLESS[kind] * (size // len(ENDLESS[kind])))
+
+    assert lines_run(feed, 400_000) < 60_000
+
+
+def nested(count: int) -> bytes:
+    """Boxes that each claim to hold all of those after them."""
+    track = struct.pack(">I4sI4s", 16, b"trak", 1 << 30, b"mdia")
+    tracks = track * count
+    return struct.pack(">I4s", 16, b"ftyp") + bytes(8) + struct.pack(">I4s", 8 + len(tracks), b"moov") + tracks
+
+
+def test_the_work_on_a_videos_boxes_does_not_grow_with_the_square_of_their_number(tmp_path):
+    file = tmp_path / "nested.mp4"
+
+    def look(count: int) -> None:
+        file.write_bytes(nested(count))
+        promised_seconds(str(file))
+
+    assert lines_run(look, 400) < 60_000
+    assert lines_run(look, 4000) < 200_000
+
+
+def test_the_work_on_an_avifs_boxes_does_not_grow_with_the_square_of_their_number():
+    def look(count: int) -> None:
+        lists = struct.pack(">I4sI4s", 16, b"ipco", 1 << 30, b"free") * count
+        properties = struct.pack(">I4s", 8 + len(lists), b"iprp") + lists
+        item = struct.pack(">I4sIH", 14, b"pitm", 0, 1)
+        meta = struct.pack(">I4sI", 12 + len(item) + len(properties), b"meta", 0) + item + properties
+        avif_turns(struct.pack(">I4s4sI", 16, b"ftyp", b"avif", 0) + meta)
+
+    assert lines_run(look, 400) < 60_000
+    assert lines_run(look, 4000) < 200_000

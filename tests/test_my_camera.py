@@ -64,7 +64,7 @@ class Visit:
         self.context.grant_permissions(["camera"] if allowed else ["geolocation"])  # what is not granted is denied
         self.context.add_init_script(WATCH_REQUESTS + script)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(120_000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
@@ -256,7 +256,7 @@ def test_the_keyboard_alone_starts_and_stops_my_camera(run_app, visit, face_pict
     for reached in ("mirror", "stop"):
         page.page.keyboard.press("Tab")
         assert page.page.evaluate("document.activeElement.id") == reached
-    assert page.page.text_content("#camera-state") == "Your camera is on."
+    page.until("document.getElementById('camera-state').textContent === 'Your camera is on.'")
     page.page.keyboard.press("Enter")
     page.until_words("Your camera is off")
     page.page.keyboard.press("Tab")

@@ -150,10 +150,10 @@ def test_a_snapshot_that_fails_is_lost_and_tried_again():
         camera = Camera(f"http://127.0.0.1:{port}/snapshot.jpg", retry_pauses_s=(0.01,))
         camera.start()
         camera.want()
-        frame = camera.wait_for_frame(after=0, timeout=10)
+        frame = camera.wait_for_frame(after=0, timeout=120)
         while frame is not None and brightness(frame.image) != 3:
             camera.want()
-            frame = camera.wait_for_frame(after=frame.number, timeout=10)
+            frame = camera.wait_for_frame(after=frame.number, timeout=120)
         assert frame is not None
         camera.stop()
 

@@ -279,7 +279,7 @@ def test_auto_goes_on_to_the_next_device_when_one_opens_and_sends_nothing(monkey
     camera.start()
     try:
         camera.want()
-        frame = camera.wait_for_frame(after=0, timeout=20)
+        frame = camera.wait_for_frame(after=0, timeout=120)
         assert frame is not None
         assert brightness(frame.image) == 4
         assert opened == [0, 1, 2, 4]

@@ -51,7 +51,7 @@ def visit(browser, app) -> Iterator:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.on("pageerror", lambda error: pytest.fail(str(error)))
         if clock:
             page.clock.install(time=NOON)
@@ -482,7 +482,7 @@ def test_axe_would_find_what_is_wrong(visit):
     assert any(one.startswith("color-contrast") for one in found)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["phone", "desktop"])
 def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_faces, tmp_path, size, scheme):
@@ -606,7 +606,7 @@ def test_the_page_can_be_installed_on_a_phone(visit, app):
 # --- a real smile ---
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, shared_videos, tmp_path):
     """The webcam plays one neutral-smile-neutral pass of 2.4 s slowly, again and again: eight seconds each."""
     frames = []

@@ -112,7 +112,7 @@ def proxy(port: int, prefix: str, *, strips: bool) -> Iterator[str]:
                 self.send_error(404)
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
             headers |= {"X-Forwarded-Prefix": prefix, "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http"}
             try:
@@ -144,7 +144,7 @@ def proxy(port: int, prefix: str, *, strips: bool) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(120)
 
 
 @pytest.fixture
@@ -230,21 +230,21 @@ def test_the_recipes_serve_the_app_under_the_path(program, make, run_app, tmp_pa
         assert all(address.startswith("/smile/") for address in found)
         base = f"http://127.0.0.1:{listen}"
         for address in (*found, "/smile/static/app.js", "/smile/api/openapi.json"):
-            assert requests.get(base + address, timeout=10).status_code == 200, address
+            assert requests.get(base + address, timeout=120).status_code == 200, address
         for address in ("/smile/metrics", "/smile/healthz"):
-            assert requests.get(base + address, timeout=10).status_code == 404
-        foreign = requests.get(f"{base}/smile/", headers={"X-Forwarded-Prefix": "/evil"}, timeout=10)
+            assert requests.get(base + address, timeout=120).status_code == 404
+        foreign = requests.get(f"{base}/smile/", headers={"X-Forwarded-Prefix": "/evil"}, timeout=120)
         assert "/evil" not in foreign.text
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
 
 
 def get_until_it_answers(url: str, process: subprocess.Popen, log: Path) -> requests.Response:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
-            return requests.get(url, timeout=10)
+            return requests.get(url, timeout=120)
         except requests.ConnectionError:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
