@@ -23,6 +23,7 @@ from event_log import log_event
 _EVERY_S = 60.0
 _LONGEST = 200  # bytes of what was written that an event tells
 _AT_ONCE = 65_536
+_NO_NEWS = b"INFO: "  # LiteRT says so which way it computes
 
 
 @contextmanager
@@ -82,15 +83,20 @@ def _standard_error_to(descriptor: int) -> Iterator[None]:
 
 
 def _log(reading: int, ended: threading.Event, clock: Callable[[], float]) -> None:
-    first, count, logged_at = b"", 0, float("-inf")
+    first, line, count, logged_at = b"", b"", 0, float("-inf")
     with open(reading, "rb", buffering=0) as pipe:
         while data := pipe.read(_AT_ONCE):
-            count += len(data)
-            first = (first + data)[:_LONGEST]
+            *lines, line = (line + data).split(b"\n")
+            if len(line) >= _LONGEST:  # else the rest of it may follow: libraries write some lines piece by piece
+                lines, line = [*lines, line], b""
+            told = [one for one in lines if not one.startswith(_NO_NEWS)]
+            count += sum(len(one) + 1 for one in told)
+            first = (first + b"\n".join(told))[:_LONGEST]
             if ended.is_set() or clock() - logged_at >= _EVERY_S:
                 if first.strip():
                     text = printable(first.decode(errors="backslashreplace").strip())
                     log_event("native_output", level=logging.WARNING, per_minute=10, bytes=count, message=text)
-                first, count, logged_at = b"", 0, clock()
+                    logged_at = clock()
+                first, count = b"", 0
             if ended.is_set():
                 return
