@@ -264,13 +264,23 @@ IN_LONG_NUMBERS = """if True:
     sys.exit(main())"""
 
 
+# The first worker waits after the epoch that the file `hold` names, until there is no such file.
 WITH_A_SMALL_NETWORK = """if True:
-    import sys
+    import sys, time
     from dataclasses import replace
+    from pathlib import Path
     from tests.small_network import build_small
-    from training import recipes
+    from training import progress, recipes
     from training.train import main
     recipes.RECIPES["smile"] = replace(recipes.RECIPES["smile"], build=build_small)
+    hold, write = Path(sys.argv.pop(1)), progress.write_json_whole
+
+    def write_and_wait(path, content):
+        write(path, content)
+        while hold.exists() and hold.read_text() == str(len(content.get("history", ""))):
+            time.sleep(0.02)
+
+    progress.write_json_whole = write_and_wait
     sys.exit(main())"""
 
 
@@ -379,12 +389,16 @@ def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path
 
 def test_when_a_worker_is_killed_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
     """A network with all outputs of ours. First the chief is killed, then the other worker; then one trains alone."""
-    options = ("--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
+    hold = tmp_path / "hold"
+    options = (hold, "--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
     with Together(tmp_path, *options, code=WITH_A_SMALL_NETWORK) as together:
         for killed, number in ((0, signal.SIGKILL), (1, signal.SIGTERM)):
+            hold.write_text(str(killed + 1))
             together.start(2)
             together.says(0, f"epoch {killed + 1} ")
             together.processes[killed].send_signal(number)
+            together.processes[killed].wait(PATIENCE_S)
+            hold.unlink()
             ended = together.end()
             assert ended[killed][0] == -number
             assert ended[1 - killed][0] == 2

@@ -67,7 +67,7 @@ def wait_for_size(part: Path, size: int, process: subprocess.Popen) -> None:
     eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size >= size))
 
 
-@pytest.mark.parametrize(("seed", "kind", "workers"), [(1, "csv", 2), (2, "jsonl", 2), (3, "csv", 1)])
+@pytest.mark.parametrize(("seed", "kind", "workers"), [(1, "csv", 2), (2, "jsonl", 1)])
 def test_a_killed_run_goes_on_and_ends_with_the_same_table(seed, kind, workers, event, undisturbed, tmp_path):
     whole = (undisturbed / f"t.{kind}").read_bytes()
     table, part = tmp_path / f"t.{kind}", tmp_path / f"t.{kind}.part"
