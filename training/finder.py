@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 from errors import DatasetError, SmileError
-from face_finder import WIDTH
+from face_finder import HEIGHT, WIDTH
+from training.report import read_json, write_json
 
 _TEACHER = Path("../shared/models/face_detection_yunet_2026may.onnx")
 
@@ -26,8 +27,6 @@ def export_finder(model, path: Path) -> None:
     Another size that 32 divides may be set before use. Weights are stored as whole numbers of 8 bits for each channel.
     """
     import tensorflow as tf
-
-    from face_finder import HEIGHT
 
     @tf.function(input_signature=[tf.TensorSpec((1, HEIGHT, WIDTH, 1), tf.float32, name="gray")])
     def find(gray):
@@ -42,6 +41,20 @@ def export_finder(model, path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(data)
     os.replace(temporary, path)
+
+
+def _made(options: argparse.Namespace, model) -> dict:
+    """What the card says of a training."""
+    from training.finder_pictures import Pictures
+
+    pictures, history = Pictures.load(options.data), read_json(options.out / "history.json")
+    trained = pictures.source[pictures.split == "train"]
+    return {
+        "trained_on": {str(name): int((trained == name).sum()) for name in sorted(set(trained.tolist()))},
+        "weights": model.count_params(),
+        "frames": history["history"][-1]["step"] * history["recipe"]["batch"],
+        **history,
+    }
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -91,6 +104,7 @@ def main(argv: list[str] | None = None) -> int:
             recipe = FinderRecipe(options.frames, rate=options.rate, seed=options.seed, workers=options.workers)
             model = fit(options.data, options.out, recipe)
         export_finder(model, options.out / "finder.tflite")
+        write_json(options.out / "finder_training.json", _made(options, model))
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2

@@ -44,13 +44,14 @@ class FinderRecipe:
     seed: int = 0
     workers: int = 1
     judge_every: int = 400  # batches
+    warm_up: int = 200
 
     @property
     def batches(self) -> int:
         return max(1, self.frames // self.batch)
 
     def rate_at(self, step: int) -> float:
-        warm = min(1.0, (step + 1) / 200)
+        warm = min(1.0, (step + 1) / self.warm_up)
         return self.rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.batches)))
 
 

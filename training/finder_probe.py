@@ -1,17 +1,17 @@
 """What finds the faces in hard frames: the finder beside the other detectors.
 
-    python -m training.finder_probe ../shared/data/genki.zip --backgrounds ../shared/data/backgrounds.zip
+    python -m training.finder_probe ../shared/data/genki.zip --yunet FILE --card models
     python -m training.finder_probe ../shared/data/genki.zip --part val --finder runs/finder --detectors finder
 
 Photos of one face each, from the part that nothing was trained on or chosen by, are set into frames of 640x480 in many
-conditions. A face is found where a box overlaps the true place by at least 0.35; `found / right` of "app" is the whole
-path: the finder first, and the smile read right.
+conditions. A face is found where a box overlaps the true place by at least 0.35; "app" is the whole path of a photo, the
+finder first: found, and the smile read right.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import random
 import sys
 import time
@@ -24,11 +24,14 @@ import numpy as np
 
 from errors import DatasetError, SmileError
 from face_detection import Box, FaceDetector, create_detector
+from face_finder import DEFAULT_FINDER
 from face_search import smallest_face
 from photo_analysis import analyze_photo
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
+from training.finder_card import PROBE, write_finder_card
 from training.finder_conditions import CONDITIONS, HEIGHT, Probe, make_probe
 from training.finder_pictures import Pictures
+from training.report import write_json
 from training.sources import Picture, find_source, iterate_images
 
 _FOUND = 0.35  # overlap with the true square
@@ -140,6 +143,16 @@ def _or_dash(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def _write(options: argparse.Namespace, results: dict, false: dict, photos: int, shown: str) -> None:
+    data = (options.finder or DEFAULT_FINDER.parent).joinpath(DEFAULT_FINDER.name).read_bytes()
+    record = {
+        **{"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "photos": photos, "set": options.photos.stem},
+        **{"part": options.part, "seed": options.seed, "conditions": results, "false_faces": false},
+    }
+    write_json(options.card / PROBE, record)
+    write_finder_card(options.card, shown)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.finder_probe", description="Judge face detectors.")
     parser.add_argument("photos", type=Path, help="zip of photos with one face each, such as genki.zip")
@@ -151,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-app", action="store_true", help="the detectors alone, which is quicker")
-    parser.add_argument("--out", type=Path, help="write all figures here too (JSON)")
+    parser.add_argument("--card", type=Path, metavar="DIR", help="write finder.json and FINDER_CARD.md of the finder in DIR")
     options = parser.parse_args(argv)
     cv2.setNumThreads(1)
     try:
@@ -174,12 +187,11 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print("found (overlap with face_recognition's box where both see the face, median time)\n")
-    print(table(results, names, len(photos)))
+    shown = table(results, names, len(photos))
+    print(shown)
     print(f"\nfalse faces: {false}")
-    if options.out:
-        options.out.write_text(
-            json.dumps({"photos": len(photos), "conditions": results, "false_faces": false}, indent=1) + "\n"
-        )
+    if options.card:
+        _write(options, results, false, len(photos), shown)
     return 0
 
 

@@ -29,7 +29,7 @@ _SHARES = {
     "dlib_faces": 0.04,
 }
 _OTHER_SHARE = 0.3  # of each set that is not in the table: a user's own
-_COUNTS = ((0, 0.10), (1, 0.44), (2, 0.20), (4, 0.16), (12, 0.10))  # at most so many faces, and how often
+_COUNTS = ((0, 0.10), (1, 0.54), (2, 0.20), (4, 0.10), (12, 0.06))  # at most so many faces, and how often
 _SMALLEST, _LARGEST = 8.0, 260.0  # side of a face in a frame of 160x128
 _TAUGHT_FROM = 6.5  # pixels: smaller ones are neither taught nor held against the network
 _LEAST_SEEN, _LEAST_SURE = 0.25, 0.5  # of a face's square: less is no face, and less is not sure
@@ -164,7 +164,7 @@ class SceneMaker:
 
     def _side(self, alone: bool, many: bool) -> float:
         rng = self._rng
-        if alone and rng.random() < 0.2:
+        if alone and rng.random() < 0.25:
             return rng.uniform(90, _LARGEST)
         largest = 40 if many else 150 if alone else 80
         return math.exp(rng.uniform(math.log(_SMALLEST), math.log(largest)))
@@ -182,9 +182,9 @@ class SceneMaker:
         """Degrees clockwise."""
         rng = self._rng
         kind = rng.random()
-        if kind < 0.55:
+        if kind < 0.60:
             return rng.normal(0, 12)
-        return rng.uniform(-75, 75) if kind < 0.75 else rng.uniform(-180, 180)
+        return rng.uniform(-75, 75) if kind < 0.80 else rng.uniform(-180, 180)
 
     def _mask(self, shape: tuple[int, ...], main: np.ndarray) -> np.ndarray:
         """What of the picture is set in: all of it, or a soft-edged head."""

@@ -58,5 +58,5 @@ def finder_loss(truth, found):
     size = tf.abs(found[..., 3] - tf.math.log(side))
     points = (truth[..., 6:] - tf.tile(truth[..., 3:5], [1, 1, 1, 5])) / truth[..., 5:6]
     shape = tf.abs(found[..., 4:] - points)
-    each = 4 * tf.reduce_sum(place, -1) + 2 * size + 4 * tf.reduce_mean(shape, -1)
+    each = 2.5 * tf.reduce_sum(place, -1) + 1.2 * size + 2.5 * tf.reduce_mean(shape, -1)
     return score + tf.reduce_sum(weight * each) / faces
