@@ -172,7 +172,14 @@ def test_a_finder_learns_is_killed_goes_on_and_is_exported(tmp_path, capsys):
     history = json.loads((out / "history.json").read_text())["history"]
     assert [entry["step"] for entry in history] == [3, 6, 9, 12]
     assert history[-1]["loss"] < history[0]["loss"]
-    assert finder.main(["--export-only", "--out", str(out)]) == 0
+    assert finder.main(["--export-only", "--out", str(out), "--data", str(data)]) == 0
+    again = finder_fit.load_network(out / "finder.keras")
+    assert all((a == b).all() for a, b in zip(again.get_weights(), model.get_weights(), strict=True))
+    with pytest.raises(DatasetError, match="not a finder network"):
+        finder_fit.load_network(out / "history.json")
+    made = json.loads((out / "finder_training.json").read_text())
+    assert made["frames"] == 192
+    assert made["trained_on"] == {"backgrounds": 12, "genki": 12}
     gray = np.random.default_rng(0).integers(0, 255, (128, 160), np.uint8)
     expected = model.predict(gray[None, :, :, None].astype(np.float32), verbose=0)[0]
     expected[..., 0] = 1 / (1 + np.exp(-expected[..., 0]))

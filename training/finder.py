@@ -2,6 +2,7 @@
 
     python -m training.finder ../shared/data/{genki,affect,keypoints,celeba64,getty_originals_sample,backgrounds}.zip
     python -m training.finder                 # the pictures are there already: trains, or goes on where it was stopped
+    python -m training.finder --start-from models/finder.keras --rate 1e-3 --out runs/longer     # more frames for this one
     python -m training.finder --export-only   # the last checkpoint, while a training runs or after it was stopped
 
 Needs YuNet's file as a teacher (--teacher), for the pictures only. `python -m training.finder_probe` judges what comes out.
@@ -81,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/finder"), help="folder to write (default: runs/finder)")
     parser.add_argument("--frames", type=int, default=400_000, help="to train on in all (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
+    parser.add_argument("--start-from", type=Path, metavar="FILE", help="begin with this finder.keras' weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes that make frames (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="that train (default: %(default)s)")
@@ -95,15 +97,16 @@ def main(argv: list[str] | None = None) -> int:
         import tensorflow as tf
 
         from training.finder_fit import FinderRecipe, fit, load_trained
+        from training.progress import save_network
 
-        if options.export_only:
-            model = load_trained(options.out)
-        else:
+        if not options.export_only:
             tf.config.threading.set_intra_op_parallelism_threads(options.threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
             recipe = FinderRecipe(options.frames, rate=options.rate, seed=options.seed, workers=options.workers)
-            model = fit(options.data, options.out, recipe)
+            fit(options.data, options.out, recipe, options.start_from)
+        model = load_trained(options.out)  # without what only a training needs
         export_finder(model, options.out / "finder.tflite")
+        save_network(model, options.out / "finder.keras")
         write_json(options.out / "finder_training.json", _made(options, model))
     except SmileError as error:
         print(error, file=sys.stderr)

@@ -101,10 +101,13 @@ def _batches(data: Path, recipe: FinderRecipe, first: int) -> Iterator[tuple[np.
             yield coming.popleft().result()
 
 
-def fit(data: Path, out: Path, recipe: FinderRecipe) -> keras.Model:
-    """Trains on the pictures in `data`, or goes on where `out` was left, and returns the network."""
+def fit(data: Path, out: Path, recipe: FinderRecipe, start_from: Path | None = None) -> keras.Model:
+    """Trains on the pictures in `data`, or goes on where `out` was left, and returns the network.
+
+    `start_from`: a network of an earlier training, whose weights a new one begins with.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    model, history = _resumed(out, recipe)
+    model, history = _resumed(out, recipe, start_from)
     step = history[-1]["step"] if history else 0
     frames, truth = _validation(data, recipe.seed)
     started, losses = time.monotonic(), []
@@ -125,7 +128,7 @@ def fit(data: Path, out: Path, recipe: FinderRecipe) -> keras.Model:
     return model
 
 
-def _resumed(out: Path, recipe: FinderRecipe) -> tuple[Any, list[dict]]:
+def _resumed(out: Path, recipe: FinderRecipe, start_from: Path | None) -> tuple[Any, list[dict]]:
     import keras
 
     from training.finder_network import build_finder
@@ -136,7 +139,7 @@ def _resumed(out: Path, recipe: FinderRecipe) -> tuple[Any, list[dict]]:
         print(f"continuing after batch {history[-1]['step']}", flush=True)
         return model, history
     keras.utils.set_random_seed(recipe.seed)
-    model = build_finder()
+    model = load_network(start_from) if start_from else build_finder()
     optimizer = keras.optimizers.AdamW(recipe.rate, weight_decay=1e-3, clipnorm=10.0)
     model.compile(optimizer, finder_loss, jit_compile=False)  # XLA takes twice as long for these layers on a processor
     return model, []
@@ -144,13 +147,21 @@ def _resumed(out: Path, recipe: FinderRecipe) -> tuple[Any, list[dict]]:
 
 def load_trained(out: Path) -> keras.Model:
     """The network as the last checkpoint in `out` left it. Raises DatasetError when there is none."""
+    if not (out / _CHECKPOINT).is_file():
+        raise DatasetError(f"There is no {_CHECKPOINT} in {out}; train a finder first.")
+    return load_network(out / _CHECKPOINT)
+
+
+def load_network(path: Path) -> keras.Model:
+    """Raises DatasetError for anything but a finder network in Keras' format."""
     import keras
 
     import training.finder_network  # noqa: F401 - registers the layers of our own
 
-    if not (out / _CHECKPOINT).is_file():
-        raise DatasetError(f"There is no {_CHECKPOINT} in {out}; train a finder first.")
-    return keras.models.load_model(out / _CHECKPOINT, compile=False)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a finder network; name finder.keras of an earlier training.") from error
 
 
 def _validation(data: Path, seed: int) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:

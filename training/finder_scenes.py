@@ -182,9 +182,9 @@ class SceneMaker:
         """Degrees clockwise."""
         rng = self._rng
         kind = rng.random()
-        if kind < 0.60:
+        if kind < 0.52:
             return rng.normal(0, 12)
-        return rng.uniform(-75, 75) if kind < 0.80 else rng.uniform(-180, 180)
+        return rng.uniform(-75, 75) if kind < 0.70 else rng.uniform(-180, 180)
 
     def _mask(self, shape: tuple[int, ...], main: np.ndarray) -> np.ndarray:
         """What of the picture is set in: all of it, or a soft-edged head."""
