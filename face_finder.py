@@ -20,15 +20,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from errors import ModelError
+from errors import DetectorError, ModelError
+from face_detection import Box, Candidate
 
 WIDTH, HEIGHT = 160, 128  # of the frames that the network was trained on
 CELL = 8
 CHANNELS = 14  # score; centre x, y from the middle of its cell, in cells; log of side in cells; landmarks x, y in sides
 _DEEPEST = 32  # pixels of one cell of the coarsest layer: widths and heights are multiples of it
-_SMALLEST = 12.0  # side in pixels of the input from which on a face is found nearly always
+_SMALLEST = 20.0  # side in pixels of the input from which on a face is found nearly always
 _MOST_ENLARGED = 4.0
 _MOST_PIXELS = 2_000_000  # of an input
+_LEAST_CONTRAST = 0.5  # deviation of grey levels: a covered lens shows nobody, and the network never saw one
 _SAME_FACE = 0.35  # overlap of boxes
 DEFAULT_FINDER = Path(__file__).parent / "models" / "finder.tflite"
 
@@ -117,6 +119,8 @@ class FaceFinder:
     def find(self, gray: np.ndarray, size: tuple[int, int] = (WIDTH, HEIGHT), threshold: float = 0.5) -> list[FoundFace]:
         """Faces of `gray` uint8 `(h, w)`, looked at in `size` (width, height; multiples of 32), surest first."""
         scaled, scale = fitted(gray, size)
+        if scaled.std() < _LEAST_CONTRAST:
+            return []
         faces = decode(self._run(scaled), threshold)
         return [FoundFace(f.score, f.x / scale, f.y / scale, f.side / scale, f.landmarks / scale) for f in faces]
 
@@ -162,3 +166,44 @@ def _load(path: Path) -> Any:
     if shapes != [(1, HEIGHT, WIDTH, 1), (1, HEIGHT // CELL, WIDTH // CELL, CHANNELS)]:
         raise ModelError(damaged)
     return interpreter
+
+
+class FinderDetector:
+    """The finder network, trained in this project: faces at any angle, in dim light, near, tiny and cut by the border."""
+
+    name = "finder"
+
+    def __init__(self, model: Path | None = None, *, threshold: float = 0.35) -> None:
+        self._lock = threading.Lock()
+        self._path = model or DEFAULT_FINDER
+        self._threshold = threshold
+        self._finder: FaceFinder | None = None
+
+    def load(self) -> None:
+        self._loaded()
+
+    def detect(self, image: np.ndarray, *, min_face: float = 40) -> list[Box]:
+        return [candidate.box for candidate in self.candidates(image, min_face=min_face)]
+
+    def candidates(self, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
+        if min(image.shape[:2]) < 8:
+            return []
+        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        faces = self._loaded().find_all(gray, min_face=min_face, threshold=self._threshold)
+        found = [_leaning(face) for face in faces]
+        return sorted(found, key=lambda candidate: -candidate.box.area)
+
+    def _loaded(self) -> FaceFinder:
+        with self._lock:
+            if self._finder is None:
+                try:
+                    self._finder = FaceFinder(self._path)
+                except ModelError as error:
+                    raise DetectorError(str(error)) from error
+            return self._finder
+
+
+def _leaning(face: FoundFace) -> Candidate:
+    half = face.side / 2
+    box = Box(round(face.y - half), round(face.x + half), round(face.y + half), round(face.x - half))
+    return Candidate(box, face.lean)
