@@ -31,6 +31,7 @@ _SMALLEST = 20.0  # side in pixels of the input from which on a face is found ne
 _MOST_ENLARGED = 4.0
 _MOST_PIXELS = 2_000_000  # of an input
 _LEAST_CONTRAST = 0.5  # deviation of grey levels: a covered lens shows nobody, and the network never saw one
+_MOST_SIZES = 4  # kept ready; a camera's frames need two
 _SAME_FACE = 0.35  # overlap of boxes
 DEFAULT_FINDER = Path(__file__).parent / "models" / "finder.tflite"
 
@@ -113,8 +114,8 @@ class FaceFinder:
 
     def __init__(self, path: Path = DEFAULT_FINDER) -> None:
         self._lock = threading.Lock()
-        self._interpreter = _load(path)
-        self._size = (WIDTH, HEIGHT)
+        self._model = _read(path)
+        self._interpreters = {(WIDTH, HEIGHT): _interpreter(self._model)}
 
     def find(self, gray: np.ndarray, size: tuple[int, int] = (WIDTH, HEIGHT), threshold: float = 0.5) -> list[FoundFace]:
         """Faces of `gray` uint8 `(h, w)`, looked at in `size` (width, height; multiples of 32), surest first."""
@@ -139,32 +140,41 @@ class FaceFinder:
         return kept
 
     def _run(self, gray: np.ndarray) -> np.ndarray:
+        size = gray.shape[1], gray.shape[0]
         with self._lock:
-            interpreter = self._interpreter
-            entry = interpreter.get_input_details()[0]["index"]
-            if gray.shape != self._size[::-1]:
-                interpreter.resize_tensor_input(entry, (1, *gray.shape, 1))
-                interpreter.allocate_tensors()
-                self._size = gray.shape[::-1]
-            interpreter.set_tensor(entry, gray[None, :, :, None].astype(np.float32))
+            # One for each size: to change an interpreter's size takes longer than to use it.
+            interpreter = self._interpreters.pop(size, None) or _interpreter(self._model, size)
+            self._interpreters[size] = interpreter
+            if len(self._interpreters) > _MOST_SIZES:
+                del self._interpreters[next(iter(self._interpreters))]  # the one that was not used for longest
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], gray[None, :, :, None].astype(np.float32))
             interpreter.invoke()
             return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
 
 
-def _load(path: Path) -> Any:
+def _read(path: Path) -> bytes:
+    """The file, once it is known to be a finder network. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"There is no finder network at {path}; restore it with `git checkout models`.")
-    from ai_edge_litert.interpreter import Interpreter  # not at import: 0.1 s that a help text should not cost
-
     damaged = f"{path} is not a finder network that this app can read; restore it with `git checkout models`."
     try:
-        interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
-        interpreter.allocate_tensors()
+        model = path.read_bytes()
+        interpreter = _interpreter(model)
     except (ValueError, RuntimeError, OSError) as error:
         raise ModelError(damaged) from error
     shapes = [tuple(detail[0]["shape"]) for detail in (interpreter.get_input_details(), interpreter.get_output_details())]
     if shapes != [(1, HEIGHT, WIDTH, 1), (1, HEIGHT // CELL, WIDTH // CELL, CHANNELS)]:
         raise ModelError(damaged)
+    return model
+
+
+def _interpreter(model: bytes, size: tuple[int, int] | None = None) -> Any:
+    from ai_edge_litert.interpreter import Interpreter  # not at import: 0.1 s that a help text should not cost
+
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    if size is not None and size != (WIDTH, HEIGHT):
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (1, size[1], size[0], 1))
+    interpreter.allocate_tensors()
     return interpreter
 
 
@@ -173,7 +183,7 @@ class FinderDetector:
 
     name = "finder"
 
-    def __init__(self, model: Path | None = None, *, threshold: float = 0.35) -> None:
+    def __init__(self, model: Path | None = None, *, threshold: float = 0.45) -> None:
         self._lock = threading.Lock()
         self._path = model or DEFAULT_FINDER
         self._threshold = threshold

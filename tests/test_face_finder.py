@@ -117,6 +117,14 @@ def test_boxes_are_counted_in_pixels_of_the_picture_whatever_its_size(finder, as
         assert box.iou(expected) > 0.6, scale
 
 
+def test_pictures_of_many_shapes_give_the_same_faces_each_time(finder, astronaut):
+    """More shapes than the finder keeps ready, and back again."""
+    shapes = [astronaut[:height, :width] for height, width in ((512, 512), (400, 512), (512, 330), (300, 512), (260, 340))]
+    first = [finder.detect(picture, min_face=60) for picture in shapes]
+    assert all(first)
+    assert [finder.detect(picture, min_face=60) for picture in shapes] == first
+
+
 def test_what_is_smaller_than_asked_for_is_left_out(finder, astronaut):
     assert finder.detect(astronaut, min_face=400) == []
 
