@@ -1,6 +1,7 @@
 """The finder's training: frames whose marks are true, targets that say them, a network that learns and exports."""
 
 import json
+import zipfile
 from dataclasses import replace
 from functools import partial
 
@@ -212,3 +213,31 @@ def test_what_is_wrong_is_said_in_a_sentence(argv, said, tmp_path, capsys):
 def test_a_probe_without_pictures_is_said_in_a_sentence(tmp_path, capsys):
     assert finder_probe.main(["genki.zip", "--data", str(tmp_path / "missing.npz")]) == 2
     assert "python -m training.finder" in capsys.readouterr().err
+
+
+def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, capsys):
+    """Drawn faces are no faces to the shipped network: the figures may be anything, but they must stand in the card."""
+    photos = tmp_path / "genki.zip"
+    with zipfile.ZipFile(photos, "w") as archive:
+        for i in np.flatnonzero(pictures.source == "genki"):
+            _, data = cv2.imencode(".jpg", pictures.picture(int(i)))
+            archive.writestr(f"genki/{pictures.name[i]}", data.tobytes())
+        archive.writestr("genki/no_smile/other.jpg", data.tobytes())
+    pictures.save(tmp_path / "finder.npz")
+    training = {"trained_on": {"genki": 12, "backgrounds": 12}, "weights": 1234, "frames": 5678}
+    (tmp_path / "finder_training.json").write_text(json.dumps(training))
+    options = ["--data", str(tmp_path / "finder.npz"), "--detectors", "finder", "--count", "2", "--card", str(tmp_path)]
+    assert finder_probe.main([str(photos), *options]) == 0
+    shown = capsys.readouterr().out
+    card = (tmp_path / "FINDER_CARD.md").read_text()
+    figures = json.loads((tmp_path / "finder.json").read_text())
+    assert list(figures["conditions"]) == list(CONDITIONS)
+    assert figures["photos"] == 2
+    for condition, row in figures["conditions"].items():
+        line = next(line for line in shown.splitlines() if line.startswith(f"| {condition} |"))
+        assert line in card
+        assert f"| {row['finder']['found']} (" in line
+        assert line.endswith(f"{row['app']['found']} / {row['app']['right']} |")
+    assert figures["false_faces"]["pictures"] == 6
+    assert "5,678" in card
+    assert figures["sha256"] in card
