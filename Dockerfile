@@ -22,7 +22,7 @@ COPY jokes jokes
 COPY serving serving
 COPY templates templates
 COPY static static
-COPY models/smile.tflite models/
+COPY models/smile.tflite models/finder.tflite models/
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MALLOC_ARENA_MAX=2 \

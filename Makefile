@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETS := ../shared/data
 ZIPS = $(addprefix $(SETS)/,$(addsuffix .zip,genki smiles getty_faces rafdb celeba64 fer keypoints))
+FINDER_ZIPS = $(addprefix $(SETS)/,$(addsuffix .zip,genki affect keypoints celeba64 getty_originals_sample backgrounds))
 # Three trainings, each of which begins with the network of the one before; more of the faces come as they are then.
 SECOND := --epochs 8 --rate 5e-4 --plain-share 0.5 --guessed-weight 0.1
 THIRD := --epochs 48 --rate 1.2e-3 --plain-share 0.35 --guessed-weight 0.1 --patience 48
@@ -12,7 +13,7 @@ LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
 
 # A step that failed half-way is done again, not taken for done.
 .DELETE_ON_ERROR:
-.PHONY: run test check lint bench train compare clean
+.PHONY: run test check lint bench train finder compare clean
 
 run: $(VENV)/.app
 	@$(BIN)/python app.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(PORT),--port "$(PORT)") $(ARGS)
@@ -38,6 +39,10 @@ train: $(VENV)/.dev
 	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/first $(SECOND) --out runs/second
 	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/second $(THIRD) --out runs/smile
 	$(BIN)/python -m training.evaluate --model runs/smile
+
+# The network that finds faces: pictures with marks once, then hours of training; the same command goes on after a kill.
+finder: $(VENV)/.dev
+	$(BIN)/python -m training.finder $(if $(wildcard datasets/finder.npz),,$(FINDER_ZIPS)) $(ARGS)
 
 # The networks of earlier projects on the same split, and ours trained without one set at a time.
 compare: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""Find faces in one picture: three detectors behind one interface.
+"""Find faces in one picture: four detectors behind one interface.
 
     >>> detector = create_detector("face_recognition")
     >>> detector.detect(bgr, min_face=60)
@@ -13,14 +13,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
 from errors import DetectorError
 
-DETECTORS = ("face_recognition", "haar", "yunet")
+DETECTORS = ("face_recognition", "finder", "haar", "yunet")
 
 
 class Box(NamedTuple):
@@ -64,6 +64,13 @@ class Box(NamedTuple):
         return inner.area / (self.area + other.area - inner.area)
 
 
+class Candidate(NamedTuple):
+    """A box that may hold a face which leans `angle` degrees clockwise."""
+
+    box: Box
+    angle: float = 0.0
+
+
 class FaceDetector(Protocol):
     """What the rest of the project knows of a detector."""
 
@@ -74,6 +81,21 @@ class FaceDetector(Protocol):
 
     def detect(self, image: np.ndarray, *, min_face: float = 40) -> list[Box]:
         """Boxes of all faces at least about `min_face` pixels high. Raises DetectorError if the model can't be loaded."""
+
+
+@runtime_checkable
+class LeaningDetector(Protocol):
+    """A detector that sees faces at any angle, and at which."""
+
+    def candidates(self, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
+        """As `detect`, with the lean of each face."""
+
+
+def candidates(detector: FaceDetector, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
+    """What `detector` sees; of most detectors every face is upright."""
+    if isinstance(detector, LeaningDetector):
+        return detector.candidates(image, min_face=min_face)
+    return [Candidate(box) for box in detector.detect(image, min_face=min_face)]
 
 
 _MOST_PIXELS = 8_000_000  # of the scaled picture; a 16:9 photo's finest look takes 6.6 million
@@ -233,6 +255,10 @@ def create_detector(name: str, model: Path | None = None) -> FaceDetector:
     """The detector called `name`, not yet loaded. Raises DetectorError for an unknown name."""
     if name == "face_recognition":
         return FaceRecognitionDetector()
+    if name == "finder":
+        from face_finder import FinderDetector  # which knows the boxes of this module
+
+        return FinderDetector(model)
     if name == "haar":
         return HaarDetector()
     if name == "yunet":

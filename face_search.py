@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import numpy as np
 
 from errors import DetectorError, SmileError
-from face_detection import Box, FaceDetector
+from face_detection import Candidate, FaceDetector, candidates
 
 log = logging.getLogger("smile")
+
+
+_SHARE = 0.2  # of one core that searches may take while no face is in view
+_PAUSE_S = (0.03, 0.25)  # between two searches, from one's beginning to the next one's: at least and at most
 
 
 def effective_height(height: int, width: int) -> int:
@@ -36,10 +41,11 @@ class FaceSearch:
         self._busy = False
         self._scene = self._asked_scene = 0
         self._asked_at = float("-inf")
-        self._found: list[Box] | None = None
+        self._found: list[Candidate] | None = None
         self._problem: SmileError | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._took_s = float("inf")  # the last search
         self.searches = 0  # that worked
         self.failures = 0
 
@@ -63,7 +69,7 @@ class FaceSearch:
             self._thread = thread  # one that has begun: `close` can wait for it
         return True
 
-    def take(self) -> list[Box]:
+    def take(self) -> list[Candidate]:
         """The boxes found since the last call. Raises the SmileError that the search met, if it met one."""
         with self._changed:
             found, self._found = self._found, None
@@ -71,6 +77,17 @@ class FaceSearch:
         if problem is not None:
             raise problem
         return found or []
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two searches that leave the computer for other things, by what the last one took.
+
+        The longest if `ask` itself searches: then nothing may depend on the computer's speed.
+        """
+        shortest, longest = _PAUSE_S
+        if self._at_once:
+            return longest
+        return min(max(self._took_s / _SHARE, shortest), longest)
 
     @property
     def busy(self) -> bool:
@@ -105,10 +122,11 @@ class FaceSearch:
             if self._image is None:
                 return
             image, self._image, scene, smallest = self._image, None, self._asked_scene, self._smallest
-        boxes: list[Box] | None = None
+        found: list[Candidate] | None = None
         problem: SmileError | None = None
+        started = time.thread_time()
         try:
-            boxes = self._detector.detect(image, min_face=smallest)
+            found = candidates(self._detector, image, min_face=smallest)
         except SmileError as error:
             problem = error
         except Exception as error:
@@ -117,8 +135,9 @@ class FaceSearch:
         finally:
             del image
             with self._changed:
+                self._took_s = time.thread_time() - started  # alone: a busy computer makes no detector slow
                 self._problem = problem
-                self._found = boxes if scene == self._scene else None
+                self._found = found if scene == self._scene else None
                 self._busy = False
-                self.searches += boxes is not None
-                self.failures += boxes is None
+                self.searches += found is not None
+                self.failures += found is None

@@ -18,16 +18,15 @@ import cv2
 import numpy as np
 
 from face_alignment import align
-from face_detection import Box, FaceDetector
+from face_detection import Box, Candidate, FaceDetector
 from face_following import Sight, distance, follow, look
 from face_search import FaceSearch
 from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer, crop_tilted
 from smoothing import OneEuroFilter, SmoothedSmile
 
-_SEARCH_EVERY_S = 0.25  # with no face in view, or one just lost
-_SEARCH_EVERY_OFFLINE_S = 0.1
-_SEARCH_EVERY_WITH_FACES_S = 1.0
-_SEARCH_FINELY_EVERY_S = 3.0
+_SEARCH_OFFLINE_S = 0.1  # between two searches; else as the detector's cost allows
+_SEARCHED_LESS = 4  # times as long between two searches while every face is in view ...
+_SEARCHED_FINELY = 12  # ... and between two for small ones
 _SHOWN_AFTER_S = 0.12  # a frame or two that can't be read do not make a box flicker
 _FORGET_AFTER_S = 2.0  # a hand or a passer-by hides a face for a moment; it comes back as itself
 _COAST_S = 1.0  # a hidden face is expected to move on as it did, for so long
@@ -36,6 +35,7 @@ _COURSE_S = 0.5  # the same of a face that goes out of sight, whose last movemen
 _FOLLOWED_PER_FRAME = 8  # more faces take turns
 _SAME_FACE = 0.4  # distance in box heights at which two tracks have come to follow one face
 _LIKE = 0.6  # correlation of two portraits of one person, minutes apart at most
+_ODD_S = 0.25  # a face that looks like another thing for so long is looked for like one that was lost
 _UNLIKE_S = 0.6  # a face that looks like another thing for so long must be found by the detector, or is given up
 _SURELY_LIKE = 0.85  # the same where much else has changed
 _PORTRAIT = 16  # pixels
@@ -237,13 +237,13 @@ class FaceTracker:
 
     # --- new faces ---
 
-    def _take_in(self, boxes: list[Box], gray: np.ndarray, now: float) -> None:
-        for box in boxes:
+    def _take_in(self, found: list[Candidate], gray: np.ndarray, now: float) -> None:
+        for box, angle in found:
             if self._is_followed(box, now):
                 self._confirm(box, gray, now)
                 continue
             # The detector takes a pattern for a face now and then; the network is asked before one is shown.
-            sight = look(gray, box, 0.0, self._recognizer)
+            sight = look(gray, box, angle, self._recognizer)
             if sight.presence < PRESENCE_THRESHOLD or self._is_followed(sight.box, now):
                 continue
             track = self._hidden_one(sight, gray, now)
@@ -279,14 +279,15 @@ class FaceTracker:
         return track.likeness(_portrait(gray, sight)) >= _LIKE
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
-        if not self._tracks or any(track.hidden(now) or now - track.like_at > _SEARCH_EVERY_S for track in self._tracks):
-            if self._search.ask(image, now, pause=_SEARCH_EVERY_OFFLINE_S if self._offline else _SEARCH_EVERY_S):
+        pause = self._search.pause
+        if not self._tracks or any(track.hidden(now) or now - track.like_at > _ODD_S for track in self._tracks):
+            if self._search.ask(image, now, pause=_SEARCH_OFFLINE_S if self._offline else pause):
                 self._searched_finely_at = now
             return
         # Who joins a face is mostly about as near to the camera, and small faces cost the most to look for.
-        fine = now - self._searched_finely_at >= _SEARCH_FINELY_EVERY_S
+        fine = now - self._searched_finely_at >= _SEARCHED_FINELY * pause
         smallest = 0.0 if fine else min(track.sight.box.height for track in self._tracks) / 2
-        asked = self._search.ask(image, now, pause=_SEARCH_EVERY_WITH_FACES_S, smallest=smallest)
+        asked = self._search.ask(image, now, pause=_SEARCHED_LESS * pause, smallest=smallest)
         if asked and fine:
             self._searched_finely_at = now
 

@@ -160,8 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", metavar="FILE", help=f"write a page with small pictures of these (HTML, {MOST_PHOTOS} at most)")
     add("--workers", type=int, metavar="N", help="processes that read files (default: one for each core; 1: only this one)")
     add("--dask", metavar="ADDRESS", help="have a Dask cluster do it, such as tcp://10.0.0.1:8786; it needs the same paths")
-    add("--detector", default="face_recognition", help="face_recognition, haar or yunet (default: face_recognition)")
-    add("--detector-model", type=Path, metavar="FILE", help="network file for the yunet detector")
+    add("--detector", default="face_recognition", help="face_recognition, finder, haar or yunet (default: face_recognition)")
+    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     return parser
 

@@ -3,9 +3,9 @@
     >>> analyze_photo(image, create_detector("face_recognition"), SmileRecognizer())
     [Face(id=1, box=Box(top=41, right=139, bottom=130, left=49), smile=0.98, raw_smile=0.98, ...)]
 
-The detector looks first; where it finds no face, it looks again for smaller and for tilted ones, and then a less strict
-detector is asked. More effort means more mistakes, so every candidate must look like a face to the network's presence
-output. A face that leans is read upright, by its own landmarks.
+The detector looks first; where it finds no face, it looks again for smaller ones. If it sees only upright faces, turned
+copies and a less strict detector come next. More effort means more mistakes, so every candidate must look like a face to the
+network's presence output. A face that leans is read upright, by its own landmarks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from face_alignment import align
-from face_detection import Box, FaceDetector, HaarDetector
+from face_detection import Box, Candidate, FaceDetector, HaarDetector, LeaningDetector, candidates
 from face_search import effective_height, smallest_face
 from face_tracking import Face, as_points
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
@@ -29,14 +29,6 @@ _LEANING = 20.0  # degrees; the detector sees few faces that lean more
 _SAME_FACE = 0.3  # overlap of boxes
 _LARGEST_TURNED = 16_000_000  # pixels; a long narrow picture, turned, is mostly border
 _FINER = 20.0  # pixels: the smallest face of the second look
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A box that may hold a face which leans `angle` degrees clockwise."""
-
-    box: Box
-    angle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +45,8 @@ def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRe
     """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     found: list[Verified] = []
-    for _, candidates in search_steps(image, detector):
-        found = verified(gray, candidates, recognizer)
+    for _, proposed in search_steps(image, detector):
+        found = verified(gray, proposed, recognizer)
         if found:
             break
     found.sort(key=lambda face: -face.box.area)
@@ -66,31 +58,34 @@ def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[st
     smallest = smallest_face(*image.shape[:2])
     # The second look goes below the first, but a large picture is not blown up for faces that nobody could see.
     smaller = max(_FINER, smallest / 2)
-    yield "first look", [Candidate(box) for box in detector.detect(image, min_face=smallest)]
-    yield "smaller faces", [Candidate(box) for box in detector.detect(image, min_face=smaller)]
-    yield "tilted copies", [candidate for tilt in _TILTS for candidate in _tilted(image, detector, tilt, smallest)]
+    yield "first look", candidates(detector, image, min_face=smallest)
+    yield "smaller faces", candidates(detector, image, min_face=smaller)
+    if isinstance(detector, LeaningDetector):  # which has seen tilted faces already, and dim ones
+        return
+    yield "tilted copies", [found for tilt in _TILTS for found in _tilted(image, detector, tilt, smallest)]
     yield (
         "haar",
         [Candidate(box) for box in _haar().detect(image, min_face=max(_FINER, effective_height(*image.shape[:2]) / 20))],
     )
 
 
-def verified(gray: np.ndarray, candidates: list[Candidate], recognizer: SmileRecognizer) -> list[Verified]:
+def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecognizer) -> list[Verified]:
     """What is read of each candidate that looks like a face; the same face only once, the surest first.
 
     A face that leans by `_LEANING` degrees or more is read upright and centred; others as the detector's box shows them,
     which is what the network learned from (on the validation photos that was right at least as often).
     """
     kept: list[Verified] = []
-    for candidate in candidates:
-        first = recognizer.read(gray, [candidate.box], [candidate.angle])
+    for candidate in proposed:
+        leant = candidate.angle if abs(candidate.angle) >= _LEANING else 0.0
+        first = recognizer.read(gray, [candidate.box], [leant])
         box, angle = align(first.landmarks[0])
         if not _plausible(box, candidate.box):
             continue
         second = recognizer.read(gray, [box], [angle])
         presence = float(min(first.presence[0], second.presence[0]))  # a pattern seldom fools it from both sides
         if presence >= PRESENCE_THRESHOLD:
-            leans = max(abs(angle), abs(candidate.angle)) >= _LEANING
+            leans = max(abs(angle), abs(leant)) >= _LEANING
             read = second if leans else first
             kept.append(
                 Verified(box if leans else candidate.box, float(read.smile[0]), as_points(read.landmarks[0]), presence)
@@ -124,13 +119,13 @@ def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float, smallest: fl
     turn[:, 2] += ((wide - width) / 2, (high - height) / 2)
     back = cv2.invertAffineTransform(turn)
     copy = cv2.warpAffine(image, turn, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    candidates = []
+    found = []
     for box in detector.detect(copy, min_face=smallest * shrink):
         x, y = (back[:, :2] @ box.center + back[:, 2]) / shrink
         half = box.height / 2 / shrink
         upright = Box(round(y - half), round(x + half), round(y + half), round(x - half))
-        candidates.append(Candidate(upright, tilt))
-    return candidates
+        found.append(Candidate(upright, tilt))
+    return found
 
 
 @cache

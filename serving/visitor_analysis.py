@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from errors import PictureError, SmileError
-from face_detection import Box, FaceDetector, create_detector
+from face_detection import Box, FaceDetector, candidates, create_detector
 from face_following import Sight, distance, follow, look
 from face_search import effective_height
 from face_tracking import Face, as_points
@@ -200,14 +200,15 @@ def _next_in_stream(
     if followed >= _SEARCH_EVERY and load.may_search(urgent=urgent):
         followed = 0
         with load.search():
-            boxes = desk.detector.detect(image, min_face=max(40.0, _SMALLEST * effective_height(*image.shape[:2])))
+            smallest = max(40.0, _SMALLEST * effective_height(*image.shape[:2]))
+            found = candidates(desk.detector, image, min_face=smallest)
         for face, sight in list(zip(faces, sights, strict=True)):
-            seen = any(_same(sight.box, box) for box in boxes)
+            seen = any(_same(sight.box, box) for box, _ in found)
             unseen[face.id] = 0 if seen else unseen[face.id] + 1
             if unseen[face.id] >= (_UNSEEN_LEANING if abs(sight.angle) > _LEANING else _UNSEEN):
                 faces.remove(face)
-        for box in boxes:
-            sight = look(gray, box, 0.0, desk.recognizer)
+        for box, angle in found:
+            sight = look(gray, box, angle, desk.recognizer)
             known = any(_same(sight.box, other.box) for other in sights)
             if known or sight.presence < PRESENCE_THRESHOLD or len(faces) >= MAX_FACES:
                 continue

@@ -348,7 +348,7 @@ def test_without_matplotlib_a_plot_is_refused_before_any_work_and_all_else_goes_
         (["a.jpg", "--out", "empty"], "is a folder"),
         (["a.jpg", "--out", "nowhere/table.csv"], "There is no folder nowhere"),
         (["a.jpg", "--out", "a.jpg/table.csv"], "There is no folder a.jpg"),
-        (["a.jpg", "--detector", "crystal-ball"], "choose one of: face_recognition, haar, yunet"),
+        (["a.jpg", "--detector", "crystal-ball"], "choose one of: face_recognition, finder, haar, yunet"),
         (["a.jpg", "--detector", "yunet"], "--detector-model"),
         (["a.jpg", "--model", "nothing.tflite"], "There is no network at nothing.tflite"),
         (["a.jpg", "--landmarks"], "give --annotate DIR too"),

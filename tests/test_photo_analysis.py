@@ -91,6 +91,19 @@ def test_each_step_says_its_name_and_the_first_is_the_cheap_one(astronaut, detec
     assert {candidate.angle for candidate in steps["tilted copies"]} <= {-30.0, 30.0}
 
 
+def test_a_detector_that_sees_tilted_faces_is_asked_for_no_tilted_copies(astronaut):
+    steps = dict(search_steps(turned(astronaut, 70), create_detector("finder")))
+    assert list(steps) == ["first look", "smaller faces"]
+
+
+@pytest.mark.parametrize("lean", [-90, 90, 180])
+def test_a_head_on_its_side_or_upside_down_is_read_upright(astronaut, recognizer, lean):
+    faces = analyze_photo(turned(astronaut, lean), create_detector("finder"), recognizer)
+    assert len(faces) == 1
+    assert faces[0].box.iou(Box(*ASTRONAUT_BOX)) > 0.5
+    assert faces[0].smile > 0.5
+
+
 def test_candidates_that_are_one_face_or_none_are_dropped(astronaut, detector, recognizer):
     gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
     _, candidates = next(search_steps(astronaut, detector))

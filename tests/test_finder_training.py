@@ -1,0 +1,243 @@
+"""The finder's training: frames whose marks are true, targets that say them, a network that learns and exports."""
+
+import json
+import zipfile
+from dataclasses import replace
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+
+from errors import DatasetError
+from face_finder import CELL, FaceFinder, decode
+from tests.drawn_faces import MARGIN, draw_background, draw_wide
+from training import finder, finder_probe
+from training.faces import WIDE_BOX
+from training.finder_conditions import CONDITIONS, make_probe
+from training.finder_pictures import Pictures, part_of, without_copies
+from training.finder_scenes import SceneMaker
+from training.finder_targets import TARGETS, targets
+
+
+def drawn_pictures(count: int = 24) -> Pictures:
+    rng = np.random.default_rng(1)
+    rows = []
+    for i in range(count):
+        picture, points = draw_wide(bool(i % 2), rng)
+        corners = points * WIDE_BOX + MARGIN  # counted from the edge
+        face = np.array([[64, 64, WIDE_BOX, *(corners - 0.5).ravel()]])
+        split = ("train", "train", "val", "test")[i % 4]
+        rows.append(("genki", f"smile/{i}.jpg", split, picture, face, np.ones(1, bool)))
+        rows.append(("backgrounds", f"{i}.jpg", split, draw_background(rng), np.empty((0, 13)), np.empty(0, bool)))
+    return Pictures.of(rows)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    return drawn_pictures()
+
+
+def test_pictures_come_back_from_disk_as_they_were(pictures, tmp_path):
+    path = tmp_path / "finder.npz"
+    pictures.save(path)
+    again = Pictures.load(path)
+    assert len(again) == len(pictures) == 48
+    for i in (0, 1, 46):
+        assert (again.picture(i) == pictures.picture(i)).all()
+        assert (again.faces_of(i)[0] == pictures.faces_of(i)[0]).all()
+    assert len(again.faces_of(1)[0]) == 0, "a background has no face"
+    path.write_bytes(b"no pictures")
+    with pytest.raises(DatasetError, match="holds no pictures"):
+        Pictures.load(path)
+
+
+def test_a_picture_is_in_the_part_that_the_smile_network_has_it_in():
+    split = {("genki", "smile/1.jpg"): (3, "test"), ("getty_faces", "smile/2.jpg"): (4, "val")}
+    assert part_of("genki", "smile/1.jpg", split) == "test"
+    assert part_of("getty_originals_sample", "smile/2.jpg", split) == "val"
+    assert part_of("genki", "smile/9.jpg", split) == "unknown", "whom it shows was never looked at"
+    parts = [part_of("affect", f"happy/{i}.jpg", split) for i in range(1000)]
+    assert 0.75 < parts.count("train") / 1000 < 0.85
+    assert {"train", "val", "test"} == set(parts)
+
+
+def test_a_training_picture_that_is_a_copy_of_a_test_picture_is_left_out(pictures):
+    rows = [
+        (str(pictures.source[i]), str(pictures.name[i]), str(pictures.split[i]), pictures.picture(i), *pictures.faces_of(i))
+        for i in range(len(pictures))
+    ]
+    copied = next(row for row in rows if row[0] == "genki" and row[2] == "test")
+    brighter = np.clip(copied[3].astype(int) + 9, 0, 255).astype(np.uint8)
+    parted = without_copies(Pictures.of([*rows, ("affect", "copy.jpg", "train", brighter, *copied[4:])]))
+    assert parted.split[-1] == "unknown"
+    assert parted.split[rows.index(copied)] == "test"
+
+
+def test_a_scene_marks_each_face_where_it_is(pictures):
+    """The eyes, dark dots on a light face, are where the marks say."""
+    maker = SceneMaker(pictures, "train", np.random.default_rng(0))
+    dark, seen = 0, 0
+    for _ in range(150):
+        frame, faces, sure = maker.scene()
+        assert frame.shape == (128, 160)
+        assert frame.dtype == np.uint8
+        assert len(faces) == len(sure)
+        for face, certain in zip(faces, sure, strict=True):
+            x, y, side = face[:3]
+            eye, cheek = face[3:5], (face[3:5] + face[9:11]) / 2
+            inside = all(0 <= px < 159 and 0 <= py < 127 for px, py in (eye, cheek))
+            if certain and side > 30 and inside:
+                seen += 1
+                dark += int(frame[int(eye[1]), int(eye[0])]) < int(frame[int(cheek[1]), int(cheek[0])])
+            assert np.hypot(*(face[3:].reshape(5, 2).mean(axis=0) - (x, y))) < 0.3 * side
+    assert seen > 30
+    assert dark > 0.85 * seen, "noise, shade and covers hide a few"
+
+
+def test_scenes_are_the_same_for_the_same_seed_and_differ_within_it(pictures):
+    one, two = (SceneMaker(pictures, "val", np.random.default_rng(5)) for _ in range(2))
+    frames = [one.scene()[0] for _ in range(4)]
+    assert all((frame == two.scene()[0]).all() for frame in frames)
+    assert not (frames[0] == frames[1]).all()
+
+
+def test_scenes_use_pictures_of_their_part_only(pictures):
+    maker = SceneMaker(pictures, "test", np.random.default_rng(0))
+    owners = {int(i) for rows in maker._sets for i in rows} | {int(i) for i in maker._backgrounds}
+    assert {str(pictures.split[i]) for i in owners} == {"test"}
+
+
+def test_targets_read_as_the_faces_that_they_were_made_of():
+    faces = np.array(
+        [[50.3, 61.9, 70.0, *np.linspace(20, 90, 10)], [150.0, 20.0, 9.0, *np.linspace(140, 155, 10)]], np.float32
+    )
+    truth = targets(faces, np.array([True, True]), (128, 160))
+    assert truth.shape == (16, 20, TARGETS)
+    assert truth[:, :, 2].sum() == pytest.approx(2, abs=1e-5), "each face weighs the same"
+    maps = np.zeros((16, 20, 14), np.float32)
+    rows, columns = np.nonzero(truth[:, :, 0] == 1)
+    assert len(rows) == 2
+    for row, column in zip(rows, columns, strict=True):
+        x, y, side = truth[row, column, 3:6]
+        points = (truth[row, column, 6:].reshape(5, 2) - (x, y)) / side
+        maps[row, column] = (1, x / CELL - column - 0.5, y / CELL - row - 0.5, np.log(side / CELL), *points.ravel())
+    found = sorted(decode(maps, 0.5), key=lambda face: -face.side)
+    for face, row in zip(found, faces, strict=True):
+        assert (face.x, face.y, face.side) == pytest.approx(tuple(row[:3]), abs=1e-3)
+        assert face.landmarks.ravel() == pytest.approx(row[3:], abs=1e-2)
+
+
+def test_nothing_is_asked_where_a_face_is_not_sure():
+    faces = np.array([[80.0, 64.0, 40.0, *np.zeros(10)]], np.float32)
+    truth = targets(faces, np.array([False]), (128, 160))
+    assert truth[8, 10, 1] == 0
+    assert truth[0, 0, 1] == 1
+    assert truth[:, :, 0].max() == truth[:, :, 2].max() == 0
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_probe_has_its_face_where_it_says(condition):
+    """A white square instead of a face, on a black photo: light from there lies in the true box."""
+    photo = np.zeros((192, 180, 3), np.uint8)
+    photo[60:140, 50:130] = 255
+    probe = make_probe(photo, np.array([90, 100, 80]), condition, np.random.default_rng(0))
+    assert probe.frame.shape == (480, 640, 3)
+    assert probe.frame.dtype == np.uint8
+    box, gray = probe.truth, cv2.cvtColor(probe.frame, cv2.COLOR_BGR2GRAY)
+    inner = gray[max(0, box.top) : max(0, box.bottom), max(0, box.left) : max(0, box.right)]
+    assert inner.size > 500
+    rim = 12 + box.height // 20
+    near = gray[max(0, box.top - rim) : box.bottom + rim, max(0, box.left - rim) : box.right + rim]
+    if box.height < 440:  # else nothing of the photo is round it
+        around = (near.sum(dtype=float) - inner.sum(dtype=float)) / (near.size - inner.size)
+        assert inner.mean() > 1.3 * around or condition in ("tilt 30", "tilt 60", "low contrast", "overexposed")
+
+
+def test_a_finder_learns_is_killed_goes_on_and_is_exported(tmp_path, capsys):
+    data, out = tmp_path / "finder.npz", tmp_path / "out"
+    drawn_pictures().save(data)
+    from training import finder_fit, finder_network
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finder_fit, "_JUDGED", 16)
+        patch.setattr(finder_fit, "_batches", batches_here)
+        narrow = finder_network.FinderConfig(channels=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1))
+        patch.setattr(finder_network, "build_finder", partial(finder_network.build_finder, narrow))
+        half = finder_fit.FinderRecipe(frames=96, batch=16, judge_every=3, warm_up=1, rate=0.01)
+        finder_fit.fit(data, out, half)
+        first = json.loads((out / "history.json").read_text())["history"]
+        assert [entry["step"] for entry in first] == [3, 6]
+        model = finder_fit.fit(data, out, replace(half, frames=192))
+    assert "continuing after batch 6" in capsys.readouterr().out
+    history = json.loads((out / "history.json").read_text())["history"]
+    assert [entry["step"] for entry in history] == [3, 6, 9, 12]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert finder.main(["--export-only", "--out", str(out), "--data", str(data)]) == 0
+    again = finder_fit.load_network(out / "finder.keras")
+    assert all((a == b).all() for a, b in zip(again.get_weights(), model.get_weights(), strict=True))
+    with pytest.raises(DatasetError, match="not a finder network"):
+        finder_fit.load_network(out / "history.json")
+    made = json.loads((out / "finder_training.json").read_text())
+    assert made["frames"] == 192
+    assert made["trained_on"] == {"backgrounds": 12, "genki": 12}
+    gray = np.random.default_rng(0).integers(0, 255, (128, 160), np.uint8)
+    expected = model.predict(gray[None, :, :, None].astype(np.float32), verbose=0)[0]
+    expected[..., 0] = 1 / (1 + np.exp(-expected[..., 0]))
+    assert FaceFinder(out / "finder.tflite")._run(gray) == pytest.approx(expected, abs=0.1)
+
+
+def batches_here(data, recipe, first):
+    """In this process, and not in another that takes seconds to start."""
+    from training.finder_fit import make_batch
+
+    pictures = Pictures.load(data)
+    for step in range(first, recipe.batches):
+        yield make_batch(SceneMaker(pictures, "train", np.random.default_rng([recipe.seed, step])), recipe.batch)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "There are no pictures at"),
+        (["--frames", "0"], "must be 1 or more"),
+        (["--export-only"], "train a finder first"),
+        (["missing.zip"], "no zip of pictures"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(argv, said, tmp_path, capsys):
+    assert finder.main([*argv, "--data", str(tmp_path / "finder.npz"), "--out", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_probe_without_pictures_is_said_in_a_sentence(tmp_path, capsys):
+    assert finder_probe.main(["genki.zip", "--data", str(tmp_path / "missing.npz")]) == 2
+    assert "python -m training.finder" in capsys.readouterr().err
+
+
+def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, capsys):
+    """Drawn faces are no faces to the shipped network: the figures may be anything, but they must stand in the card."""
+    photos = tmp_path / "genki.zip"
+    with zipfile.ZipFile(photos, "w") as archive:
+        for i in np.flatnonzero(pictures.source == "genki"):
+            _, data = cv2.imencode(".jpg", pictures.picture(int(i)))
+            archive.writestr(f"genki/{pictures.name[i]}", data.tobytes())
+        archive.writestr("genki/no_smile/other.jpg", data.tobytes())
+    pictures.save(tmp_path / "finder.npz")
+    training = {"trained_on": {"genki": 12, "backgrounds": 12}, "weights": 1234, "frames": 5678}
+    (tmp_path / "finder_training.json").write_text(json.dumps(training))
+    options = ["--data", str(tmp_path / "finder.npz"), "--detectors", "finder", "--count", "2", "--card", str(tmp_path)]
+    assert finder_probe.main([str(photos), *options]) == 0
+    shown = capsys.readouterr().out
+    card = (tmp_path / "FINDER_CARD.md").read_text()
+    figures = json.loads((tmp_path / "finder.json").read_text())
+    assert list(figures["conditions"]) == list(CONDITIONS)
+    assert figures["photos"] == 2
+    for condition, row in figures["conditions"].items():
+        line = next(line for line in shown.splitlines() if line.startswith(f"| {condition} |"))
+        assert line in card
+        assert f"| {row['finder']['found']} (" in line
+        assert line.endswith(f"{row['app']['found']} / {row['app']['right']} |")
+    assert figures["false_faces"]["pictures"] == 6
+    assert "5,678" in card
+    assert figures["sha256"] in card
