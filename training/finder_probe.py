@@ -49,7 +49,7 @@ class Tally:
 def ask(detector: FaceDetector, probe: Probe, tally: Tally, other: list[Box]) -> list[Box]:
     """Boxes that `detector` sees in a frame, counted in `tally`; `other`: face_recognition's."""
     started = time.perf_counter()
-    boxes = detector.detect(probe.frame, min_face=smallest_face(HEIGHT))
+    boxes = detector.detect(probe.frame, min_face=smallest_face(*probe.frame.shape[:2]))
     tally.milliseconds.append((time.perf_counter() - started) * 1e3)
     best = max(boxes, key=probe.truth.iou, default=None)
     if best is None or probe.truth.iou(best) < _FOUND:
