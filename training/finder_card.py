@@ -30,7 +30,7 @@ knows nothing of who somebody is.
 {photos} photos of {set} in the {part} part, of which nothing was trained on, set into frames of 640x480 (seed {seed}).
 Found: a box overlaps the true square by 0.35 or more. In brackets: the median overlap with the box of `face_recognition` on
 the frames where both see the face, and the median milliseconds of one frame on one thread. "app": the whole path of a photo,
-and how many smiles were then read right.
+and how many smiles were then read right. Times are of one run on a computer that may have had other work.
 
 {table}
 
