@@ -19,6 +19,8 @@ from training.finder_pictures import Pictures, part_of, without_copies
 from training.finder_scenes import SceneMaker
 from training.finder_targets import TARGETS, targets
 
+pytestmark = pytest.mark.slow
+
 
 def drawn_pictures(count: int = 24) -> Pictures:
     rng = np.random.default_rng(1)

@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import opened_and_closed
 from tests.test_my_camera import Visit
 
+pytestmark = pytest.mark.slow
+
 # The webcam's pictures go through a canvas, which can be left as it is.
 FREEZING = """
   const webcam = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

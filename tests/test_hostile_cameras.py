@@ -14,6 +14,8 @@ from picture_source import open_source
 from playback import LiveStream, Recording
 from tests.conftest import http_server
 
+pytestmark = pytest.mark.slow
+
 PICTURE = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
 
 

@@ -19,6 +19,8 @@ from serving.server import LoopPace, make_server
 from settings import Settings
 from tests.waiting import PATIENCE_S, eventually
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = "127.0.0.2"  # another address of this computer: Linux has all of 127.0.0.0/8
 HEAD = "POST /api/v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

@@ -8,6 +8,8 @@ from inference import main
 from media_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES, find_media
 from tests.odd_videos import write_video
 
+pytestmark = pytest.mark.slow
+
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), 100, np.uint8))[1].tobytes()
 
 

@@ -16,6 +16,8 @@ from picture_source import open_source
 from tests.conftest import http_server
 from tests.odd_videos import write_video
 
+pytestmark = pytest.mark.slow
+
 
 def jpeg(number: int, *, thumbnail: bool = False) -> bytes:
     data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * number, np.uint8))[1].tobytes()

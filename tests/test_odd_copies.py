@@ -14,6 +14,8 @@ from scoring.output_folder import OutputFolder
 from scoring.smile_copies import SmileCopies
 from tests.odd_videos import with_times, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy_of(tmp_path):

@@ -18,6 +18,8 @@ from serving.visitor_analysis import VisitorAnalysis
 from settings import Settings
 from smile_recognition import SmileRecognizer
 
+pytestmark = pytest.mark.slow
+
 QUARTERS = (40, 100, 160, 230)
 
 

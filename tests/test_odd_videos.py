@@ -13,6 +13,8 @@ from media_files import read_video
 from picture_source import check_source, open_source
 from tests.odd_videos import with_edit, with_pixels, with_times, write_video
 
+pytestmark = pytest.mark.slow
+
 
 def times(path: Path) -> list[float]:
     return [round(frame.time_s, 3) for frame in read_video(str(path))]

@@ -24,6 +24,8 @@ from settings import Settings
 from tests.conftest import opened_and_closed
 from tests.test_my_camera import Visit
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

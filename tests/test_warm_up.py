@@ -8,6 +8,8 @@ from serving.server import warm_up
 from serving.visitor_analysis import VisitorAnalysis
 from settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PICTURE = cv2.imencode(".png", np.full((240, 320, 3), 90, np.uint8))[1].tobytes()
 
 

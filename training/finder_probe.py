@@ -29,7 +29,7 @@ from face_search import smallest_face
 from photo_analysis import analyze_photo
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
 from training.finder_card import PROBE, write_finder_card
-from training.finder_conditions import CONDITIONS, HEIGHT, Probe, make_probe
+from training.finder_conditions import CONDITIONS, Probe, make_probe
 from training.finder_pictures import Pictures
 from training.report import write_json
 from training.sources import Picture, find_source, iterate_images
