@@ -19,8 +19,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from app import close_app, create_app
-from settings import Settings
 from tests.conftest import opened_and_closed
 from tests.test_my_camera import Visit
 
@@ -29,28 +27,14 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def client():
-    apps = []
-
-    def make(**options):
-        app = create_app(Settings(source="none", joke_url="", board="none", **options))
-        apps.append(app)
-        return app.test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
-
-
 def addresses(page: str) -> list[str]:
     return re.findall(r'(?:href|src|action)="([^"#][^"]*)"', page)
 
 
 @pytest.mark.parametrize("path", ["/", "/jokes", "/api"])
 @pytest.mark.parametrize("keeps_prefix", [True, False])
-def test_every_address_of_a_page_begins_with_the_path_that_a_trusted_proxy_names(client, path, keeps_prefix):
-    ours = client(trusted_proxies=1)
+def test_every_address_of_a_page_begins_with_the_path_that_a_trusted_proxy_names(make_client, path, keeps_prefix):
+    ours = make_client(trusted_proxies=1)
     page = ours.get(("/smile" if keeps_prefix else "") + path, headers={"X-Forwarded-Prefix": "/smile"})
     assert page.status_code == 200
     found = addresses(page.text)
@@ -58,13 +42,13 @@ def test_every_address_of_a_page_begins_with_the_path_that_a_trusted_proxy_names
     assert all(address.startswith("/smile/") for address in found)
 
 
-def test_the_servers_own_mount_point_counts_too(client):
-    page = client().get("/", environ_overrides={"SCRIPT_NAME": "/smile"})
+def test_the_servers_own_mount_point_counts_too(make_client):
+    page = make_client().get("/", environ_overrides={"SCRIPT_NAME": "/smile"})
     assert all(address.startswith("/smile/") for address in addresses(page.text))
 
 
-def test_what_is_said_about_addresses_has_the_path_too(client):
-    ours = client(trusted_proxies=1)
+def test_what_is_said_about_addresses_has_the_path_too(make_client):
+    ours = make_client(trusted_proxies=1)
     prefix = {"X-Forwarded-Prefix": "/a/smile/"}
     assert "http://localhost/a/smile/api/v1/analyze" in ours.get("/api", headers=prefix).text
     assert ours.get("/api/openapi.json", headers=prefix).json["servers"] == [{"url": "/a/smile"}]
@@ -80,14 +64,14 @@ def test_what_is_said_about_addresses_has_the_path_too(client):
         *("/<script>", '/"x', "/%2e", "/////", "/" + "x" * 300),
     ],
 )
-def test_a_path_that_is_none_is_not_believed(client, prefix):
-    page = client(trusted_proxies=1).get("/", headers={"X-Forwarded-Prefix": prefix})
+def test_a_path_that_is_none_is_not_believed(make_client, prefix):
+    page = make_client(trusted_proxies=1).get("/", headers={"X-Forwarded-Prefix": prefix})
     assert page.status_code == 200
     assert all(address.startswith(("/static/", "/jokes", "/api")) for address in addresses(page.text))
 
 
-def test_strangers_are_not_believed(client):
-    page = client().get("/", headers={"X-Forwarded-Prefix": "/smile"})
+def test_strangers_are_not_believed(make_client):
+    page = make_client().get("/", headers={"X-Forwarded-Prefix": "/smile"})
     assert all(not address.startswith("/smile") for address in addresses(page.text))
 
 

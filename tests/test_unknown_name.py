@@ -2,24 +2,7 @@ import io
 
 import pytest
 
-from app import close_app, create_app
-from settings import Settings
-
 POSTS = (("/api/v1/analyze", "pictures"), ("/api/v1/reactions", "smiles"))
-
-
-@pytest.fixture
-def client():
-    apps = []
-
-    def make(**options):
-        app = create_app(Settings(source="none", joke_url="", board="none", **options))
-        apps.append(app)
-        return app.test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
 
 
 def post(client, address, **headers):
@@ -27,8 +10,8 @@ def post(client, address, **headers):
 
 
 @pytest.mark.parametrize(("address", "what"), POSTS)
-def test_the_app_behind_a_proxy_that_it_does_not_know_says_what_to_do(client, address, what, caplog):
-    ours = client()
+def test_the_app_behind_a_proxy_that_it_does_not_know_says_what_to_do(make_client, address, what, caplog):
+    ours = make_client()
     for fetch_site in ({"Sec-Fetch-Site": "same-origin"}, {}):  # older browsers do not say
         answer = post(ours, address, Origin="https://Smiles.example.org:8443", **fetch_site)
         assert answer.status_code == 403
@@ -42,8 +25,8 @@ def test_the_app_behind_a_proxy_that_it_does_not_know_says_what_to_do(client, ad
 
 
 @pytest.mark.parametrize(("address", "what"), POSTS)
-def test_another_site_is_told_nothing_about_the_app(client, address, what, caplog):
-    ours = client()
+def test_another_site_is_told_nothing_about_the_app(make_client, address, what, caplog):
+    ours = make_client()
     for site in ("cross-site", "same-site"):
         answer = post(ours, address, Origin="https://evil.example", **{"Sec-Fetch-Site": site})
         assert (answer.status_code, answer.json["error"]) == (403, f"Other sites may not send {what} here.")
@@ -53,14 +36,14 @@ def test_another_site_is_told_nothing_about_the_app(client, address, what, caplo
     assert not [record for record in caplog.records if record.msg == "unknown_name"]
 
 
-def test_a_stranger_can_not_fill_the_log_with_names(client, caplog):
-    ours = client()
+def test_a_stranger_can_not_fill_the_log_with_names(make_client, caplog):
+    ours = make_client()
     for number in range(100):
         assert post(ours, POSTS[0][0], Origin=f"https://a{number}.example").status_code == 403
     assert len([record for record in caplog.records if record.msg == "unknown_name"]) <= 10
 
 
-def test_the_named_host_is_let_through(client):
-    ours = client(allow_host="smiles.example.org")
+def test_the_named_host_is_let_through(make_client):
+    ours = make_client(allow_host="smiles.example.org")
     answer = post(ours, POSTS[0][0], Origin="https://smiles.example.org", **{"Sec-Fetch-Site": "same-origin"})
     assert answer.status_code == 400, "it is no picture, and that is all"
