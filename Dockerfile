@@ -18,8 +18,14 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /
 COPY --from=packages /venv /venv
 WORKDIR /app
 COPY *.py ./
+COPY common common
+COPY faces faces
 COPY jokes jokes
+COPY live live
+COPY pictures pictures
 COPY serving serving
+COPY visitors visitors
+COPY web web
 COPY templates templates
 COPY static static
 COPY models/smile.tflite models/finder.tflite models/

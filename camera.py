@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from errors import CameraError
-from event_log import log_event
-from picture_source import opener_for, without_password
-from playback import PictureSource
+from common.errors import CameraError
+from common.event_log import log_event
+from common.urls import without_password
+from pictures.playback import PictureSource
+from pictures.sources import opener_for
 
 RETRY_PAUSES_S = (1.0, 5.0, 10.0, 60.0)
 STATUSES = ("idle", "opening", "live", "lost", "ended", "none")

@@ -26,19 +26,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from errors import SettingsError, SmileError
-from native_output import native_output_dropped
-from scraping.assets import Query, Source, clean_url, folder_name
+from common.errors import SettingsError, SmileError
+from common.native_output import native_output_dropped
+from common.whole_files import make_folder, remove_parts
+from scraping.asking.assets import Query, Source, clean_url, folder_name
+from scraping.asking.pace import Clock, Pace
+from scraping.asking.politeness import PoliteClient
 from scraping.duplicates import settle
 from scraping.gathering import Extent, Gathering
 from scraping.manifest import Manifest
-from scraping.official_api import API, OfficialApi, read_key
-from scraping.pace import Clock, Pace
-from scraping.politeness import PoliteClient
 from scraping.progress import Progress
 from scraping.report import make_report
-from scraping.search_pages import SITE, SearchPages
-from scraping.whole_files import make_folder, remove_parts
+from scraping.sources.official_api import API, OfficialApi, read_key
+from scraping.sources.search_pages import SITE, SearchPages
 
 TERMS_OF_USE = "https://www.gettyimages.com/company/terms"
 KEY_VARIABLE = "GETTY_API_KEY"

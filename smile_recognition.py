@@ -6,8 +6,8 @@
     >>> recognizer.read(gray, [Box(top=118, right=386, bottom=304, left=201)]).landmarks.shape
     (1, 5, 2)
 
-The file holds the MinMaxScaler, the CNN and the calibration temperature in one LiteRT graph (`training/export.py`), so
-what runs here is what was measured, without TensorFlow, scikit-learn or a pickle.
+The file holds the MinMaxScaler, the CNN and the calibration temperature in one LiteRT graph (`training/networks/export.py`),
+so what runs here is what was measured, without TensorFlow, scikit-learn or a pickle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from errors import ModelError
+from common.errors import ModelError
+from common.places import DEFAULT_MODEL
 
 CROP_SIZE = 64
 SMILE_THRESHOLD = 0.5
@@ -31,7 +32,6 @@ PRESENCE_THRESHOLD = 0.9  # against 0.5: hardly a face fewer, a third of the bac
 # "left" is the image's left: the order of `landmarks` everywhere.
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 _OUTPUTS = 2 + 2 * len(LANDMARKS)  # smile, presence, then x and y of each landmark
-DEFAULT_MODEL = Path(__file__).parent / "models" / "smile.tflite"
 
 
 @dataclass(frozen=True)

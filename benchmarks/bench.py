@@ -19,11 +19,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import analysis, correctness, document, seed_way, serving
-from benchmarks.command import said_plainly
-from benchmarks.figures import Report, conditions, print_header
-from benchmarks.scenes import write_numbered_video
-from errors import SettingsError
+from benchmarks.actors.scenes import write_numbered_video
+from benchmarks.reporting import document
+from benchmarks.reporting.command import said_plainly
+from benchmarks.reporting.figures import Report, conditions, print_header
+from benchmarks.stages import analysis, correctness, seed_way, serving
+from common.errors import SettingsError
 
 DOCS = Path(__file__).parent.parent / "docs"
 _VIEWERS = (1, 10, 50, 100)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.box_geometry ../shared/data/genki.zip [--yunet FILE]
 
-The network reads face_recognition boxes; `face_detection.py` moves the others to match by the medians printed here: the
+The network reads face_recognition boxes; `faces/detection.py` moves the others to match by the medians printed here: the
 shift of the centre and the ratio of the sides, in sides of the raw box.
 """
 
@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from face_detection import FaceDetector, HaarDetector, YuNetDetector, create_detector
-from training.sources import find_source, iterate_images
+from faces.detection import FaceDetector, HaarDetector, YuNetDetector
+from faces.detectors import create_detector
+from training.data.sources import find_source, iterate_images
 
 
 def main() -> None:

@@ -4,8 +4,8 @@
     python -m benchmarks.fuzz --inputs 500 --seed 7 --keep failures/
 
 Two sources: requests that Schemathesis makes from `/api/openapi.json`, right and wrong ones, and the pictures, forms and
-reactions of `benchmarks.broken_pictures`. Exit code 1 when any answer has a status of 500 or more other than 503, is not as
-described, or does not come, when memory grows, or when the app is not well at the end.
+reactions of `benchmarks.actors.broken_pictures`. Exit code 1 when any answer has a status of 500 or more other than 503,
+is not as described, or does not come, when memory grows, or when the app is not well at the end.
 """
 
 from __future__ import annotations
@@ -17,139 +17,27 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
-from benchmarks import broken_pictures
-from benchmarks.command import said_plainly
-from benchmarks.figures import BenchmarkError
-from benchmarks.running_app import AppProcess
+from benchmarks.actors import broken_forms, broken_pictures
+from benchmarks.actors.running_app import AppProcess
+from benchmarks.reporting.command import said_plainly
+from benchmarks.reporting.figures import BenchmarkError
+from benchmarks.stages.fuzz_findings import ANALYZE, DESCRIBED, KEPT, REACTIONS, Answer, Description, Findings, Sent
 
-ANALYZE, REACTIONS = "/api/v1/analyze", "/api/v1/reactions"
-DESCRIBED = 0.4  # share of the inputs that Schemathesis makes
 _BATCH = 250
 _MOST_LARGE = 8  # pictures of the most pixels that are allowed, sent first: what they need is no growth
 _GROWTH_MB = (
     1.0  # for each of the server's threads, which come to hold some of what they used; one thread alone does not grow
 )
-_KEPT = 20
 _TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A request."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back. `status` 0: nothing."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Send(Protocol):
-    """Sends a request and returns the answer."""
-
-    def __call__(self, sent: Sent) -> Answer: ...
-
-
-class Description:
-    """An OpenAPI description, against which answers are held."""
-
-    def __init__(self, described: dict[str, Any]) -> None:
-        self.described = described
-        self._validators: dict[tuple[str, str, int], Draft202012Validator | None] = {}
-
-    def complaint(self, sent: Sent, answer: Answer) -> str:
-        """What is wrong with an answer, in a few words; empty when nothing is."""
-        if answer.status == 0:
-            return "no answer"
-        if answer.status >= 500 and answer.status != 503:
-            return f"status {answer.status}"
-        path = sent.path.partition("?")[0]
-        operation = self.described["paths"].get(path, {}).get(sent.method.lower())
-        if operation is None:
-            return f"{sent.method} {path} is not described"
-        response = self._resolved(operation["responses"].get(str(answer.status)))
-        if response is None:
-            return f"status {answer.status} is not described"
-        for name, header in response.get("headers", {}).items():
-            value = answer.headers.get(name.lower())
-            schema = self._resolved(header)["schema"]
-            if value is None or not Draft202012Validator(schema).is_valid(_number(value)):
-                return f"header {name} is {value!r}"
-        return self._wrong_body(sent.method, path, response, answer)
-
-    def _wrong_body(self, method: str, path: str, response: dict[str, Any], answer: Answer) -> str:
-        content = response.get("content", {})
-        kind = answer.headers.get("content-type", "").partition(";")[0]
-        if not content:
-            return f"a body of {len(answer.body)} bytes where none is described" if answer.body else ""
-        if kind not in content:
-            return f"Content-Type {kind!r}"
-        key = (method, path, answer.status)
-        if key not in self._validators:
-            schema = content[kind]["schema"] | {"components": self.described["components"]}
-            self._validators[key] = Draft202012Validator(schema)
-        try:
-            value = json.loads(answer.body, parse_constant=lambda name: 1 / 0)
-        except (ValueError, ZeroDivisionError):
-            return "not JSON"
-        error = next(self._validators[key].iter_errors(value), None)  # type: ignore[union-attr]
-        return f"{error.json_path}: {error.message[:200]}" if error else ""
-
-    def _resolved(self, part: Any) -> Any:
-        while isinstance(part, dict) and "$ref" in part:
-            at: Any = self.described
-            for name in part["$ref"].removeprefix("#/").split("/"):
-                at = at[name]
-            part = at
-        return part
-
-
-def _number(text: str) -> Any:
-    return int(text) if text.isdecimal() else text
-
-
-@dataclass
-class Findings:
-    """What was sent and what came of it."""
-
-    description: Description
-    send: Send
-    statuses: Counter[str] = field(default_factory=Counter)
-    complaints: list[tuple[str, Sent, Answer]] = field(default_factory=list)
-    slowest_s: float = 0.0
-
-    @property
-    def inputs(self) -> int:
-        return self.statuses.total()
-
-    def look(self, sent: Sent) -> str:
-        """Sends a request and notes the answer; returns what is wrong with it, or nothing."""
-        began = time.perf_counter()
-        answer = self.send(sent)
-        self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
-        self.statuses[f"{sent.method} {sent.path.partition('?')[0]} {answer.status}"] += 1
-        complaint = self.description.complaint(sent, answer)
-        if complaint:
-            self.complaints.append((complaint, sent, answer))
-        return complaint
 
 
 @dataclass(frozen=True)
@@ -164,14 +52,14 @@ class Source:
 def picture_sources() -> list[Source]:
     """Pictures as bodies and in forms, whole and broken, and reactions."""
 
-    def to(path: str) -> Callable[[broken_pictures.Body], Sent]:
+    def to(path: str) -> Callable[[broken_forms.Body], Sent]:
         return lambda body: Sent("POST", path, {"Content-Type": body.content_type} if body.content_type else {}, body.data)
 
     return [
-        Source("pictures", broken_pictures.bodies(), to(ANALYZE)),
-        Source("forms", broken_pictures.forms(), to(ANALYZE)),
-        Source("broken forms", broken_pictures.broken_forms(), to(ANALYZE)),
-        Source("reactions", broken_pictures.reactions(), to(REACTIONS)),
+        Source("pictures", broken_forms.bodies(), to(ANALYZE)),
+        Source("forms", broken_forms.forms(), to(ANALYZE)),
+        Source("broken forms", broken_forms.broken_forms(), to(ANALYZE)),
+        Source("reactions", broken_forms.reactions(), to(REACTIONS)),
     ]
 
 
@@ -335,11 +223,11 @@ def _report(findings: Findings, memory: _Memory, healthy: bool, seconds: float, 
         f"{memory.after_mb:.0f} MB after all (bar: {bar:.0f} MB more than that, 1 MB a thread)."
     )
     wrong = Counter(complaint for complaint, _, _ in findings.complaints)
-    for complaint, count in wrong.most_common(_KEPT):
+    for complaint, count in wrong.most_common(KEPT):
         print(f"WRONG {count} times: {complaint}")
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
-        for i, (complaint, sent, answer) in enumerate(findings.complaints[:_KEPT]):
+        for i, (complaint, sent, answer) in enumerate(findings.complaints[:KEPT]):
             (keep / f"{i:02d}.body").write_bytes(sent.body)
             told: dict[str, Any] = {
                 "complaint": complaint,

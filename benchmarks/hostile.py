@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.command import said_plainly
-from benchmarks.correctness import VIDEO
-from benchmarks.figures import Report, print_header
-from benchmarks.running_app import ROOT, AppProcess
-from benchmarks.scenes import write_numbered_video
-from benchmarks.viewers import Audience
-from errors import SettingsError
+from benchmarks.actors.running_app import ROOT, AppProcess
+from benchmarks.actors.scenes import write_numbered_video
+from benchmarks.actors.viewers import Audience
+from benchmarks.reporting.command import said_plainly
+from benchmarks.reporting.figures import Report, print_header
+from benchmarks.stages.correctness import VIDEO
+from common.errors import SettingsError
 
 _FPS, _MEMORY_MB, _NEWCOMER_S, _EXIT_S = 27.0, 300.0, 2.0, 2.0
 _VIEWERS = 3

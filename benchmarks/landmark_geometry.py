@@ -1,4 +1,4 @@
-"""Where the five landmarks lie in face_recognition's boxes: the constants of `face_alignment.py`.
+"""Where the five landmarks lie in face_recognition's boxes: the constants of `faces/alignment.py`.
 
     python -m benchmarks.landmark_geometry [--data datasets/faces.npz]
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from smile_recognition import LANDMARKS
-from training.augmentation import MIRRORED_LANDMARKS
-from training.batches import guessed_landmarks
-from training.faces import Faces
+from training.data.faces import Faces
+from training.fitting.augmentation import MIRRORED_LANDMARKS
+from training.fitting.batches import guessed_landmarks
 
 
 def main() -> None:

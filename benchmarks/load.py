@@ -27,14 +27,14 @@ import cv2
 import numpy as np
 import psutil
 
-from benchmarks.command import said_plainly
-from benchmarks.correctness import VIDEO
-from benchmarks.figures import COLUMNS, BenchmarkError, Report, conditions, print_header
-from benchmarks.page_visitors import Plan, Seen, page_rules, visit
-from benchmarks.running_app import AppProcess
-from benchmarks.scenes import moving_astronaut
-from errors import SettingsError
-from media_files import read_video
+from benchmarks.actors.page_visitors import Plan, Seen, page_rules, visit
+from benchmarks.actors.running_app import AppProcess
+from benchmarks.actors.scenes import moving_astronaut
+from benchmarks.reporting.command import said_plainly
+from benchmarks.reporting.figures import COLUMNS, BenchmarkError, Report, conditions, print_header
+from benchmarks.stages.correctness import VIDEO
+from common.errors import SettingsError
+from pictures.reading import read_video
 
 BEGIN, END = "<!-- load: begin -->", "<!-- load: end -->"
 _P95_MS = 100.0

@@ -2,7 +2,7 @@
 
     python -m benchmarks.photo_detection ../shared/data/genki.zip --split models/split.csv.gz --part val [--width 64]
 
-Goes through `photo_analysis.search_steps` for every photo of one part of a set whose photos show one face each. For each
+Goes through `faces.photo.search_steps` for every photo of one part of a set whose photos show one face each. For each
 step: how many photos had their face found there first, how many candidates the presence output turned down, milliseconds a
 photo that came so far, and the share of right smile labels among the faces that it found.
 """
@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from face_detection import create_detector
-from photo_analysis import search_steps, verified
+from faces.detectors import create_detector
+from faces.photo import search_steps, verified
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
-from training.sources import find_source, iterate_images
-from training.splits import read_split
+from training.data.sources import find_source, iterate_images
+from training.data.splits import read_split
 
 
 def main() -> None:

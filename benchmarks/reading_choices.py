@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.choices_report import Figures, markdown
-from errors import DatasetError, SmileError
-from face_alignment import align
+from benchmarks.reporting.choices_report import Figures, markdown
+from common.errors import DatasetError, SmileError
+from faces.alignment import align
 from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, SmileRecognizer
-from training.evaluate import read_crops
-from training.faces import Faces
-from training.lineage import check_start
-from training.metrics import turned
-from training.progress import point_error
-from training.report import read_training, write_text
-from training.sources import KNOWN
+from training.data.faces import Faces
+from training.data.sources import KNOWN
+from training.fitting.lineage import check_start
+from training.fitting.progress import point_error
+from training.judging.judge import read_crops
+from training.judging.metrics import turned
+from training.judging.records import read_training, write_text
 
 BEGIN, END = "<!-- begin benchmarks.reading_choices -->", "<!-- end benchmarks.reading_choices -->"
 PRESENCE_THRESHOLDS = (0.5, 0.7, 0.9, 0.95)

@@ -32,10 +32,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.command import said_plainly
-from benchmarks.figures import BenchmarkError, Report, conditions, print_header
-from benchmarks.scenes import astronaut
-from errors import SettingsError
+from benchmarks.actors.scenes import astronaut
+from benchmarks.reporting.command import said_plainly
+from benchmarks.reporting.figures import BenchmarkError, Report, conditions, print_header
+from common.errors import SettingsError
 
 _ROOT = Path(__file__).parent.parent
 _GENKI = _ROOT.parent / "shared" / "data" / "genki.zip"

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import document
+from benchmarks.actors.running_app import AppProcess, settled
+from benchmarks.actors.scenes import write_numbered_video
+from benchmarks.actors.viewers import Audience
 from benchmarks.bench import DOCS
-from benchmarks.command import said_plainly
-from benchmarks.correctness import VIDEO
-from benchmarks.figures import Curve, Report, conditions, print_header
-from benchmarks.running_app import AppProcess, settled
-from benchmarks.scenes import write_numbered_video
-from benchmarks.viewers import Audience
-from errors import SettingsError
+from benchmarks.reporting import document
+from benchmarks.reporting.command import said_plainly
+from benchmarks.reporting.figures import Curve, Report, conditions, print_header
+from benchmarks.stages.correctness import VIDEO
+from common.errors import SettingsError
 
 _REFERENCE_MIN = 2.0
 _GROWTH_MB = 5.0

@@ -1,1 +1,1 @@
-"""What stands behind `generate_joke.py` and `joke_board.py`: our own jokes, which are told how often, and what is stored."""
+"""What stands behind `generate_joke.py`: our own jokes, how often each is told, and which made people smile."""

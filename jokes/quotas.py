@@ -4,7 +4,8 @@
     quotas.may_be_told(visitor)                # whether a joke told now may be answered by a reaction
     quotas.count(visitor, joke.key)            # one reaction to it; raises TooManyCounted or AlreadyCounted
 
-A visitor is a number (`visitors.network_number`), kept in memory only while it matters. Each process counts for itself.
+A visitor is a number (`common.visitor_limits.network_number`), kept in memory only while it
+matters. Each process counts for itself.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from common.visitor_limits import RateLimit
 from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted
-from visitors import RateLimit
 
 TOLD_PER_MINUTE = 60
 COUNTED_PER_MINUTE = 20

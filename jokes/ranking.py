@@ -23,8 +23,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from generate_joke import Joke
-    from joke_board import Tally
+    from jokes.joke import Joke, Tally
 
 LEVEL = 0.95
 PRIOR_REACTIONS = 8.0

@@ -14,15 +14,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from errors import SmileError
-from event_log import log_event
-from generate_joke import Joke
+from common.errors import SmileError
+from common.event_log import log_event
+from jokes.joke import Joke
 from jokes.tellings import GOOD_FOR_S, PER_MINUTE, TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from joke_board import JokeBoard
+    from jokes.board import JokeBoard
 
 _MOST_ROWS = 20_000
 _MOST_WAITING = 1000  # to be written; older ones are forgotten
@@ -79,7 +79,7 @@ class SharedTellings:
     def _take(self, source: str, identity: str) -> Joke:
         import sqlalchemy as sa
 
-        from jokes import tables
+        from jokes import board_tables as tables
 
         unknown = UnknownJoke("This app has not told this joke; send the id and source of one that it has.")
         if not _storable(source, identity):
@@ -131,7 +131,7 @@ class SharedTellings:
                 return
 
     def _write(self, batch: list[tuple[Joke, float]]) -> None:
-        from jokes import tables
+        from jokes import board_tables as tables
 
         rows = [{"source": joke.source, "id": joke.id, "text": joke.text, "told_at": told_at} for joke, told_at in batch]
         with self._board.connection(create=True) as connection:
@@ -141,7 +141,7 @@ class SharedTellings:
     def _tidy(self) -> None:
         import sqlalchemy as sa
 
-        from jokes import tables
+        from jokes import board_tables as tables
 
         row = tables.tellings.c
         newest = sa.select(sa.func.max(row.number)).scalar_subquery()
@@ -168,7 +168,7 @@ def _make_table(connection: sa.Connection) -> None:
     """Made when it is needed, and not with the board's own: a board without it is none of an older version."""
     import sqlalchemy as sa
 
-    from jokes import tables
+    from jokes import board_tables as tables
 
     if sa.inspect(connection).has_table(tables.tellings.name):
         return

@@ -14,10 +14,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from errors import SmileError
+from common.errors import SmileError
 
 if TYPE_CHECKING:
-    from generate_joke import Joke
+    from jokes.joke import Joke
 
 PER_MINUTE = 600
 TOO_MANY_FOR_S = 60

@@ -16,10 +16,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from annotation import annotate
-from errors import OutputError, UnwritableName
-from face_tracking import Face
-from media_files import VideoFrame, suffix_of
+from common.errors import OutputError, UnwritableName
+from faces.annotation import annotate
+from faces.face import Face
+from pictures.finding import suffix_of
+from pictures.reading import VideoFrame
 from scoring.output_folder import OutputFolder
 
 # By suffix, what is encoded. Other kinds become PNG files, with `.png` after their name.

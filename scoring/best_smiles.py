@@ -23,9 +23,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from errors import PictureError
-from media_files import read_bytes
-from picture_decoding import decode_small
+from common.errors import PictureError
+from pictures.decoding import decode_small
+from pictures.reading import read_bytes
 from smile_recognition import SMILE_THRESHOLD
 
 _MAIN = 0.5  # of the largest face's height

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import cv2
 
-from errors import OutputError, PictureError, SettingsError
-from media_files import read_bytes, suffix_of
-from picture_decoding import decode_small
+from common.errors import OutputError, PictureError, SettingsError
+from pictures.decoding import decode_small
+from pictures.finding import suffix_of
+from pictures.reading import read_bytes
 from scoring.best_smiles import SmilingPhoto
 
 MOST_PHOTOS = 500  # about ten megabytes

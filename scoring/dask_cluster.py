@@ -20,9 +20,9 @@ from typing import Any
 
 import cv2
 
-from errors import SettingsError, SmileError
-from media_files import MediaFile
-from scoring.table_writer import empty_row
+from common.errors import SettingsError, SmileError
+from pictures.finding import MediaFile
+from scoring.rows import empty_row
 from scoring.work import Rows, Work
 from scoring.workers import CRASHED
 

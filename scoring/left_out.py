@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from media_files import suffix_of
+from pictures.finding import suffix_of
 from scoring.resume import path_of
 from scoring.table_writer import part_of
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from errors import OutputError, SettingsError, UnwritableName
+from common.errors import OutputError, SettingsError, UnwritableName
 
 # The file system does not take such a name or such a large file.
 _ONLY_THIS_ONE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EFBIG)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from errors import SettingsError
+from common.errors import SettingsError
 
 ROWS_IN_A_GROUP = 20_000
 _TEXTS = {"file", "label", "error"}

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from errors import OutputError, SettingsError
-from media_files import MediaFile
+from common.errors import OutputError, SettingsError
+from pictures.finding import MediaFile
 from scoring.table_writer import Table
 
 _VERSION = 1

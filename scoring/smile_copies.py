@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from errors import SettingsError, UnwritableName
+from common.errors import SettingsError, UnwritableName
 from scoring.best_smiles import SmilingPhoto, best_smiles, smiling_photos
 from scoring.contact_sheet import MOST_PHOTOS, ContactSheet
 from scoring.output_folder import OutputFolder

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from errors import SettingsError
-from face_tracking import Face
-from media_files import VideoFrame
+from common.errors import SettingsError
+from faces.face import Face
+from pictures.reading import VideoFrame
 from scoring.output_folder import OutputFolder
 from smile_recognition import SMILE_THRESHOLD
 

@@ -20,14 +20,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from errors import ModelError, OutputError, PictureError, SettingsError, UnwritableName
-from face_detection import Box, FaceDetector, create_detector
-from face_tracking import Face, FaceTracker, as_points
-from media_files import MediaFile, read_bytes, read_video
-from photo_analysis import analyze_photo
-from picture_decoding import decode_picture
+from common.errors import ModelError, OutputError, PictureError, SettingsError, UnwritableName
+from faces.detection import FaceDetector
+from faces.detectors import create_detector
+from faces.face import Box, Face, as_points
+from faces.photo import analyze_photo
+from faces.tracking import FaceTracker
+from pictures.decoding import decode_picture
+from pictures.finding import MediaFile
+from pictures.reading import read_bytes, read_video
 from scoring.annotated_copies import AnnotatedCopies
-from scoring.table_writer import empty_row, face_row
+from scoring.rows import empty_row, face_row
 from scoring.timeline_plot import TimelinePlots
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
 

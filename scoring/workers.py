@@ -22,12 +22,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
-
-from errors import SmileError
-from media_files import MediaFile
-from scoring.table_writer import empty_row
+from common.errors import SmileError
+from pictures.finding import MediaFile
+from scoring.rows import empty_row
 from scoring.work import Rows, Work
+from scoring.worker import run_worker
 
 CRASHED = "The file could not be read: the reader crashed."
 GIVEN_UP = "The file was given up: reading it took too long without any progress."
@@ -39,7 +38,6 @@ _TRIES = 2
 _GIVE_UP_AFTER = 3  # workers in a row that end before they can work
 _LOOK_EVERY_S = 1.0
 _END_WITHIN_S = 5.0
-_SIGN_OF_LIFE_EVERY_S = 1.0
 
 
 class WorkersFailed(SmileError):
@@ -271,58 +269,3 @@ def _nothing_run_again() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-class _Notes:
-    """In place of `sys.stderr`: lines go to the first process, which prints each only once."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._line = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._line = (self._line + text).split("\n")
-        for line in lines:
-            with contextlib.suppress(OSError):
-                self._connection.send(("note", line))
-        return len(text)
-
-    def flush(self) -> None: ...
-
-
-def run_worker(connection: Any, work: Work) -> None:
-    """In a worker process: reads what comes until the other end is closed, however that happens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # in order: a copy half-written is removed
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # decoders write there what the table's error column says in words
-    sys.stderr = _Notes(connection)
-    cv2.setNumThreads(1)  # the other cores have workers of their own
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
-        try:
-            scorer = work.scorer()
-        except SmileError as error:
-            connection.send(("unable", error))
-            return
-        connection.send(("ready", None))
-        while True:
-            file = connection.recv()
-            sign = _sign_of_life(connection)
-            try:
-                rows: Rows | SmileError = scorer.all_rows(file, sign)
-            except SmileError as error:
-                rows = error
-            connection.send(("rows", rows))
-
-
-def _sign_of_life(connection: Any) -> Callable[[float], None]:
-    last = time.monotonic()
-
-    def sign(time_s: float) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SIGN_OF_LIFE_EVERY_S:
-            last = time.monotonic()
-            connection.send(("alive", time_s))
-
-    return sign

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from errors import PictureError
-from media_files import read_bytes
-from scraping.assets import Asset
-from scraping.exchange import Answer
+from common.errors import PictureError
+from common.whole_files import write_whole
+from pictures.reading import read_bytes
+from scraping.asking.assets import Asset
+from scraping.asking.exchange import Answer
+from scraping.asking.pace import Clock
+from scraping.asking.politeness import PoliteClient
+from scraping.asking.problems import FetchError
+from scraping.checking import MAX_PICTURE_BYTES, SUFFIXES, Checked, check_picture
 from scraping.manifest import Fetched
-from scraping.pace import Clock
-from scraping.pictures import MAX_PICTURE_BYTES, SUFFIXES, Checked, check_picture
-from scraping.politeness import PoliteClient
-from scraping.problems import FetchError
-from scraping.whole_files import write_whole
 
 _ACCEPT = {"Accept": "image/jpeg, image/png;q=0.5, image/webp;q=0.5", "Accept-Encoding": "identity"}
 

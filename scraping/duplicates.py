@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scraping.assets import SET_APART
+from common.whole_files import make_folder, move
+from scraping.asking.assets import SET_APART
 from scraping.manifest import Kept, Manifest, Verdict
-from scraping.whole_files import make_folder, move
 
 # Bits of 64. Of 3,002 GENKI photos, 3 of 4.5 million pairs of different pictures are as near. So are all copies of 300 of
 # them that were recompressed (quality 50) or halved in size, 99 % of the brighter ones, 82 % of those cut by 2 % each side.

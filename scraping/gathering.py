@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scraping.assets import Asset, Source, folder_name
+from common.whole_files import make_folder
+from scraping.asking.assets import Asset, Source, folder_name
+from scraping.asking.pace import Clock
+from scraping.asking.politeness import PoliteClient
+from scraping.asking.problems import FetchError
 from scraping.downloads import fetch_picture, run_bounded
 from scraping.manifest import Fetched, Manifest
-from scraping.pace import Clock
-from scraping.politeness import PoliteClient
-from scraping.problems import FetchError
 from scraping.progress import Progress
-from scraping.whole_files import make_folder
 
 
 @dataclass(frozen=True)

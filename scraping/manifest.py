@@ -18,49 +18,13 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from csv_lines import csv_writer
-from errors import OutputError, SettingsError
-from scraping.assets import SET_APART, Asset, Page
-from scraping.pictures import Checked
-from scraping.problems import PASSING, FetchError
-from scraping.whole_files import write_whole
-
-FILE = "manifest.sqlite3"
-TABLE = "manifest.csv"
-
-_SCHEMA = f"""
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE terms (place INTEGER PRIMARY KEY, term TEXT UNIQUE NOT NULL, folder TEXT UNIQUE NOT NULL, last_page INTEGER);
-CREATE TABLE pages (
-    term TEXT NOT NULL, page INTEGER NOT NULL, layout TEXT NOT NULL, unusable INTEGER NOT NULL, read_at TEXT NOT NULL,
-    PRIMARY KEY (term, page));
-CREATE TABLE listings (
-    term TEXT NOT NULL, page INTEGER NOT NULL, position INTEGER NOT NULL, asset_id TEXT NOT NULL,
-    PRIMARY KEY (term, page, position));
-CREATE INDEX listings_of_asset ON listings (asset_id);
-CREATE TABLE assets (
-    asset_id TEXT PRIMARY KEY, term TEXT NOT NULL, page INTEGER NOT NULL, position INTEGER NOT NULL,  -- where first found
-    url TEXT NOT NULL, caption TEXT NOT NULL, creator TEXT NOT NULL, credit TEXT NOT NULL,
-    licence TEXT NOT NULL, licence_page TEXT NOT NULL, uploaded TEXT NOT NULL,
-    status TEXT NOT NULL DEFAULT 'listed',          -- listed, fetched or failed
-    reason TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
-    suffix TEXT, width INTEGER, height INTEGER, bytes INTEGER, sha256 TEXT, phash TEXT, fetched_at TEXT,
-    set_apart TEXT NOT NULL DEFAULT '', copy_of TEXT NOT NULL DEFAULT '', near_copy_of TEXT NOT NULL DEFAULT '');
-CREATE INDEX assets_of_page ON assets (term, page);
-CREATE VIEW pictures AS SELECT
-    a.asset_id, a.term,
-    CASE WHEN status <> 'fetched' THEN ''
-        ELSE CASE set_apart WHEN '' THEN first.folder ELSE '{SET_APART}' END || '/' || a.asset_id || suffix END AS file,
-    status, reason, message, page, position,
-    coalesce((SELECT group_concat(term, '; ') FROM (SELECT DISTINCT o.term FROM listings o JOIN terms t ON t.term = o.term
-        WHERE o.asset_id = a.asset_id AND o.term <> a.term ORDER BY t.place)), '') AS other_terms,
-    set_apart, copy_of, near_copy_of, caption, creator, credit, licence, licence_page, uploaded, url, width, height, bytes,
-    sha256, phash, fetched_at, suffix, first.folder, first.place
-    FROM assets a JOIN terms first ON first.term = a.term;
-"""
-_INTERNAL = ("suffix", "folder", "place")  # at the end of `pictures`, not in the CSV file
-_GIVEN = "asset_id, url, caption, creator, credit, licence, licence_page, uploaded"  # an Asset
-_VERSION = "1"
+from common.csv_lines import csv_writer
+from common.errors import OutputError, SettingsError
+from common.whole_files import write_whole
+from scraping.asking.assets import Asset, Page
+from scraping.asking.problems import PASSING, FetchError
+from scraping.checking import Checked
+from scraping.manifest_schema import FILE, GIVEN, INTERNAL, SCHEMA, TABLE, VERSION
 
 
 @dataclass(frozen=True)
@@ -128,9 +92,9 @@ class Manifest:
                     connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN EXCLUSIVE")
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in _SCHEMA.split(";\n"):
+                    for statement in SCHEMA.split(";\n"):
                         connection.execute(statement)
-                    given = [("version", _VERSION), *settings.items()]
+                    given = [("version", VERSION), *settings.items()]
                     connection.executemany("INSERT INTO settings VALUES (?, ?)", given)
                 connection.execute("COMMIT")
                 known = dict(connection.execute("SELECT name, value FROM settings"))
@@ -171,8 +135,7 @@ class Manifest:
             for position, asset in enumerate(page.assets, 1):
                 connection.execute("INSERT INTO listings VALUES (?, ?, ?, ?)", (term, number, position, asset.id))
                 connection.execute(
-                    f"INSERT OR IGNORE INTO assets (term, page, position, {_GIVEN}) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT OR IGNORE INTO assets (term, page, position, {GIVEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (term, number, position, *astuple(asset)),
                 )
             if known.issuperset(asset.id for asset in page.assets):
@@ -183,7 +146,7 @@ class Manifest:
         return [
             Asset(*row)
             for row in self._rows(
-                f"SELECT {_GIVEN} FROM assets WHERE status = 'listed' AND term = ? AND page = ? ORDER BY position",
+                f"SELECT {GIVEN} FROM assets WHERE status = 'listed' AND term = ? AND page = ? ORDER BY position",
                 term,
                 number,
             )
@@ -247,7 +210,7 @@ class Manifest:
         """Writes `manifest.csv`, in UTF-8, whole or not at all: the first finding of each asset, in the order of finding."""
         with _guarded(self._folder):
             cursor = self._connection.execute("SELECT * FROM pictures ORDER BY place, page, position")
-            names = [column[0] for column in cursor.description][: -len(_INTERNAL)]
+            names = [column[0] for column in cursor.description][: -len(INTERNAL)]
             text = io.StringIO(newline="")
             table = csv_writer(text)
             table.writerow(names)
@@ -290,7 +253,7 @@ def _guarded(folder: Path) -> Iterator[None]:
 
 
 def _check_settings(folder: Path, known: Mapping[str, str], given: Mapping[str, str]) -> None:
-    if known.get("version") != _VERSION:
+    if known.get("version") != VERSION:
         raise SettingsError(f"{folder / FILE} is from another version of this program; choose another --out.")
     changed = [f"{name} {known.get(name, 'unknown')}" for name, value in given.items() if known.get(name) != value]
     if changed:

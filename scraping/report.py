@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scraping.assets import SET_APART
+from scraping.asking.assets import SET_APART
+from scraping.asking.problems import REASONS
 from scraping.duplicates import CONTESTED, COPY
-from scraping.manifest import TABLE, Manifest
-from scraping.problems import REASONS
+from scraping.manifest import Manifest
+from scraping.manifest_schema import TABLE
 
 _MOST_GONE = 0.1  # a stock site loses pictures all the time; if more than this share is gone, something else is wrong
 

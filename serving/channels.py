@@ -23,11 +23,11 @@ from waitress.channel import HTTPChannel
 from waitress.task import WSGITask
 from waitress.utilities import Error
 
+from common.visitor_limits import network_number
 from serving.bounded_requests import Bodies, BoundedRequest, Overloaded, TooSlow
 from serving.json_refusals import JsonErrorTask
 from serving.receiver import Receiver
-from serving.refusals import Refusals
-from visitors import network_number
+from web.refusals import Refusals
 
 HAS_ROOM = "smile.has_room"  # in a request's environment: see `serving.receiver`
 HEAD_S = 10.0

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from event_log import log_event
+from common.event_log import log_event
 
 _TOLD_EVERY_S = 0.2
 _AFTER_FAILURE_S = 0.1

@@ -6,7 +6,7 @@ import json
 
 from waitress.task import ErrorTask
 
-from serving.visitor_analysis import MAX_BYTES
+from visitors.analysis import MAX_BYTES
 
 _SENTENCES = {
     400: "This is not HTTP as it should be.",

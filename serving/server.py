@@ -17,19 +17,20 @@ from typing import Any
 import waitress.server
 from flask import Flask
 
-from app import close_app, create_app
-from errors import SettingsError
-from event_log import log_event, write_line
-from joke_board import open_board
-from native_output import native_output_logged
-from picture_source import check_source, without_password
-from serving.allocation import keep_little_memory
+from common.errors import SettingsError
+from common.event_log import log_event, write_line
+from common.native_output import native_output_logged
+from common.settings import Settings
+from common.urls import without_password
+from jokes.board import open_board
+from pictures.sources import check_source
 from serving.bounded_requests import MOST_HEAD_BYTES
 from serving.channels import Doorkeeper
 from serving.dealt_connections import taking_connections
-from serving.visitor_analysis import MAX_BYTES
+from serving.memory import keep_little_memory
 from serving.worker_processes import WorkerProcesses, end_this_worker
-from settings import Settings
+from visitors.analysis import MAX_BYTES
+from web.application import close_app, create_app
 
 _HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place is taken
 _UNSENT_BYTES = 16_384

@@ -9,12 +9,12 @@ import socket
 import sys
 from typing import NoReturn
 
-from app import end_now
-from errors import SmileError
-from event_log import log_event, set_up_logging
+from common.errors import SmileError
+from common.event_log import log_event, set_up_logging
+from common.process_end import end_now
+from common.settings import parse_settings
 from serving.server import Share, serve_on
 from serving.worker_processes import UNUSABLE_SETTINGS
-from settings import parse_settings
 
 
 def main(argv: list[str]) -> int:

@@ -18,10 +18,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import SmileError
-from event_log import log_event
+from common.errors import SmileError
+from common.event_log import log_event
+from common.settings import Settings
 from serving.dealt_connections import Taker, deal
-from settings import Settings
 
 UNUSABLE_SETTINGS = 2  # exit code of a worker that can't ever serve
 

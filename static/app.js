@@ -1,11 +1,11 @@
 // The page: which camera is shown, jokes, meters, the last minute and the session. One camera at a time, and none while the page
 // is hidden.
-import { hearMore, revealPunchline, tellFirst } from "./jokes.js";
-import { MyCamera } from "./my_camera.js";
-import { finish } from "./reactions.js";
-import { ServerCamera } from "./server_camera.js";
-import { startSession } from "./session.js";
-import { startTimeline } from "./timeline.js";
+import { hearMore, revealPunchline, tellFirst } from "./jokes/jokes.js";
+import { MyCamera } from "./cameras/my_camera.js";
+import { finish } from "./jokes/reactions.js";
+import { ServerCamera } from "./cameras/server_camera.js";
+import { startSession } from "./session/session.js";
+import { startTimeline } from "./session/timeline.js";
 
 const WHY_MINE = { // by what the app was started with
   auto: "The computer that runs this app has no camera that works. You can use your own.",

@@ -28,6 +28,7 @@ import numpy as np
 import pytest
 
 from tests.waiting import PATIENCE_S, eventually
+from training.data import assembling
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -72,10 +73,8 @@ def dataset_workers_in_this_process() -> Iterator[None]:
 
     from tqdm import tqdm
 
-    from training import dataset
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "_workers", ThreadPoolExecutor)
+        patch.setattr(assembling, "worker_processes", ThreadPoolExecutor)
         patch.setattr(tqdm, "monitor_interval", 0)  # no thread that watches progress bars
         yield
 
@@ -147,8 +146,8 @@ def no_thread_left_behind() -> Iterator[None]:
 @pytest.fixture
 def make_client():
     """Makes an app in this process, with no camera and no joke service unless told otherwise, and a client of it."""
-    from app import close_app, create_app
-    from settings import Settings
+    from common.settings import Settings
+    from web.application import close_app, create_app
 
     apps = []
 

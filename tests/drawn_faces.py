@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from training.augmentation import View, look
-from training.faces import WIDE_BOX, WIDE_SIZE, Faces
+from training.data.faces import WIDE_BOX, WIDE_SIZE, Faces
+from training.fitting.augmentation import View, look
 
 MARGIN = (WIDE_SIZE - WIDE_BOX) // 2
 

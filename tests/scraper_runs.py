@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import getty_scraper
-from scraping.pace import Clock
+from scraping.asking.pace import Clock
 from tests.getty_server import GettyServer
 
 

@@ -11,7 +11,7 @@ from tests.conftest import ROOT, clean_environment
 # Twelve threads, one after the other, take 60 MB in pieces and give all back but the last; each lives until the end.
 PROGRAM = """
 import sys, threading
-from serving.allocation import keep_little_memory
+from serving.memory import keep_little_memory
 if sys.argv[1] == "keep little":
     assert keep_little_memory()
 barrier, last = threading.Barrier(13), []

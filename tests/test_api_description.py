@@ -18,13 +18,13 @@ import pytest
 from openapi_spec_validator import validate
 from PIL import Image
 
-from app import close_app, create_app
-from benchmarks.fuzz import Answer, Description, Sent
-from serving.api_description import describe
-from serving.board_api import MAX_BYTES as MAX_REACTION_BYTES
-from serving.visitor_analysis import MAX_BYTES, MAX_PIXELS, TooBusy
-from settings import Settings
+from benchmarks.stages.fuzz_findings import Answer, Description, Sent
+from common.settings import Settings
 from tests.conftest import CHROMIUM, ROOT
+from visitors.analysis import MAX_BYTES, MAX_PIXELS, TooBusy
+from web.application import close_app, create_app
+from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
+from web.openapi import describe
 
 pytestmark = pytest.mark.slow
 
@@ -140,7 +140,7 @@ def test_refusals_keep_to_it(asked, picture, monkeypatch):
     def busy(*_):
         raise TooBusy("Too many pictures at once; try again in a second.")
 
-    monkeypatch.setattr("serving.visitor_analysis.VisitorAnalysis.analyze", busy)
+    monkeypatch.setattr("visitors.analysis.VisitorAnalysis.analyze", busy)
     assert asked("POST", ANALYZE, data=picture).status_code == 503
 
 

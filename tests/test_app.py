@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from app import close_app, create_app
-from settings import Settings
+from common.settings import Settings
 from tests.conftest import ROOT, clean_environment, read_number
 from tests.waiting import PATIENCE_S, eventually
+from web.application import close_app, create_app
 
 
 def test_making_the_app_starts_nothing():
@@ -147,8 +147,8 @@ def test_a_detector_that_can_not_be_loaded_is_said_in_words(make_client, face_vi
 def test_the_app_never_loads_what_only_training_needs(face_video):
     code = (
         "import sys, time\n"
-        "from app import create_app, close_app\n"
-        "from settings import Settings\n"
+        "from web.application import create_app, close_app\n"
+        "from common.settings import Settings\n"
         f"app = create_app(Settings(source={str(face_video)!r}, joke_url=''))\n"
         "client = app.test_client()\n"
         "client.get('/')\n"
@@ -171,9 +171,10 @@ def test_the_app_never_loads_what_only_training_needs(face_video):
 
 def test_importing_a_module_starts_and_loads_nothing():
     code = (
-        "import sys, threading, pathlib\n"
-        "names = [path.stem for path in pathlib.Path().glob('*.py')]\n"
-        "for name in names: __import__(name)\n"
+        "import importlib, sys, threading, pathlib\n"
+        "rooms = ('common', 'pictures', 'faces', 'jokes', 'live', 'visitors', 'web', 'serving', 'scoring', 'scraping')\n"
+        "paths = [*pathlib.Path().glob('*.py'), *(path for room in rooms for path in pathlib.Path(room).rglob('*.py'))]\n"
+        "for path in paths: importlib.import_module('.'.join(path.with_suffix('').parts).removesuffix('.__init__'))\n"
         "assert threading.active_count() == 1\n"
         "print(sorted(set(sys.modules) & {'face_recognition', 'dlib', 'ai_edge_litert', 'tensorflow', 'sklearn'}))\n"
     )

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from tests.drawn_faces import drawn_set
-from training.augmentation import (
+from training.data.faces import Faces
+from training.data.reading import five_points, read_picture
+from training.data.sources import Source
+from training.fitting.augmentation import (
     MIRRORED_68,
     MIRRORED_LANDMARKS,
     View,
@@ -17,11 +20,8 @@ from training.augmentation import (
     random_view,
     spoil,
 )
-from training.batches import Batches, fit_scaler, guessed_landmarks, make_targets, resized, sample_weights, scale
-from training.faces import Faces
-from training.network import EXPRESSIONS
-from training.reading import five_points, read_picture
-from training.sources import Source
+from training.fitting.batches import Batches, fit_scaler, guessed_landmarks, make_targets, resized, sample_weights, scale
+from training.networks.network import EXPRESSIONS
 
 ALL = ("smile", "presence", "landmarks", "expression", "shape68")
 

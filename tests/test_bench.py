@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import bench, correctness, document, scenes, soak
-from benchmarks.figures import BenchmarkError, Curve, Report, load
-from benchmarks.running_app import AppProcess, parse_histogram, quantile, since
-from benchmarks.viewers import Audience, Viewer
+from benchmarks import bench, soak
+from benchmarks.actors import scenes
+from benchmarks.actors.running_app import AppProcess, parse_histogram, quantile, since
+from benchmarks.actors.viewers import Audience, Viewer
+from benchmarks.reporting import document
+from benchmarks.reporting.figures import BenchmarkError, Curve, Report, load
+from benchmarks.stages import correctness
 from tests.conftest import ROOT, SHARED
 from tests.waiting import eventually
 
@@ -118,7 +121,7 @@ def test_what_can_not_be_measured_is_said_in_one_sentence(options, capsys):
 
 
 def test_a_video_without_a_face_is_refused(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.analysis._FOUND_WITHIN_S", 1.0)
+    monkeypatch.setattr("benchmarks.stages.analysis._FOUND_WITHIN_S", 1.0)
     path = tmp_path / "empty.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, scenes.SIZE)
     for _ in range(5):

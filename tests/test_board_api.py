@@ -11,12 +11,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app import close_app, create_app
-from generate_joke import house_jokes
-from joke_board import JokeBoard, Reaction
+from common.settings import Settings
+from jokes.board import JokeBoard
+from jokes.joke import Reaction
 from jokes.quotas import COUNTED_PER_MINUTE
-from settings import Settings
+from jokes.sources import house_jokes
 from tests.conftest import ROOT, clean_environment
+from web.application import close_app, create_app
 
 ADDRESS = "/api/v1/reactions"
 BOARD = "/api/v1/jokes/board"
@@ -218,8 +219,8 @@ def test_making_the_app_does_not_open_the_default_board(monkeypatch, tmp_path):
 def test_the_database_library_is_loaded_for_a_board_only(tmp_path):
     code = (
         "import sys\n"
-        "from app import create_app, close_app\n"
-        "from settings import Settings\n"
+        "from web.application import create_app, close_app\n"
+        "from common.settings import Settings\n"
         "app = create_app(Settings(source='none', joke_url='', board=sys.argv[1]))\n"
         "assert app.test_client().get('/jokes').status_code == app.test_client().get('/').status_code == 200\n"
         "close_app(app)\n"
@@ -320,7 +321,7 @@ def test_the_page_lists_the_funniest_first_with_bars_on_one_scale(client, tmp_pa
 
 
 def test_a_joke_that_holds_markup_stays_text(make_client, tmp_path):
-    from generate_joke import Joke
+    from jokes.joke import Joke
 
     board = JokeBoard(str(tmp_path / "board.sqlite3"))
     board.add(Joke("x", "<script>alert('ha')</script>", "icanhazdadjoke"), Reaction(0, 1, 1))

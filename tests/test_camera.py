@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camera import Camera, CameraState
-from errors import CameraError
+from common.errors import CameraError
 from tests.conftest import read_number
 from tests.waiting import always, eventually
 

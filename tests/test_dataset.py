@@ -13,16 +13,17 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DatasetError
-from face_detection import create_detector
+from common.errors import DatasetError
+from faces.detectors import create_detector
 from tests.drawn_faces import draw_face, drawn_set
 from training import dataset
+from training.data import assembling
+from training.data.faces import SPLITS, Faces
+from training.data.reading import five_points, read_picture
+from training.data.sources import KNOWN, Source, find_source, iterate_images
 from training.dataset import build_dataset, read_set
-from training.faces import SPLITS, Faces
-from training.reading import five_points, read_picture
-from training.sources import KNOWN, Source, find_source, iterate_images
 
-_fresh_workers = dataset._workers
+_fresh_workers = assembling.worker_processes
 
 
 pytestmark = pytest.mark.usefixtures("dataset_workers_in_this_process")
@@ -69,7 +70,7 @@ def built(tmp_path_factory):
     (folder / "happy" / "empty.jpg").write_bytes(b"")
     (folder / "happy" / "notes.txt").write_text("not a picture")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "_workers", _fresh_workers)
+        patch.setattr(assembling, "worker_processes", _fresh_workers)
         assert build(zipped(folder), "--out", home / "faces", "--workers", 1) == 0
     return home
 

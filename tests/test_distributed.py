@@ -15,17 +15,17 @@ import keras
 import numpy as np
 import pytest
 
-from errors import WorkersError
+from common.errors import WorkersError
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
 from tests.waiting import PATIENCE_S, always, eventually
 from training import train
-from training.batches import Batches, fit_scaler
-from training.cluster import Cluster, meet, read_cluster
-from training.dataset import split_groups
-from training.faces import Faces
-from training.recipes import build_lenet
+from training.data.assembling import split_groups
+from training.data.faces import Faces
+from training.fitting.batches import Batches, fit_scaler
+from training.fitting.cluster import Cluster, meet, read_cluster
+from training.networks.recipes import build_lenet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -270,7 +270,8 @@ WITH_A_SMALL_NETWORK = """if True:
     from dataclasses import replace
     from pathlib import Path
     from tests.small_network import build_small
-    from training import progress, recipes
+    from training.fitting import progress
+    from training.networks import recipes
     from training.train import main
     recipes.RECIPES["smile"] = replace(recipes.RECIPES["smile"], build=build_small)
     hold, write = Path(sys.argv.pop(1)), progress.write_json_whole
@@ -365,7 +366,8 @@ def test_two_processes_train_the_network_that_one_would(data, tmp_path):
 def test_all_stop_when_the_first_finds_that_nothing_gets_better(data, tmp_path):
     code = """if True:
         import sys
-        from training import progress, train
+        from training.fitting import progress
+        from training import train
         progress.Progress.best = lambda self: 0 if self.history else -1
         sys.exit(train.main())"""
     options = ("--data", data, "--network", "lenet", "--epochs", 500, "--patience", 2)
@@ -423,7 +425,8 @@ def test_when_a_worker_is_killed_the_other_ends_and_the_training_goes_on_later_w
 def test_a_worker_lost_between_the_meeting_and_the_first_step_leaves_none_hanging(data, tmp_path, lost):
     code = f"""if True:
         import os, sys
-        from training import distributed, train
+        from training.fitting import distributed
+        from training import train
         distributed._CONNECT_SECONDS = 5
         if '"index": {lost}' in os.environ["TF_CONFIG"]:
             train.Workers = lambda cluster: sys.exit("lost")

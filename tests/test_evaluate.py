@@ -13,10 +13,12 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_s
 
 from smile_recognition import DEFAULT_MODEL, LANDMARKS, SmileRecognizer
 from tests.drawn_faces import drawn_parts
-from training import evaluate, metrics, report
-from training.augmentation import View, look, move_points
-from training.faces import Faces
-from training.plots import mistakes_sheet
+from training import evaluate
+from training.data.faces import Faces
+from training.fitting.augmentation import View, look, move_points
+from training.judging import metrics
+from training.judging import records as report
+from training.judging.plots import mistakes_sheet
 
 pytestmark = pytest.mark.slow
 
@@ -333,8 +335,8 @@ def test_a_set_that_was_trained_on_is_not_left_out(judged, tmp_path, capsys):
 def test_simpler_networks_are_judged_on_the_same_faces(judged, faces, tmp_path):
     import joblib
 
-    from training.batches import fit_scaler, resized
-    from training.recipes import RECIPES
+    from training.fitting.batches import fit_scaler, resized
+    from training.networks.recipes import RECIPES
 
     assert judged() == 0
     for name in ("lenet", "keypoints"):

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from errors import SettingsError
-from event_log import LineFormatter, RepeatFilter, log_event, native_libraries_silenced, set_up_logging, write_line
-from settings import Settings, parse_settings
+from common.errors import SettingsError
+from common.event_log import LineFormatter, RepeatFilter, log_event, native_libraries_silenced, set_up_logging, write_line
+from common.settings import Settings, parse_settings
 
 
 class Lines(logging.Handler):

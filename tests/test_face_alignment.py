@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_alignment import TYPICAL_LANDMARKS, align
+from faces.alignment import TYPICAL_LANDMARKS, align
 from smile_recognition import SmileRecognizer, crop_face, crop_tilted
 from tests.test_smile_recognition import ASTRONAUT_BOX
 

@@ -5,8 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DetectorError
-from face_detection import DETECTORS, Box, create_detector
+from common.errors import DetectorError
+from faces.detectors import DETECTORS, create_detector
+from faces.face import Box
 from tests.conftest import SHARED
 
 YUNET = SHARED / "models" / "face_detection_yunet_2026may.onnx"

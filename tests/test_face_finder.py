@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DetectorError, ModelError
-from face_detection import Box, candidates, create_detector
-from face_finder import CELL, CHANNELS, DEFAULT_FINDER, FaceFinder, decode, fitted, looks
+from common.errors import DetectorError, ModelError
+from faces.detection import candidates
+from faces.detectors import create_detector
+from faces.face import Box
+from faces.finder import CELL, CHANNELS, DEFAULT_FINDER, FaceFinder, decode, fitted, looks
 from smile_recognition import DEFAULT_MODEL
 from tests.test_photo_analysis import turned
 from tests.test_smile_recognition import ASTRONAUT_BOX

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from face_alignment import align
-from face_detection import Box
-from face_following import distance, follow, look, misfit
+from faces.alignment import align
+from faces.face import Box
+from faces.following import distance, follow, look, misfit
 from smile_recognition import SmileRecognizer
 
 FACE = Box(73, 276, 165, 184)

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from face_detection import Box, Candidate
-from face_search import FaceSearch
+from faces.detection import Candidate
+from faces.face import Box
+from faces.search import FaceSearch
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 

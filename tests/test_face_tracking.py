@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DetectorError
-from face_detection import Box, create_detector
-from face_tracking import FaceTracker
+from common.errors import DetectorError
+from faces.detectors import create_detector
+from faces.face import Box
+from faces.tracking import FaceTracker
 from smile_recognition import SmileRecognizer
 from tests.waiting import PATIENCE_S
 

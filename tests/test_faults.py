@@ -17,14 +17,14 @@ import numpy as np
 import psutil
 import pytest
 
-import smile_watch
-from app import close_app, create_app
 from camera import Camera
-from errors import CameraError
-from settings import Settings
-from smile_watch import SmileWatch
+from common.errors import CameraError
+from common.settings import Settings
+from live import watch as smile_watch
+from live.watch import SmileWatch
 from tests.conftest import ROOT, RunningApp, arrivals, clean_environment, pictures, viewer
 from tests.waiting import always, eventually
+from web.application import close_app, create_app
 
 pytestmark = pytest.mark.slow
 

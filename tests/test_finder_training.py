@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DatasetError
-from face_finder import CELL, FaceFinder, decode
+from common.errors import DatasetError
+from faces.finder import CELL, FaceFinder, decode
 from tests.drawn_faces import MARGIN, draw_background, draw_wide
 from training import finder, finder_probe
-from training.faces import WIDE_BOX
-from training.finder_conditions import CONDITIONS, make_probe
-from training.finder_pictures import Pictures, part_of, without_copies
-from training.finder_scenes import SceneMaker
-from training.finder_targets import TARGETS, targets
+from training.data.faces import WIDE_BOX
+from training.finding.conditions import CONDITIONS, make_probe
+from training.finding.pictures import Pictures, part_of, without_copies
+from training.finding.scenes import SceneMaker
+from training.finding.targets import TARGETS, targets
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,8 @@ def test_a_probe_has_its_face_where_it_says(condition):
 def test_a_finder_learns_is_killed_goes_on_and_is_exported(tmp_path, capsys):
     data, out = tmp_path / "finder.npz", tmp_path / "out"
     drawn_pictures().save(data)
-    from training import finder_fit, finder_network
+    from training.finding import fit as finder_fit
+    from training.finding import network as finder_network
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finder_fit, "_JUDGED", 16)
@@ -191,7 +192,7 @@ def test_a_finder_learns_is_killed_goes_on_and_is_exported(tmp_path, capsys):
 
 def batches_here(data, recipe, first):
     """In this process, and not in another that takes seconds to start."""
-    from training.finder_fit import make_batch
+    from training.finding.fit import make_batch
 
     pictures = Pictures.load(data)
     for step in range(first, recipe.batches):

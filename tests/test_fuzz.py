@@ -7,12 +7,13 @@ import math
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from app import close_app, create_app
-from benchmarks import broken_pictures
-from benchmarks.broken_pictures import declared_png, encoded, interlaced_png, many_scans
-from benchmarks.fuzz import Answer, Description, Findings, Sent, described_sources, draw, main, picture_sources
-from serving.api_description import describe
-from settings import Settings
+from benchmarks.actors import broken_forms
+from benchmarks.actors.broken_pictures import declared_png, encoded, interlaced_png, many_scans
+from benchmarks.fuzz import described_sources, draw, main, picture_sources
+from benchmarks.stages.fuzz_findings import Answer, Description, Findings, Sent
+from common.settings import Settings
+from web.application import close_app, create_app
+from web.openapi import describe
 
 pytestmark = pytest.mark.slow
 
@@ -146,7 +147,7 @@ def test_answers_before_in_all_wrong_forms_are_read_or_refused(client):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(broken_pictures.previous_fields())
+    @given(broken_forms.previous_fields())
     def each(text: str) -> None:
         head = b'--part\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + picture
         field = b'\r\n--part\r\nContent-Disposition: form-data; name="previous"\r\n\r\n'

@@ -21,7 +21,7 @@ from tests.conftest import ROOT, clean_environment
 from tests.getty_server import LAYOUTS, Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import Scraper
 from tests.waiting import eventually
-from training.sources import find_source, iterate_images
+from training.data.sources import find_source, iterate_images
 
 pytestmark = pytest.mark.slow
 

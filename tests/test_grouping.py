@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from tests.drawn_faces import drawn_set
-from training import dataset
-from training.dataset import SHARES, group_faces, split_groups
-from training.faces import SPLITS, Faces
-from training.grouping import connected_groups, describe_person, duplicate_pairs, person_pairs
-from training.sources import KNOWN, Source, person_in_name
+from training.data import assembling
+from training.data.assembling import SHARES, group_faces, split_groups
+from training.data.faces import SPLITS, Faces
+from training.data.grouping import connected_groups, describe_person, duplicate_pairs, person_pairs
+from training.data.sources import KNOWN, Source, person_in_name
 
 pytestmark = pytest.mark.usefixtures("dataset_workers_in_this_process")
 
@@ -98,7 +98,7 @@ def test_persons_known_by_their_faces_are_one_group_and_descriptors_are_kept(ast
     def again(crop: np.ndarray) -> np.ndarray:
         raise AssertionError("a descriptor that is kept need not be made again")
 
-    monkeypatch.setattr(dataset, "describe_person", again)
+    monkeypatch.setattr(assembling, "describe_person", again)
     assert (group_faces(faces, {"mine": Source("mine")}, tmp_path)[0].group == grouped.group).all()
     assert describe_person(faces.gray[0]).shape == (128,)
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import CameraError
-from network_pictures import MAX_BYTES, JpegStream, ask
-from picture_source import open_source
-from playback import LiveStream, Recording
+from common.errors import CameraError
+from pictures.network_pictures import MAX_BYTES, JpegStream, ask
+from pictures.playback import LiveStream, Recording
+from pictures.sources import open_source
 from tests.conftest import http_server
 
 pytestmark = pytest.mark.slow
@@ -160,6 +160,6 @@ def test_what_is_another_kind_of_video_is_left_to_ffmpeg(face_video):
 
 
 def test_a_video_of_too_many_pixels_is_refused_before_it_is_read(monkeypatch, face_video):
-    monkeypatch.setattr("picture_source.MAX_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pictures.sources.MAX_PIXELS", 480 * 360 - 1)
     with pytest.raises(CameraError, match="480x360 pixels"):
         open_source(str(face_video))

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 from waitress.buffers import OverflowableBuffer
 
-from app import close_app, create_app
+from common.settings import Settings
 from serving import bounded_requests, channels
 from serving.bounded_requests import Bodies, Chunks
 from serving.server import LoopPace, make_server
-from settings import Settings
 from tests.waiting import PATIENCE_S, eventually
+from web.application import close_app, create_app
 
 pytestmark = pytest.mark.slow
 

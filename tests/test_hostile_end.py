@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from common.settings import Settings
 from serving import worker_processes
 from serving.dealt_connections import Taker
 from serving.worker_processes import WorkerProcesses, _Running
-from settings import Settings
 from tests.waiting import PATIENCE_S
 
 _WORKER = """

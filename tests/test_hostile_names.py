@@ -7,14 +7,16 @@ import shutil
 
 import pytest
 
-from csv_lines import csv_writer
-from errors import OutputError
-from inference import _Shown, main
-from media_files import MediaFile
+from common.csv_lines import csv_writer
+from common.errors import OutputError
+from inference import main
+from pictures.finding import MediaFile
 from scoring.output_folder import OutputFolder
+from scoring.rows import empty_row
+from scoring.run import _Shown
 from scoring.smile_copies import SmileCopies
-from scoring.table_writer import empty_row, open_table
-from training.decisions import Journal, read_decisions
+from scoring.table_writer import open_table
+from training.labels.decisions import Journal, read_decisions
 
 NAMES = [
     *("x\rprivate.jpg", "\r.jpg", "a\nb.jpg", "a\r\nb.jpg", 'say "hi", x.jpg', "\x1b[2J.jpg", " x .jpg", "\x85\u2028.jpg"),

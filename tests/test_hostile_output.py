@@ -12,8 +12,8 @@ import zlib
 
 import pytest
 
-from event_log import LineFormatter
-from native_output import native_output_dropped, native_output_logged
+from common.event_log import LineFormatter
+from common.native_output import native_output_dropped, native_output_logged
 from tests.conftest import ROOT, clean_environment
 
 FORGED = b"\ntime=2026-01-01 level=info event=stopped\n\x1b[2J"

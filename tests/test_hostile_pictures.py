@@ -6,22 +6,22 @@ import sys
 
 import pytest
 
-from avif_turns import avif_turns
-from benchmarks.broken_pictures import encoded, many_scans
+from benchmarks.actors.broken_pictures import encoded, many_scans
 from camera import Camera
-from errors import CameraError, PictureError, SmileError
-from media_files import MediaFile
-from network_pictures import JpegSplitter
-from picture_decoding import check_picture, decode_picture, decode_small
-from picture_size import picture_size
-from picture_source import open_source
+from common.errors import CameraError, PictureError, SmileError
+from common.settings import Settings
+from pictures.avif_turns import avif_turns
+from pictures.decoding import check_picture, decode_picture, decode_small
+from pictures.finding import MediaFile
+from pictures.network_pictures import JpegSplitter
+from pictures.picture_size import picture_size
+from pictures.sources import open_source
+from pictures.video_length import promised_seconds
 from scoring.work import Work
-from scraping.pictures import check_picture as check_downloaded
-from scraping.problems import FetchError
-from serving import visitor_analysis
-from serving.visitor_analysis import TooBusy, VisitorAnalysis
-from settings import Settings
-from video_length import promised_seconds
+from scraping.asking.problems import FetchError
+from scraping.checking import check_picture as check_downloaded
+from visitors import analysis as visitor_analysis
+from visitors.analysis import TooBusy, VisitorAnalysis
 
 ENDLESS = {
     "padding": b"\xff",
@@ -84,7 +84,7 @@ def test_a_picture_waits_for_its_place_before_anything_of_it_is_read(monkeypatch
 
 
 def test_a_pictures_head_is_read_once(monkeypatch):
-    import picture_decoding
+    from pictures import decoding as picture_decoding
 
     looked: list[int] = []
     size = picture_decoding.picture_size
@@ -140,7 +140,7 @@ def test_an_end_mark_in_a_comment_hides_no_scans():
 
 
 def test_a_still_before_the_app_that_is_too_large_is_said_in_one_sentence(tmp_path):
-    from benchmarks.broken_pictures import declared_png
+    from benchmarks.actors.broken_pictures import declared_png
 
     file = tmp_path / "huge.png"
     file.write_bytes(declared_png(60_000, 60_000))

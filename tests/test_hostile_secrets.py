@@ -3,8 +3,8 @@
 import psutil
 import pytest
 
-from errors import SettingsError
-from settings import parse_settings
+from common.errors import SettingsError
+from common.settings import parse_settings
 
 URL = "rtsp://me:secret@camera.invalid/live"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from live_stream import LiveStream, ViewersFull
+from live.stream import LiveStream, ViewersFull
 from tests.test_hostile_connections import ELSEWHERE, serve  # noqa: F401
 
 

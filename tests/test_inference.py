@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import inference
-from face_detection import Box, create_detector
-from face_tracking import Face
+from faces.detectors import create_detector
+from faces.face import Box, Face
+from faces.photo import analyze_photo
 from inference import Scorer, main
-from media_files import MediaFile
-from photo_analysis import analyze_photo
-from scoring.table_writer import COLUMNS, empty_row, face_row
+from pictures.finding import MediaFile
+from scoring.rows import COLUMNS, empty_row, face_row
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import joke_board
-from errors import SettingsError
-from generate_joke import Joke, JokeBox, house_jokes
-from joke_board import BoardError, JokeBoard, Reaction, Tally, default_file, open_board
+from common.errors import SettingsError
+from jokes import board as joke_board
+from jokes.board import BoardError, JokeBoard, default_file, open_board
+from jokes.box import JokeBox
+from jokes.joke import Joke, Reaction, Tally
 from jokes.ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
+from jokes.sources import house_jokes
 from jokes.tellings import GOOD_FOR_S, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
@@ -37,7 +39,7 @@ def joke(name: object) -> Joke:
 
 
 def python(code: str, *arguments: str) -> subprocess.Popen:
-    head = "import sys\nfrom generate_joke import Joke\nfrom joke_board import *\nboard = JokeBoard(sys.argv[1])\n"
+    head = "import sys\nfrom jokes.joke import *\nfrom jokes.board import *\nboard = JokeBoard(sys.argv[1])\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code, *arguments],
         cwd=ROOT,

@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from generate_joke import Joke, JokeBox, JokeUnavailable, fetch_joke, house_jokes
+from jokes.box import JokeBox
+from jokes.joke import Joke
+from jokes.sources import JokeUnavailable, fetch_joke, house_jokes
 from tests.conftest import http_server
 from tests.waiting import always, eventually
 

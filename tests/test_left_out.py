@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from inference import main
-from media_files import PHOTO_SUFFIXES, VIDEO_SUFFIXES, find_media
+from pictures.finding import PHOTO_SUFFIXES, VIDEO_SUFFIXES, find_media
 from tests.odd_videos import write_video
 
 pytestmark = pytest.mark.slow

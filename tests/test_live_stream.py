@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-import live_stream
-from live_stream import LiveStream, ViewersFull
+from live import stream as live_stream
+from live.stream import LiveStream, ViewersFull
 from tests.waiting import PATIENCE_S, eventually
 
 

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks import load
-from benchmarks.figures import BenchmarkError, Report
-from benchmarks.page_visitors import Pace, Plan, Seen, _there_and_back, fitted, page_rules, visit
+from benchmarks.actors.page_visitors import Pace, Plan, Seen, _there_and_back, fitted, page_rules, visit
+from benchmarks.reporting.figures import BenchmarkError, Report
 from tests.conftest import ROOT, clean_environment
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from errors import PictureError, SettingsError
-from media_files import find_media, read_bytes, read_video
-from picture_decoding import decode_picture
-from picture_size import picture_size
+from common.errors import PictureError, SettingsError
+from pictures.decoding import decode_picture
+from pictures.finding import find_media
+from pictures.picture_size import picture_size
+from pictures.reading import read_bytes, read_video
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import close_app
-from errors import DetectorError
-from live_stream import LiveStream
+from common.errors import DetectorError
+from live.stream import LiveStream
 from tests.conftest import arrivals, viewer
 from tests.waiting import eventually
+from web.application import close_app
 
 pytestmark = pytest.mark.slow
 

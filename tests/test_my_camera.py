@@ -391,7 +391,7 @@ def test_an_answer_before_is_fitted_to_the_next_picture(app, visit):
     page = visit(app.url, start=False)
     fitted = page.page.evaluate(
         """async () => {
-          const { fitted } = await import("/static/picture_loop.js");
+          const { fitted } = await import("/static/cameras/picture_loop.js");
           const box = { top: 10, right: 50, bottom: 60, left: 20 };
           const faces = [{ id: 1, smile: 0.5, box, landmarks: { nose: [320, 240] } }];
           const answer = { width: 640, height: 480, next_id: 2, faces };
@@ -409,7 +409,7 @@ def test_pictures_shrink_while_answers_are_slow_and_grow_again(app, visit):
     page = visit(app.url, start=False)
     walk = page.page.evaluate(
         """async () => {
-          const { Pace } = await import("/static/pace.js");
+          const { Pace } = await import("/static/cameras/pace.js");
           const pace = new Pace(), walk = [[pace.side, pace.everyMs]];
           const after = (count, ms) => {
             for (let i = 0; i < count; i++) pace.answered(ms);
@@ -473,7 +473,7 @@ def test_pages_that_are_told_to_wait_do_not_all_come_back_at_once(app, visit):
     page = visit(app.url, start=False)
     waits = page.page.evaluate(
         """async () => {
-          const { waitMs } = await import("/static/picture_loop.js");
+          const { waitMs } = await import("/static/cameras/picture_loop.js");
           const many = Array.from({ length: 200 }, () => waitMs("2"));
           return [many, [null, "", "0", "-5", "soon", "Infinity", "1e9"].map(waitMs)];
         }"""

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from camera import Camera
-from errors import CameraError
-from network_pictures import JpegSplitter
-from picture_source import open_source
+from common.errors import CameraError
+from pictures.network_pictures import JpegSplitter
+from pictures.sources import open_source
 from tests.conftest import http_server
 from tests.odd_videos import write_video
 

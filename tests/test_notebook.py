@@ -21,8 +21,8 @@ from getty_scraper import TERMS_OF_USE
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.getty_server import Card, GettyServer, pages_of
-from training.decisions import read_decisions
-from training.faces import Faces
+from training.data.faces import Faces
+from training.labels.decisions import read_decisions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -7,8 +7,8 @@ import cv2
 import pytest
 
 from inference import main
-from media_files import VideoFrame, read_video
-from picture_decoding import decode_picture
+from pictures.decoding import decode_picture
+from pictures.reading import VideoFrame, read_video
 from scoring.annotated_copies import AnnotatedCopies
 from scoring.output_folder import OutputFolder
 from scoring.smile_copies import SmileCopies

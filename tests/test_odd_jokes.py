@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from generate_joke import JokeBox, JokeUnavailable, fetch_joke
+from jokes.box import JokeBox
+from jokes.sources import JokeUnavailable, fetch_joke
 from tests.conftest import http_server
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from errors import PictureError
-from face_detection import create_detector
-from face_search import smallest_face
-from face_tracking import FaceTracker
-from photo_analysis import analyze_photo
-from picture_decoding import decode_picture, decode_small
-from serving.visitor_analysis import VisitorAnalysis
-from settings import Settings
+from common.errors import PictureError
+from common.settings import Settings
+from faces.detectors import create_detector
+from faces.photo import analyze_photo
+from faces.search import smallest_face
+from faces.tracking import FaceTracker
+from pictures.decoding import decode_picture, decode_small
 from smile_recognition import SmileRecognizer
+from visitors.analysis import VisitorAnalysis
 
 pytestmark = pytest.mark.slow
 

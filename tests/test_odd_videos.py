@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-import picture_source
 from camera import Camera
-from errors import CameraError, PictureError, SettingsError
-from media_files import read_video
-from picture_source import check_source, open_source
+from common.errors import CameraError, PictureError, SettingsError
+from pictures import sources as picture_source
+from pictures.reading import read_video
+from pictures.sources import check_source, open_source
 from tests.odd_videos import with_edit, with_pixels, with_times, write_video
 
 pytestmark = pytest.mark.slow

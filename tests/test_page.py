@@ -30,7 +30,8 @@ NOTHING = "\N{EN DASH}"  # where there is no number
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WIDTHS = {"320": (320, 640), "390": (390, 844), "laptop": (1280, 720), "projector": (1920, 1080), "wall": (2560, 1440)}
 # Readings as a camera would give them: `faces` are [id, smile] pairs, the biggest first.
-READ = """([faces, message]) => import("/static/reading.js").then(({ show }) => show({ fps: 10, width: 640, height: 480,
+READ = """([faces, message]) => import("/static/meter/reading.js").then(({ show }) => show({
+  fps: 10, width: 640, height: 480,
   message: message ?? "", faces: faces.map(([id, smile]) => ({ id, smile, label: smile >= 0.5 ? "smile" : "no_smile",
   box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
 PAINTED = """(() => {
@@ -83,9 +84,9 @@ def screenshot(page, name: str) -> None:
 
 def in_module(page, module: str, script: str, argument: Any = None) -> Any:
     """What `script`, a function of the module's exports and `argument`, returns."""
-    return page.evaluate(
-        f"(argument) => import('/static/{module}.js').then((module) => ({script})(module, argument))", argument
-    )
+    (path,) = (ROOT / "static").rglob(f"{module}.js")
+    address = f"/{path.relative_to(ROOT).as_posix()}"
+    return page.evaluate(f"(argument) => import('{address}').then((module) => ({script})(module, argument))", argument)
 
 
 # --- what is worked out, without a page ---

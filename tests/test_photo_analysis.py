@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from face_detection import Box, create_detector
-from photo_analysis import Candidate, analyze_photo, search_steps, verified
+from faces.detectors import create_detector
+from faces.face import Box
+from faces.photo import Candidate, analyze_photo, search_steps, verified
 from smile_recognition import SmileRecognizer
 from tests.test_smile_recognition import ASTRONAUT_BOX
 
@@ -130,8 +131,8 @@ def test_a_picture_of_an_odd_shape_costs_no_more_than_a_photo(shape, detector, r
         searched.append(image.size)
         return []
 
-    monkeypatch.setattr("face_detection.FaceRecognitionDetector._find", spy)
-    monkeypatch.setattr("face_detection.HaarDetector._find", spy)
+    monkeypatch.setattr("faces.detection.FaceRecognitionDetector._find", spy)
+    monkeypatch.setattr("faces.detection.HaarDetector._find", spy)
     assert analyze_photo(np.full((*shape, 3), 90, np.uint8), detector, recognizer) == []
     assert sum(searched) < 3 * 60_000_000
     assert max(searched, default=0) <= 3 * 16_500_000

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from flask import request
 
-from app import close_app, create_app
+from common.settings import Settings
 from serving.server import make_server
-from settings import Settings
 from tests.conftest import ROOT, clean_environment
+from web.application import close_app, create_app
 
 yaml = pytest.importorskip("yaml")
 

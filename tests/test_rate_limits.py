@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import SettingsError
-from serving.rate_limits import PICTURE_S, PICTURES_PER_SECOND, TooManyRequests, VisitorLimits
-from settings import parse_settings
+from common.errors import SettingsError
+from common.settings import parse_settings
+from common.visitor_limits import MOST_VISITORS, RateLimit, visitor_number
 from tests.waiting import eventually
-from visitors import MOST_VISITORS, RateLimit, visitor_number
+from web.rate_limits import PICTURE_S, PICTURES_PER_SECOND, TooManyRequests, VisitorLimits
 
 ANALYZE = "/api/v1/analyze"
 JOKE = "/api/v1/jokes/random"
@@ -184,8 +184,8 @@ def test_over_the_limit_the_app_says_when_to_come_back(make_client):
 
 def test_a_picture_that_takes_long_is_paid_for(make_client, monkeypatch):
     worked = itertools.count()
-    monkeypatch.setattr("serving.visitor_api.time.thread_time", lambda: 10 * PICTURE_S * next(worked))
-    monkeypatch.setattr("serving.visitor_analysis.VisitorAnalysis.analyze", lambda *_: {})
+    monkeypatch.setattr("web.analyze_routes.time.thread_time", lambda: 10 * PICTURE_S * next(worked))
+    monkeypatch.setattr("visitors.analysis.VisitorAnalysis.analyze", lambda *_: {})
     client = make_client(visitor_rate=1)
     answers = [client.post(ANALYZE, data=gray_jpeg(), environ_base={"REMOTE_ADDR": ELSEWHERE}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429], "two would be allowed, if they were quick"

@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import choices_report, reading_choices
-from face_alignment import TYPICAL_LANDMARKS
+from benchmarks import reading_choices
+from benchmarks.reporting import choices_report
+from faces.alignment import TYPICAL_LANDMARKS
 from smile_recognition import DEFAULT_MODEL, Readings
 from tests.drawn_faces import drawn_parts, drawn_set
-from training.augmentation import View, move_points
-from training.faces import Faces
-from training.metrics import turned
-from training.splits import save_split
+from training.data.faces import Faces
+from training.data.splits import save_split
+from training.fitting.augmentation import View, move_points
+from training.judging.metrics import turned
 
 
 class KnownAnswers:

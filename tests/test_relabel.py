@@ -20,17 +20,17 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DatasetError
+from common.errors import DatasetError
 from tests.conftest import ROOT, clean_environment, opened_and_closed
 from tests.drawn_faces import draw_face, drawn_set
 from tests.waiting import eventually
 from training import dataset, relabel
-from training.contested import contested_file
-from training.decisions import AUTOMATIC, Journal, apply_decisions, count_decisions, digest_of, read_decisions
-from training.faces import Faces
-from training.predictions import write_predictions
-from training.relabel_queue import make_queue
-from training.relabel_server import RelabelServer
+from training.data.faces import Faces
+from training.data.predictions import write_predictions
+from training.labels.contested import contested_file
+from training.labels.decisions import AUTOMATIC, Journal, apply_decisions, count_decisions, digest_of, read_decisions
+from training.labels.relabel_queue import make_queue
+from training.labels.relabel_server import RelabelServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr("training.decisions.os.fsync", full)
+            patch.setattr("training.labels.decisions.os.fsync", full)
             with pytest.raises(OSError, match="No space"):
                 journal.add([(("mine", "b.png"), "smile")], "Ann")
         assert path.read_bytes() == before
@@ -225,7 +225,7 @@ def test_what_a_really_full_disk_refused_is_not_written_later(tmp_path):
     code = """
 import resource, signal, sys
 from pathlib import Path
-from training.decisions import Journal
+from training.labels.decisions import Journal
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Journal(Path(sys.argv[1])) as journal:
@@ -478,7 +478,7 @@ def test_ctrl_c_while_the_dataset_is_read_is_one_sentence(home, capsys, monkeypa
 @pytest.fixture
 def trainings(home) -> tuple[Path, Path]:
     """Two folders with the shipped network, as if trained on `mine` only and on both sets of the drawn dataset."""
-    from training.splits import save_split
+    from training.data.splits import save_split
 
     faces = Faces.load(home / "faces.npz")
     yours = np.flatnonzero(faces.source == "yours")
@@ -495,7 +495,7 @@ def trainings(home) -> tuple[Path, Path]:
 
 def test_two_trainings_are_compared_on_validation_faces_set_by_set(home, trainings, capsys):
     from smile_recognition import SmileRecognizer
-    from training.evaluate import read_crops
+    from training.judging.judge import read_crops
 
     decisions_of(home / "decisions.csv", ("mine", "happy/0.png", "no_smile"))
     assert run(home, "--report", "--before", trainings[0], "--after", trainings[1]) == 0
@@ -512,7 +512,7 @@ def test_two_trainings_are_compared_on_validation_faces_set_by_set(home, trainin
 
 
 def test_a_training_that_saw_the_validation_part_compares_nothing(home, trainings, capsys):
-    from training.splits import save_split
+    from training.data.splits import save_split
 
     faces = Faces.load(home / "faces.npz")
     faces.split[:] = "train"
@@ -675,7 +675,7 @@ def test_a_decision_that_can_not_be_written_is_said(server, home, monkeypatch, c
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.decisions.os.fsync", full)
+        patch.setattr("training.labels.decisions.os.fsync", full)
         assert post(server, "decide", {"face": 0, "choice": "smile"}) == 507
     assert "could not be written" in capsys.readouterr().err
     assert post(server, "decide", {"face": 1, "choice": "smile"}) == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scraping.robots import Robots
+from scraping.asking.robots import Robots
 
 
 def allows(text: str, path: str) -> bool:

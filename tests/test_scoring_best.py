@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from inference import main
-from picture_decoding import decode_small
+from pictures.decoding import decode_small
 from scoring import best_smiles
 from scoring.best_smiles import fingerprint, smiling_photos
 from scoring.contact_sheet import ContactSheet
+from scoring.rows import COLUMNS
 from scoring.smile_copies import SmileCopies
-from scoring.table_writer import COLUMNS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from inference import main
-from scoring.table_writer import COLUMNS
+from scoring.rows import COLUMNS
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 
@@ -203,7 +203,7 @@ class TestParquet:
     def test_rows_are_written_group_by_group(self, tmp_path, monkeypatch):
         parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install -r requirements/scale.txt")
         from scoring import parquet_table
-        from scoring.table_writer import empty_row
+        from scoring.rows import empty_row
 
         monkeypatch.setattr(parquet_table, "ROWS_IN_A_GROUP", 10)
         taken = []

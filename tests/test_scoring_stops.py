@@ -16,11 +16,10 @@ from types import FrameType
 import pytest
 
 import inference
-from face_detection import Box
-from face_tracking import Face
-from media_files import MediaFile
+from faces.face import Box, Face
+from pictures.finding import MediaFile
 from scoring import resume, table_writer
-from scoring.table_writer import empty_row, face_row
+from scoring.rows import empty_row, face_row
 from scoring.work import Work
 
 pytestmark = pytest.mark.slow

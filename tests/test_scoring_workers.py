@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-import inference
-import media_files
 from benchmarks.scoring import WITH_PEAKS
-from errors import OutputError
+from common.errors import OutputError
 from inference import main
-from media_files import MediaFile, count_media, find_media, scan_media
-from scoring.table_writer import empty_row
+from pictures import finding
+from pictures.finding import MediaFile, count_media, find_media, scan_media
+from scoring import run
+from scoring.rows import empty_row
 from scoring.work import PackedRows
 from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers, WorkersFailed
 from tests.conftest import ROOT, clean_environment
@@ -190,7 +190,7 @@ main([{str(folder)!r}, "--cropped", "--workers", "2", "--out", {str(tmp_path / "
 
 
 def test_the_bar_shows_how_many_of_how_many(folder, capsys):
-    shown = inference._Shown([str(folder)], earlier=30, bar=True)
+    shown = run._Shown([str(folder)], earlier=30, bar=True)
     shown.video(MediaFile("party/long.mp4", is_video=True), 61.2)
     shown.file_done()
     shown.close()
@@ -230,8 +230,8 @@ def test_the_workers_end_when_the_first_process_is_killed(tmp_path, folder):
 
 
 def test_a_folder_of_any_size_is_read_in_name_order_with_few_names_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(media_files, "_NAMES_AT_ONCE", 7)
-    monkeypatch.setattr(media_files, "_BLOCK", 10)
+    monkeypatch.setattr(finding, "_NAMES_AT_ONCE", 7)
+    monkeypatch.setattr(finding, "_BLOCK", 10)
     names = [f"{number * 7919 % 101:03}.jpg" for number in range(101)] + [
         "ö.jpg",
         os.fsdecode(b"\xe9.jpg"),

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scraping.pictures import check_picture, perceptual_hash
-from scraping.problems import REASONS, FetchError
+from scraping.asking.problems import REASONS, FetchError
+from scraping.checking import check_picture, perceptual_hash
 from tests.conftest import ROOT, clean_environment
 from tests.getty_server import Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import QuickClock, Scraper

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from scraping.pace import Pace
+from scraping.asking.pace import Pace
 from tests.getty_server import Fault, GettyServer, pages_of
 from tests.scraper_runs import QuickClock, Scraper
 

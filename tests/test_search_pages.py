@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from scraping.assets import Query, clean_id, clean_text, clean_url, folder_name
-from scraping.official_api import OfficialApi
-from scraping.pace import Pace
-from scraping.politeness import PoliteClient
-from scraping.problems import ScrapingStopped
-from scraping.search_pages import SearchPages, read_page
+from scraping.asking.assets import Query, clean_id, clean_text, clean_url, folder_name
+from scraping.asking.pace import Pace
+from scraping.asking.politeness import PoliteClient
+from scraping.asking.problems import ScrapingStopped
+from scraping.sources.official_api import OfficialApi
+from scraping.sources.search_pages import SearchPages, read_page
 from tests.getty_server import LAYOUTS, Card, GettyServer, pages_of
 
 BASE = "https://www.gettyimages.com/search/2/image?phrase=smile"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from errors import SettingsError
-from picture_source import check_source, without_password
-from settings import Settings, parse_settings
+from common.errors import SettingsError
+from common.settings import Settings, parse_settings
+from common.urls import without_password
+from pictures.sources import check_source
 from tests.conftest import ROOT, clean_environment
 
 

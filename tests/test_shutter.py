@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 Reading = tuple[float, dict[int, float] | None]  # milliseconds, and P(smile) of each face; None: nothing could be read
 
 PLAY = """async ([readings, keepGoing]) => {
-  const { ShutterTiming } = await import("/static/shutter_timing.js");
+  const { ShutterTiming } = await import("/static/shutter/shutter_timing.js");
   const timing = new ShutterTiming();
   timing.keepGoing = keepGoing;
   timing.arm();
@@ -260,7 +260,7 @@ def test_the_ring_empties_by_itself_when_readings_stop(app, visit, browser):
     page = visit(browser, app.url, start=False).page
     states = page.evaluate(
         """async () => {
-          const { ShutterTiming } = await import("/static/shutter_timing.js");
+          const { ShutterTiming } = await import("/static/shutter/shutter_timing.js");
           const timing = new ShutterTiming(), seen = [];
           const look = (now) => { timing.tick(now); seen.push([timing.state, timing.progress, timing.isBlind(now)]); };
           look(0);
@@ -517,7 +517,7 @@ def test_a_full_strip_says_so_and_loses_nothing(app, visit, smiling_webcam):
     visited = visit(smiling_webcam, app.url, size="small")
     page = visited.page
     wait_for_camera(visited)
-    most = page.evaluate("import('/static/photo_strip.js').then(({ MOST }) => MOST)")
+    most = page.evaluate("import('/static/shutter/photo_strip.js').then(({ MOST }) => MOST)")
     # The camera's own readings are held back; made-up ones come a smile at a time.
     page.route(f"**{ANALYZE}", lambda route: None)
     page.evaluate("window.stayed = true")

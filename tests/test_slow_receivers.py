@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-import live_stream
-from live_stream import LiveStream
+from live import stream as live_stream
+from live.stream import LiveStream
 from serving.receiver import Receiver
 from tests.test_live_stream import publish, shown, take
 

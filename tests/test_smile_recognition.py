@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import ModelError
+from common.errors import ModelError
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer, crop_face, predict_smile
 from tests.conftest import ROOT
 
@@ -110,8 +110,8 @@ def test_a_file_that_is_no_smile_network_is_said_in_a_sentence(tmp_path):
 @pytest.mark.parametrize(("name", "bar"), [("smiles", 0.915), ("getty_faces", 0.91), ("genki", 0.945)])
 def test_the_shipped_network_reads_faces_that_it_has_never_seen(name, bar, shared_data):
     """On the pictures listed in models/unseen.csv, which training and choosing never touched."""
-    from face_detection import create_detector
-    from photo_analysis import analyze_photo
+    from faces.detectors import create_detector
+    from faces.photo import analyze_photo
 
     lines = (ROOT / "models" / "unseen.csv").read_text().split()
     unseen = [line.split(",")[1] for line in lines if line.startswith(name + ",")]

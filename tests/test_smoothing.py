@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from faces.smoothing import OneEuroFilter, SmoothedSmile
 from smile_recognition import SMILE_THRESHOLD
-from smoothing import OneEuroFilter, SmoothedSmile
 
 FRAME = 1 / 30
 

@@ -76,7 +76,7 @@ def test_strangers_are_not_believed(make_client):
 
 
 def test_scripts_and_manifest_name_no_address_from_the_root():
-    for script in (ROOT / "static").glob("*.js"):
+    for script in (ROOT / "static").rglob("*.js"):
         assert not re.findall(r"""["'`]/[a-z]""", script.read_text()), script.name
     manifest = json.loads((ROOT / "static/manifest.webmanifest").read_text())
     assert (manifest["start_url"], manifest["scope"]) == ("../", "../")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.drawn_faces import drawn_set
-from training.suspicion import clusters, judge_labels, look_alikes
+from training.labels.suspicion import clusters, judge_labels, look_alikes
 
 
 def planted(n: int, share: float, *, sharp: float = 0.12, smiling: float = 0.5, seed: int = 0):

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from inference import main
-from scoring.table_writer import empty_row, open_table
+from scoring.rows import empty_row
+from scoring.table_writer import open_table
 
 NAMES = [
     "=1+1.jpg",

@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DatasetError
+from common.errors import DatasetError
 from tests.drawn_faces import drawn_parts
-from training.batches import make_targets
+from training.data.predictions import read_predictions, write_predictions
+from training.data.splits import read_split
+from training.fitting.batches import make_targets
+from training.fitting.fit import taught_labels
 from training.out_of_fold import FILE_NAME, deal_folds
 from training.out_of_fold import main as out_of_fold
-from training.predictions import read_predictions, write_predictions
-from training.splits import read_split
 from training.train import main as train
-from training.train import taught_labels
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def test_it_gives_dlibs_own_descriptor(astronaut):
     import dlib
     from face_recognition_models import face_recognition_model_location, pose_predictor_five_point_model_location
 
-    from training.teacher import build_teacher
+    from training.networks.teacher import build_teacher
 
     face = dlib.get_frontal_face_detector()(astronaut, 1)[0]
     shape = dlib.shape_predictor(pose_predictor_five_point_model_location())(astronaut, face)
@@ -49,14 +49,14 @@ def test_it_gives_dlibs_own_descriptor(astronaut):
 
 
 def test_it_has_the_small_networks_outputs():
-    from training.network import build_network
-    from training.teacher import build_teacher
+    from training.networks.network import build_network
+    from training.networks.teacher import build_teacher
 
     assert set(build_teacher().output) == set(build_network().output)
 
 
 def test_a_broken_weights_file_is_a_sentence(tmp_path, monkeypatch):
-    from training import teacher
+    from training.networks import teacher
 
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "dlib_face_recognition_resnet_model_v1.dat").write_bytes(b"\x01\x05con_4\x01\x02\x01\x10")
@@ -75,7 +75,7 @@ def test_a_broken_weights_file_is_a_sentence(tmp_path, monkeypatch):
 def test_a_weights_file_that_is_cut_off_is_a_sentence(tmp_path, monkeypatch, size):
     from face_recognition_models import face_recognition_model_location
 
-    from training import teacher
+    from training.networks import teacher
 
     whole = Path(face_recognition_model_location())
     (tmp_path / "models").mkdir()

@@ -5,9 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from face_detection import Box
-from face_tracking import Face
-from media_files import VideoFrame
+from faces.face import Box, Face
+from pictures.reading import VideoFrame
 from scoring.timeline_plot import Timeline, TimelinePlots, thinned, timeline_figure, timeline_png
 
 BLUE = (178, 114, 0)  # BGR

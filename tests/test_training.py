@@ -17,12 +17,15 @@ import tensorflow as tf
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
 from tests.drawn_faces import drawn_set
 from tests.small_network import SIZES, build_small
-from training import finish, progress, recipes, splits, train
-from training.batches import fit_scaler, scale
-from training.dataset import split_groups
-from training.faces import NO_LABEL, Faces
-from training.network import SHIPPED_OUTPUTS, PictureNormalization, build_network, shipped_part
-from training.recipes import RECIPES
+from training import train
+from training.data import splits
+from training.data.assembling import split_groups
+from training.data.faces import NO_LABEL, Faces
+from training.fitting import finish, fit, progress
+from training.fitting.batches import fit_scaler, scale
+from training.networks import recipes
+from training.networks.network import SHIPPED_OUTPUTS, PictureNormalization, build_network, shipped_part
+from training.networks.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
@@ -228,7 +231,7 @@ def test_a_training_killed_twice_goes_on_and_ends_alike(data, tmp_path, monkeypa
 def test_other_options_begin_anew(data, tmp_path, monkeypatch, capsys):
     command = ["--data", str(data), "--network", "lenet", "--out", str(tmp_path), "--epochs"]
     with monkeypatch.context() as patch:
-        patch.setattr(train, "finish", lambda *_, **__: None)  # as if killed after the last epoch
+        patch.setattr(fit, "finish", lambda *_, **__: None)  # as if killed after the last epoch
         assert train.main([*command, "1"]) == 0
     assert train.main([*command, "2"]) == 0
     assert "continuing" not in capsys.readouterr().out
@@ -239,7 +242,7 @@ def test_other_options_begin_anew(data, tmp_path, monkeypatch, capsys):
 def test_whatever_changes_a_training_begins_it_anew(faces):
     def digest(of: Faces = faces, recipe: recipes.Recipe = RECIPES["lenet"], **changed: Any) -> str:
         usual: dict[str, Any] = {"seed": 0, "precision": "float32", "start_from": None, "taught": None, "taught_share": 0.5}
-        return train._digest_of_all_that_matters(of, recipe, **(usual | changed))
+        return fit.digest_of_all_that_matters(of, recipe, **(usual | changed))
 
     others = [digest(recipe=recipe) for name, recipe in RECIPES.items() if name != "lenet"]
     same_but_for_its_name = replace(RECIPES["lenet"], name="minimal")
@@ -394,7 +397,7 @@ def test_a_file_in_place_of_the_output_folder_is_said_in_a_sentence(data, tmp_pa
 
 def test_sets_are_chosen_by_name(faces, data):
     def names(sources: list[str] | None, without: list[str] | None) -> set[str]:
-        return set(train.choose_sources(faces, sources, without, data).source.tolist())
+        return set(fit.choose_sources(faces, sources, without, data).source.tolist())
 
     assert names(None, None) == {"genki", "smiles", "getty_faces", "keypoints"}
     assert names(["genki", "smiles"], ["smiles"]) == {"genki"}

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import DetectorError, PictureError
-from face_detection import Box
-from serving.visitor_analysis import PreviousError, TooBusy, TooLarge, VisitorAnalysis
-from settings import Settings
+from common.errors import DetectorError, PictureError
+from common.settings import Settings
+from faces.face import Box
 from smile_recognition import LANDMARKS
 from tests.waiting import eventually
+from visitors.analysis import TooBusy, TooLarge, VisitorAnalysis
+from visitors.previous import PreviousError
 
 
 def jpeg(image: np.ndarray, suffix: str = ".jpg") -> bytes:
@@ -74,7 +75,7 @@ def test_a_stream_is_followed_by_worker_after_worker(scene, analysis, first):
 
 def test_a_face_that_the_detector_never_sees_again_is_given_up(first, analysis, scene, monkeypatch):
     """A pattern beside a face that has gone can pass for it; a real face is seen by the detector now and then."""
-    monkeypatch.setattr("face_detection._LazyDetector.detect", lambda *_, **__: [])
+    monkeypatch.setattr("faces.detection._LazyDetector.detect", lambda *_, **__: [])
     answers = [first]
     for _ in range(70):
         answers.append(analysis.analyze(jpeg(scene()), answers[-1]))
@@ -93,7 +94,7 @@ def test_the_detector_is_asked_only_now_and_then(first, analysis, scene, monkeyp
         asked.append(min_face)
         return []
 
-    monkeypatch.setattr("face_detection._LazyDetector.detect", count)
+    monkeypatch.setattr("faces.detection._LazyDetector.detect", count)
     answer = first
     for _ in range(29):
         answer = analysis.analyze(jpeg(scene()), answer)
@@ -112,9 +113,9 @@ def test_smiles_are_smoothed_over_the_time_that_passed(analysis, scene, first, m
     before = copy.deepcopy(first)
     before["faces"][0]["smile"] = 0.0
     now = before["time"]
-    monkeypatch.setattr("serving.visitor_analysis.time.time", lambda: now + 0.03)
+    monkeypatch.setattr("faces.stream_following.time.time", lambda: now + 0.03)
     (soon,) = analysis.analyze(jpeg(scene()), before)["faces"]
-    monkeypatch.setattr("serving.visitor_analysis.time.time", lambda: now + 60)
+    monkeypatch.setattr("faces.stream_following.time.time", lambda: now + 60)
     (late,) = analysis.analyze(jpeg(scene()), before)["faces"]
     assert soon["smile"] < late["smile"]
     assert late["smile"] == pytest.approx(late["raw_smile"], abs=0.01)
@@ -181,7 +182,7 @@ def test_a_picture_that_unpacks_to_very_many_pixels_is_not_decoded(analysis):
 
 
 def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, monkeypatch):
-    monkeypatch.setattr("serving.visitor_analysis._WAIT_S", 0.05)
+    monkeypatch.setattr("visitors.analysis._WAIT_S", 0.05)
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(*_):
@@ -189,7 +190,7 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
         assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("serving.visitor_analysis.analyze_photo", wait)
+    monkeypatch.setattr("visitors.analysis.analyze_photo", wait)
     analysis = VisitorAnalysis(Settings(), places=1)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(analysis.analyze(jpeg(scene()))))
@@ -204,9 +205,9 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
 
 
 def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
-    monkeypatch.setattr("serving.visitor_analysis._MOST_WAITING", 2)
+    monkeypatch.setattr("visitors.analysis._MOST_WAITING", 2)
     for wait_s in ("_WAIT_S", "_LOADING_WAIT_S"):
-        monkeypatch.setattr(f"serving.visitor_analysis.{wait_s}", 60)
+        monkeypatch.setattr(f"visitors.analysis.{wait_s}", 60)
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(*_):
@@ -214,7 +215,7 @@ def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
         assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("serving.visitor_analysis.analyze_photo", wait)
+    monkeypatch.setattr("visitors.analysis.analyze_photo", wait)
     analysis = VisitorAnalysis(Settings(), places=1)
     answers: list = []
 
@@ -239,7 +240,7 @@ def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
 
 
 def test_stills_leave_a_place_to_streams(scene, monkeypatch):
-    monkeypatch.setattr("serving.visitor_analysis._WAIT_S", 0.05)
+    monkeypatch.setattr("visitors.analysis._WAIT_S", 0.05)
     inside, go_on = threading.Event(), threading.Event()
     analysis = VisitorAnalysis(Settings(), places=2)
     analysis.analyze(jpeg(scene()))
@@ -249,17 +250,17 @@ def test_stills_leave_a_place_to_streams(scene, monkeypatch):
         assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("serving.visitor_analysis.analyze_photo", wait)
+    monkeypatch.setattr("visitors.analysis.analyze_photo", wait)
     thread = threading.Thread(target=lambda: analysis.analyze(jpeg(scene())))
     thread.start()
     try:
         assert inside.wait(60)
         with pytest.raises(TooBusy):
             analysis.analyze(jpeg(scene()))
-        monkeypatch.setattr("serving.visitor_analysis._LONG_PIXELS", 1000)
+        monkeypatch.setattr("visitors.analysis._LONG_PIXELS", 1000)
         with pytest.raises(TooBusy):
             analysis.analyze(jpeg(scene()), {})
-        monkeypatch.setattr("serving.visitor_analysis._LONG_PIXELS", 2_000_000)
+        monkeypatch.setattr("visitors.analysis._LONG_PIXELS", 2_000_000)
         assert len(analysis.analyze(jpeg(scene()), {})["faces"]) == 1
     finally:
         go_on.set()

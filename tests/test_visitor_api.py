@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import pytest
 
-from app import close_app, create_app
-from serving.visitor_analysis import MAX_BYTES, TooBusy
-from settings import Settings
+from common.settings import Settings
 from tests.conftest import ROOT, clean_environment
+from visitors.analysis import MAX_BYTES, TooBusy
+from web.application import close_app, create_app
 
 ADDRESS = "/api/v1/analyze"
 
@@ -96,7 +96,7 @@ def test_a_busy_server_says_when_to_come_back(client, picture, monkeypatch):
     def busy(*_):
         raise TooBusy("Too many pictures at once; try again in a second.")
 
-    monkeypatch.setattr("serving.visitor_analysis.VisitorAnalysis.analyze", busy)
+    monkeypatch.setattr("visitors.analysis.VisitorAnalysis.analyze", busy)
     response = client.post(ADDRESS, data=picture)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
 

@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-import serving.visitor_analysis
-from app import close_app, create_app
+from common.settings import Settings
 from serving.server import warm_up
-from serving.visitor_analysis import VisitorAnalysis
-from settings import Settings
+from visitors import analysis
+from visitors.analysis import VisitorAnalysis
+from web.application import close_app, create_app
 
 pytestmark = pytest.mark.slow
 
@@ -18,25 +18,25 @@ def made(monkeypatch) -> list[str]:
     """What was loaded, one after the other."""
     loaded: list[str] = []
     for name in ("create_detector", "SmileRecognizer"):
-        original = getattr(serving.visitor_analysis, name)
+        original = getattr(analysis, name)
 
         def load(*values, original=original, name=name, **options):
             loaded.append(name)
             return original(*values, **options)
 
-        monkeypatch.setattr(serving.visitor_analysis, name, load)
+        monkeypatch.setattr(analysis, name, load)
     return loaded
 
 
 def test_after_warming_up_no_visitor_waits_for_network_and_detector(made):
-    analysis = VisitorAnalysis(Settings(), places=2)
+    visitors = VisitorAnalysis(Settings(), places=2)
     assert made == []
-    analysis.warm_up()
+    visitors.warm_up()
     assert sorted(made) == ["SmileRecognizer"] * 2 + ["create_detector"] * 2, "every place is ready"
     made.clear()
-    with analysis._desk(PICTURE, still=False), analysis._desk(PICTURE, still=False):
+    with visitors._desk(PICTURE, still=False), visitors._desk(PICTURE, still=False):
         pass
-    assert analysis.analyze(PICTURE)["faces"] == []
+    assert visitors.analyze(PICTURE)["faces"] == []
     assert made == []
 
 

@@ -15,16 +15,16 @@ import time
 import psutil
 import pytest
 
-from generate_joke import Joke
-from joke_board import BoardError, JokeBoard, Reaction
+from common.settings import Settings, parse_settings
+from jokes.board import BoardError, JokeBoard
+from jokes.joke import Joke, Reaction
 from jokes.shared_tellings import SharedTellings, choose_tellings
 from jokes.tellings import GOOD_FOR_S, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
 from serving import worker_processes
-from serving.stream_load import MOST_WAIT_S, StreamLoad, TooBusy
 from serving.worker_processes import WorkerProcesses, WorkersFailed
-from settings import Settings, parse_settings
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
+from visitors.load import MOST_WAIT_S, StreamLoad, TooBusy
 
 pytestmark = pytest.mark.slow
 
@@ -284,7 +284,7 @@ def test_a_flood_is_stopped_over_all_processes_and_uses_nothing_up(two):
 def test_old_tellings_are_deleted(two, board):
     import sqlalchemy as sa
 
-    from jokes import tables as joke_tables
+    from jokes import board_tables as joke_tables
 
     one, _, now = two
     one.note(JOKE)
@@ -328,7 +328,7 @@ def test_tellings_are_shared_where_another_process_may_answer(board, monkeypatch
     assert choose_tellings(board, several=False) is None
     assert choose_tellings(None, several=True) is None
     assert isinstance(choose_tellings(board, several=True), SharedTellings)
-    monkeypatch.setattr("joke_board.importlib.util.find_spec", lambda _: True)
+    monkeypatch.setattr("jokes.board.importlib.util.find_spec", lambda _: True)
     assert isinstance(choose_tellings(JokeBoard("postgresql://me@db/x"), several=False), SharedTellings)
     assert {name for name in dir(Tellings) if name[0] != "_"} == {name for name in dir(SharedTellings) if name[0] != "_"}
 

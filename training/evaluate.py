@@ -17,176 +17,24 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-
-from errors import DatasetError, SmileError
-from face_detection import FaceDetector, create_detector
-from photo_analysis import analyze_photo
-from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, Readings, SmileRecognizer
-from training.faces import Faces
-from training.metrics import landmark_figures, photo_figures, plain, presence_figures, robustness, smile_figures
-from training.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
-from training.reading import read_picture
-from training.report import BASELINES, LEFT_OUT, read_json, read_training, record, write_card, write_json, write_unseen
-from training.sources import Picture, find_source, iterate_images
+from common.errors import DatasetError, SmileError
+from smile_recognition import SmileRecognizer
+from training.data.faces import Faces
+from training.judging.judge import faces_digest, judge, judge_baseline, judge_left_out, judge_photos
+from training.judging.metrics import plain
+from training.judging.model_card import write_card
+from training.judging.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
+from training.judging.records import BASELINES, LEFT_OUT, read_json, read_training, record, write_json, write_unseen
 
 _USUAL_PHOTOS = Path("../shared/data/genki.zip")
 _SHIPPED = Path("models")
 
 
-def read_crops(recognizer: SmileRecognizer, gray: np.ndarray) -> Readings:
-    """What the network sees in crops uint8 `(n, 64, 64)`; here `landmarks` are 0 to 1 across the crop."""
-    read = [recognizer.read(crop, [(0, CROP_SIZE, CROP_SIZE, 0)]) for crop in gray]
-    smile, presence = (np.array([getattr(r, name)[0] for r in read], np.float32) for name in ("smile", "presence"))
-    points = np.array([r.landmarks[0] for r in read], np.float32).reshape(-1, 5, 2)
-    return Readings(smile, presence, (points + np.float32(0.5)) / CROP_SIZE)
-
-
-def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:
-    """All figures on crops, as in `metrics.json`, and P(smile) `(n,)` of every crop of `part`, some of them labelled."""
-    read = read_crops(recognizer, part.gray)
-    measured = ~np.isnan(part.landmarks).any(axis=(1, 2))
-    presence = {}
-    for name in np.unique(part.source[part.face == 0]):
-        here = part.source == name
-        presence[str(name)] = presence_figures(part.face[here], read.presence[here])
-    if presence:
-        presence["all faces of all sets"] = presence_figures(part.face, read.presence)
-    return {
-        "sets": _by_set(part, read.smile, seed),
-        "landmarks": landmark_figures(read.landmarks[measured], part.landmarks[measured], part.group[measured], seed=seed)
-        if measured.any()
-        else None,
-        "presence": presence or None,
-        "robustness": robustness(recognizer, part.labelled(), seed=seed),
-    }, read.smile
-
-
-def _by_set(faces: Faces, probability: np.ndarray, seed: int) -> dict[str, Any]:
-    labelled = faces.smile >= 0
-    figures = {}
-    for name in np.unique(faces.source[labelled]):
-        here = labelled & (faces.source == name)
-        figures[str(name)] = smile_figures(faces.smile[here], probability[here], faces.group[here], seed=seed)
-    return figures
-
-
-def faces_digest(part: Faces) -> str:
-    """A short name for exactly these labelled faces: figures with the same one are of the same faces."""
-    labelled = part.labelled()
-    names = sorted(f"{s}/{n}/{y}" for s, n, y in zip(labelled.source, labelled.name, labelled.smile, strict=True))
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-
-
 # --- whole photos ---
 
 
-def judge_photos(path: Path, faces: Faces, part: str, recognizer: SmileRecognizer) -> dict[str, Any]:
-    """Figures of the whole path on the photos in `path`, the set or zip that `faces` have been cut from.
-
-    A photo in which the dataset found no face belongs to no part, and leaving it out would flatter. Nothing was trained on
-    them, so all are read, and each counts as much as `part` has of the other photos: as if it had been dealt a side.
-    Copies that the dataset dropped stay out, since their likes may have been trained on. Raises DatasetError.
-    """
-    source = find_source(path)
-    here = (faces.source == source.name) & (faces.face == 1)
-    known, wanted = set(faces.name[here].tolist()), set(faces.name[here & (faces.split == part)].tolist())
-    if source.cropped or source.points_file or not wanted:
-        raise DatasetError(
-            f"{path} holds no labelled whole photos of the dataset's {part} part; choose others with --photos."
-        )
-    detector = create_detector("face_recognition")
-    dealt, without = [], []
-    for picture in iterate_images(path, source):
-        if picture.name in wanted:
-            dealt.append(_judge_photo(picture, source.scale, detector, recognizer))
-        elif picture.name not in known and read_picture(source, picture.name, picture.data) == "no_face":
-            without.append(_judge_photo(picture, source.scale, detector, recognizer))
-    if len(dealt) < len(wanted):
-        raise DatasetError(f"{path} lacks {len(wanted) - len(dealt)} photos that the dataset was made from; restore it.")
-    return {"set": source.name, **photo_figures(dealt, without, len(wanted) / len(known))}
-
-
-def _judge_photo(
-    picture: Picture, scale: tuple[float, float], detector: FaceDetector, recognizer: SmileRecognizer
-) -> tuple[bool, int]:
-    """Whether the largest face was read right, and how many faces were found."""
-    image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"{picture.name} can't be read any more; restore the set that it comes from.")
-    if scale != (1.0, 1.0):  # a set of squashed or tiny pictures: as they were before
-        image = cv2.resize(image, None, fx=scale[0], fy=scale[1], interpolation=cv2.INTER_CUBIC)
-    found = analyze_photo(image, detector, recognizer)
-    if not found:
-        return False, 0
-    largest = max(found, key=lambda face: face.box.area)
-    return (largest.smile >= SMILE_THRESHOLD) == (picture.smile > 0), len(found)
-
-
 # --- other networks ---
-
-
-def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> dict[str, Any]:
-    """Figures of a network that was trained without set `name`, on all of its faces. Raises DatasetError, ModelError."""
-    training = read_training(model)
-    if name in training["trained_on"]:
-        raise DatasetError(f"{model} was trained on {name}; train it with `python -m training.train --without {name}`.")
-    here = (faces.source == name) & (faces.smile >= 0)
-    # A near-copy of a face in another set has been seen after all.
-    used = np.isin(faces.source, list(training["trained_on"])) & (faces.split != "test")
-    rows = np.flatnonzero(here & ~np.isin(faces.group, np.unique(faces.group[used])))
-    if not len(rows):
-        raise DatasetError(f"The dataset has no faces of {name} with a smile label that the network has not seen.")
-    smile = read_crops(SmileRecognizer(model / "smile.tflite"), faces.gray[rows]).smile
-    return {
-        "figures": smile_figures(faces.smile[rows], smile, faces.group[rows], seed=seed),
-        "grouped_with_trained_on": int(here.sum()) - len(rows),
-        "trained_on": training["trained_on"],
-        "seed": training["seed"],
-        "epochs": training["epochs"],
-    }
-
-
-def judge_baseline(folder: Path, part: Faces, *, seed: int = 0) -> tuple[str, dict[str, Any]]:
-    """Name and figures of a Keras network that `training.train` wrote into `folder`. Raises DatasetError."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import joblib
-    import keras
-
-    from training.batches import resized, scale
-    from training.recipes import RECIPES
-
-    training = read_training(folder)
-    try:
-        model = keras.models.load_model(folder / "my_model.keras", compile=False)
-        scaler = joblib.load(folder / "scaler.save")
-    except Exception as error:  # both wrap a missing and a damaged file in whatever they met
-        raise DatasetError(f"{folder} holds no network of `python -m training.train`: {error}") from error
-    size, channels = model.input_shape[1], model.input_shape[3]
-
-    def outputs(faces: Faces) -> dict[str, np.ndarray]:
-        x = scale(scaler, resized(faces, size))
-        return model.predict(np.repeat(x, 3, axis=3) if channels == 3 else x, batch_size=256, verbose=0)
-
-    entry: dict[str, Any] = {"sets": {}, "landmarks": None, "faces_digest": faces_digest(part)}
-    if "smile" in model.output:
-        labelled = part.labelled()
-        for name in np.unique(labelled.source):  # one set at a time: their pictures as floats are large
-            here = labelled.where(labelled.source == name)
-            logits = outputs(here)["smile"][:, 0].astype(float) / training["temperature"]
-            entry["sets"][str(name)] = smile_figures(here.smile, (1 + np.tanh(logits / 2)) / 2, here.group, seed=seed)
-    measured = part.where(~np.isnan(part.landmarks).any(axis=(1, 2)))
-    if "landmarks" in model.output and len(measured):
-        points = outputs(measured)["landmarks"].reshape(-1, 5, 2)
-        entry["landmarks"] = landmark_figures(points, measured.landmarks, measured.group, seed=seed)
-    meant = RECIPES[training["network"]].sources if training["network"] in RECIPES else None
-    if not entry["sets"] and not entry["landmarks"]:
-        raise DatasetError(f"The network in {folder} says nothing that the dataset's test part could be asked about.")
-    entry |= {key: training[key] for key in ("trained_on", "weights", "seed", "epochs")}
-    return training["network"], {**entry, "meant_for": meant and list(meant)}
 
 
 # --- the command ---

@@ -15,9 +15,9 @@ import os
 import sys
 from pathlib import Path
 
-from errors import DatasetError, SmileError
-from face_finder import HEIGHT, WIDTH
-from training.report import read_json, write_json
+from common.errors import DatasetError, SmileError
+from faces.finder import HEIGHT, WIDTH
+from training.judging.records import read_json, write_json
 
 _TEACHER = Path("../shared/models/face_detection_yunet_2026may.onnx")
 
@@ -46,7 +46,7 @@ def export_finder(model, path: Path) -> None:
 
 def _made(options: argparse.Namespace, model) -> dict:
     """What the card says of a training."""
-    from training.finder_pictures import Pictures
+    from training.finding.pictures import Pictures
 
     pictures, history = Pictures.load(options.data), read_json(options.out / "history.json")
     trained = pictures.source[pictures.split == "train"]
@@ -60,8 +60,8 @@ def _made(options: argparse.Namespace, model) -> dict:
 
 def _prepare(options: argparse.Namespace) -> None:
     """Makes the file of pictures, unless it is there. Raises DatasetError."""
-    from training.finder_pictures import read_pictures
-    from training.splits import read_split
+    from training.data.splits import read_split
+    from training.finding.pictures import read_pictures
 
     if options.data.is_file():
         if options.sets:
@@ -96,8 +96,8 @@ def main(argv: list[str] | None = None) -> int:
             _prepare(options)
         import tensorflow as tf
 
-        from training.finder_fit import FinderRecipe, fit, load_trained
-        from training.progress import save_network
+        from training.finding.fit import FinderRecipe, fit, load_trained
+        from training.fitting.progress import save_network
 
         if not options.export_only:
             tf.config.threading.set_intra_op_parallelism_threads(options.threads)

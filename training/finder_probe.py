@@ -22,17 +22,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from errors import DatasetError, SmileError
-from face_detection import Box, FaceDetector, create_detector
-from face_finder import DEFAULT_FINDER
-from face_search import smallest_face
-from photo_analysis import analyze_photo
+from common.errors import DatasetError, SmileError
+from faces.detection import FaceDetector
+from faces.detectors import create_detector
+from faces.face import Box
+from faces.finder import DEFAULT_FINDER
+from faces.photo import analyze_photo
+from faces.search import smallest_face
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
-from training.finder_card import PROBE, write_finder_card
-from training.finder_conditions import CONDITIONS, Probe, make_probe
-from training.finder_pictures import Pictures
-from training.report import write_json
-from training.sources import Picture, find_source, iterate_images
+from training.data.sources import Picture, find_source, iterate_images
+from training.finding.card import PROBE, write_finder_card
+from training.finding.conditions import CONDITIONS, Probe, make_probe
+from training.finding.pictures import Pictures
+from training.judging.records import write_json
 
 _FOUND = 0.35  # overlap with the true square
 

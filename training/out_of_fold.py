@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 
-from errors import DatasetError, SmileError
-from training.faces import Faces
-from training.finish import fit_temperature
-from training.predictions import write_predictions
-from training.train import NETWORKS, choose_sources, train
+from common.errors import DatasetError, SmileError
+from training.data.faces import Faces
+from training.data.predictions import write_predictions
+from training.fitting.finish import fit_temperature
+from training.fitting.fit import NETWORKS, choose_sources, train
 
 if TYPE_CHECKING:
-    from training.recipes import Recipe
+    from training.networks.recipes import Recipe
 
 FILE_NAME = "out_of_fold.csv.gz"
 _MADE_OF = "made_of.sha256"  # in a fold's folder: a digest of what its network is trained on, and how
@@ -47,7 +47,7 @@ def smile_logits(folder: Path, recipe: Recipe, faces: Faces) -> np.ndarray:
     """What the network in `folder` says of crops, float `(n,)`: the mean of each and its mirror image."""
     import keras
 
-    from training.batches import resized, scale
+    from training.fitting.batches import resized, scale
 
     model = keras.models.load_model(folder / "my_model.keras", compile=False)
     scaler = joblib.load(folder / "scaler.save")
@@ -139,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.folds < 2 or (options.epochs is not None and options.epochs < 1):
             raise DatasetError("--folds must be 2 or more, and --epochs 1 or more.")
         faces = choose_sources(Faces.load(options.data), options.sources, options.without, options.data)
-        from training.recipes import RECIPES
+        from training.networks.recipes import RECIPES
 
         recipe = RECIPES[options.network]
         recipe = replace(recipe, epochs=options.epochs or recipe.epochs)

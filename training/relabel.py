@@ -24,13 +24,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from errors import DatasetError, SmileError
-from training.contested import contested_file, without_contested
-from training.decisions import AUTOMATIC, Decision, Journal, Key, count_decisions, digest_of, in_words, read_decisions
-from training.faces import Faces
-from training.predictions import read_predictions
-from training.relabel_queue import Judged, judge_training_part, make_queue
-from training.relabel_server import RelabelServer
+from common.errors import DatasetError, SmileError
+from training.data.faces import Faces
+from training.data.predictions import read_predictions
+from training.labels.contested import contested_file, without_contested
+from training.labels.decisions import AUTOMATIC, Decision, Journal, Key, count_decisions, digest_of, in_words, read_decisions
+from training.labels.relabel_queue import Judged, judge_training_part, make_queue
+from training.labels.relabel_server import RelabelServer
 
 _USUAL_PREDICTIONS = Path("runs/out_of_fold/out_of_fold.csv.gz")
 
@@ -116,7 +116,7 @@ def _report(options: argparse.Namespace) -> None:
     for line in in_words(counts):
         print(line)
     if options.before:
-        from training.relabel_report import compare
+        from training.judging.relabel_report import compare
 
         touched = {name for name, one in counts["sets"].items() if one["changed"] + one["dropped"]}
         print()
@@ -130,7 +130,7 @@ def _count(faces: Faces, decisions: dict[Key, Decision], aside: Path) -> dict[st
 
 def _as_built(data: Path) -> dict[str, Any] | None:
     """What decisions did to this dataset when it was built: afterwards its labels don't tell any more."""
-    from training.report import read_json
+    from training.judging.records import read_json
 
     report = data.with_suffix(".json")
     return read_json(report).get("decisions") if report.is_file() else None

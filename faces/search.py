@@ -1,0 +1,141 @@
+"""Search whole pictures for faces with a detector, in a thread of its own, so that no frame waits for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import numpy as np
+
+from common.errors import DetectorError, SmileError
+from faces.detection import Candidate, FaceDetector, candidates
+
+log = logging.getLogger("smile")
+_SHARE = 0.2  # of one core that searches may take while no face is in view
+_PAUSE_S = (0.03, 0.25)  # between two searches, from one's beginning to the next one's: at least and at most
+
+
+def effective_height(height: int, width: int) -> int:
+    """Of a picture in pixels, by which faces are large or small: a tall strip counts as if it were cut into pieces."""
+    return min(height, 2 * width)
+
+
+def smallest_face(height: int, width: int) -> float:
+    """Height in pixels of the smallest face to look for in a picture of that size."""
+    return max(40.0, effective_height(height, width) / 12)
+
+
+class FaceSearch:
+    """One picture at a time. `ask` and `take` are called from one thread; the other ends with `close()`."""
+
+    def __init__(self, detector: FaceDetector, *, at_once: bool = False) -> None:
+        """`at_once`: `ask` itself searches, so that what is found depends on pictures alone, not on the computer's speed."""
+        self._detector = detector
+        self._at_once = at_once
+        self._changed = threading.Condition()
+        self._image: np.ndarray | None = None
+        self._smallest = 0.0
+        self._busy = False
+        self._scene = self._asked_scene = 0
+        self._asked_at = float("-inf")
+        self._found: list[Candidate] | None = None
+        self._problem: SmileError | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._took_s = float("inf")  # the last search
+        self.searches = 0  # that worked
+        self.failures = 0
+
+    def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0) -> bool:
+        """Have `image`, uint8 BGR `(h, w, 3)`, searched for faces at least `smallest` pixels high (0: `smallest_face`).
+
+        False, and nothing is done, while another is being searched and for `pause` seconds after the last. The picture must
+        not be changed from then on.
+        """
+        with self._changed:
+            if self._closed or self._busy or now - self._asked_at < pause:
+                return False
+            self._image, self._busy, self._asked_at = image, True, now
+            self._smallest, self._asked_scene = max(smallest, smallest_face(*image.shape[:2])), self._scene
+            self._changed.notify_all()
+        if self._at_once:
+            self._search_once()
+        elif self._thread is None:
+            thread = threading.Thread(target=self._run, name="face-search", daemon=True)
+            thread.start()
+            self._thread = thread  # one that has begun: `close` can wait for it
+        return True
+
+    def take(self) -> list[Candidate]:
+        """The boxes found since the last call. Raises the SmileError that the search met, if it met one."""
+        with self._changed:
+            found, self._found = self._found, None
+            problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
+        return found or []
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two searches that leave the computer for other things, by what the last one took.
+
+        The longest if `ask` itself searches: then nothing may depend on the computer's speed.
+        """
+        shortest, longest = _PAUSE_S
+        if self._at_once:
+            return longest
+        return min(max(self._took_s / _SHARE, shortest), longest)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search is under way."""
+        return self._busy
+
+    def forget(self) -> None:
+        """What comes next is another scene: what a search under way finds is dropped, and the next one may begin at once."""
+        with self._changed:
+            self._scene += 1
+            self._found = None
+            self._asked_at = float("-inf")
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Ends the thread, waiting up to `timeout` seconds for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._image is not None, 60)
+                if self._closed:
+                    return
+            self._search_once()
+
+    def _search_once(self) -> None:
+        with self._changed:
+            if self._image is None:
+                return
+            image, self._image, scene, smallest = self._image, None, self._asked_scene, self._smallest
+        found: list[Candidate] | None = None
+        problem: SmileError | None = None
+        started = time.thread_time()
+        try:
+            found = candidates(self._detector, image, min_face=smallest)
+        except SmileError as error:
+            problem = error
+        except Exception as error:
+            log.exception("the search for faces failed")
+            problem = DetectorError(f"The face detector failed ({type(error).__name__}); the app's log says more.")
+        finally:
+            del image
+            with self._changed:
+                self._took_s = time.thread_time() - started  # alone: a busy computer makes no detector slow
+                self._problem = problem
+                self._found = found if scene == self._scene else None
+                self._busy = False
+                self.searches += found is not None
+                self.failures += found is None

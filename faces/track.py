@@ -1,0 +1,63 @@
+"""One face over time."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from faces.face import Box, Face
+from faces.following import Sight
+from faces.smoothing import OneEuroFilter, SmoothedSmile
+from smile_recognition import crop_tilted
+
+SHOWN_AFTER_S = 0.12  # a frame or two that can't be read do not make a box flicker
+_COAST_S = 1.0  # a hidden face is expected to move on as it did, for so long
+_PORTRAIT = 16  # pixels
+_PORTRAITS = 4  # the last of which may show a hand already
+
+
+@dataclass
+class Track:
+    face: Face  # as it is shown
+    sight: Sight  # the last one
+    seen_at: float
+    tried_at: float
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels a second
+    course: np.ndarray = field(default_factory=lambda: np.zeros(2))  # the same, over a longer time
+    steady: OneEuroFilter = field(default_factory=OneEuroFilter)
+    smile: SmoothedSmile = field(default_factory=SmoothedSmile)
+    portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_PORTRAITS))
+    portrait_at: float = float("-inf")
+    like_at: float = float("-inf")  # when it last looked as before, or the detector saw it too
+    missed: bool = False  # looked for since it was seen, and not found
+
+    def hidden(self, now: float) -> bool:
+        return now - self.seen_at > (SHOWN_AFTER_S if self.missed else _COAST_S)
+
+    def moved_by(self, now: float) -> np.ndarray:
+        """Pixels `(x, y)` by which the face has probably moved since it was seen."""
+        return (self.course if self.hidden(now) else self.velocity) * min(now - self.seen_at, _COAST_S)
+
+    def expected(self, now: float) -> Box:
+        dx, dy = self.moved_by(now)
+        return self.sight.box.shifted(round(dx), round(dy))
+
+    def likeness(self, portrait: np.ndarray) -> float:
+        """-1 to 1: how much the face looked like `portrait` lately."""
+        return max((correlation(mine, portrait) for mine in self.portraits), default=1.0)
+
+
+def portrait(gray: np.ndarray, sight: Sight) -> np.ndarray:
+    """The upper, calmer part of the upright face, small: float32 `(11, 16)`."""
+    crop, _ = crop_tilted(gray, sight.box, sight.angle, _PORTRAIT)
+    return crop[: _PORTRAIT * 2 // 3 + 1].astype(np.float32)
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two pictures of one shape, -1 to 1; 0 where one has no contrast."""
+    a, b = a - a.mean(), b - b.mean()
+    norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / norm if norm > 1e-6 else 0.0

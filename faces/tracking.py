@@ -1,0 +1,276 @@
+"""Follow faces from frame to frame: the same id, a steady box and a steady probability.
+
+A detector is too slow to search every frame. So a thread of its own searches whole frames now and then for new faces, and
+each face already known is followed by the smile network alone: its landmarks say where to look next, its presence output
+whether the face is still there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+
+import cv2
+import numpy as np
+
+from faces.alignment import align
+from faces.detection import Candidate, FaceDetector
+from faces.face import Box, Face, as_points
+from faces.following import Sight, distance, follow, look
+from faces.search import FaceSearch
+from faces.track import SHOWN_AFTER_S, Track, correlation, portrait
+from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
+
+_SEARCH_OFFLINE_S = 0.1  # between two searches; else as the detector's cost allows
+_SEARCHED_LESS = 4  # times as long between two searches while every face is in view ...
+_SEARCHED_FINELY = 12  # ... and between two for small ones
+_FORGET_AFTER_S = 2.0  # a hand or a passer-by hides a face for a moment; it comes back as itself
+_VELOCITY_S = 0.15  # over which velocity is averaged
+_COURSE_S = 0.5  # the same of a face that goes out of sight, whose last movements were partly what hid it
+_FOLLOWED_PER_FRAME = 8  # more faces take turns
+_SAME_FACE = 0.4  # distance in box heights at which two tracks have come to follow one face
+_LIKE = 0.6  # correlation of two portraits of one person, minutes apart at most
+_ODD_S = 0.25  # a face that looks like another thing for so long is looked for like one that was lost
+_UNLIKE_S = 0.6  # a face that looks like another thing for so long must be found by the detector, or is given up
+_SURELY_LIKE = 0.85  # the same where much else has changed
+_PORTRAIT_EVERY_S = 0.5
+_HELD = 0.012  # of its height, by which a box may be off before it moves
+_THUMBNAIL = (32, 24)
+_CUT = 0.5  # correlation of two frames' thumbnails below which they show different scenes
+
+
+class FaceTracker:
+    """Faces over time. `update` is called from one thread; the search for new faces runs in another until `close()`."""
+
+    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer, *, offline: bool = False) -> None:
+        """`offline`: nothing has to be in time, so `update` itself searches, and follows every face in every frame: what is
+        found depends on the frames and their times only, not on how fast the computer is.
+        """
+        self._offline = offline
+        self._recognizer = recognizer
+        self._search = FaceSearch(detector, at_once=offline)
+        self._tracks: list[Track] = []
+        self._next_id = 1
+        self._updated_at = self._searched_finely_at = float("-inf")
+        self._thumbnail: np.ndarray | None = None
+        self._before_cut: tuple[float, np.ndarray, list[Track]] | None = None
+        self.timings_ms = {"follow": 0.0}
+
+    @property
+    def searches(self) -> int:
+        """Searches of whole frames that worked."""
+        return self._search.searches
+
+    @property
+    def failed_searches(self) -> int:
+        return self._search.failures
+
+    def update(self, image: np.ndarray, now: float) -> list[Face]:
+        """Faces in the next frame, uint8 BGR `(h, w, 3)`, at `now` monotonic seconds; largest first.
+
+        Raises the SmileError that the searching thread met, if it met one.
+        """
+        started = time.perf_counter()
+        found = self._search.take()
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        if now <= self._updated_at:  # a file that begins again
+            self.forget()
+        self._updated_at = now
+        if self._scene_changed(gray, now):
+            found = []
+        self._follow_all(gray, now)
+        self._take_in(found, gray, now)
+        self._ask_for_search(image, now)
+        if self._offline:  # the search is over already
+            self._take_in(self._search.take(), gray, now)
+        self._tracks = [track for track in self._tracks if not _is_over(track, now, gray.shape)]
+        self.timings_ms = {"follow": (time.perf_counter() - started) * 1e3}
+        shown = [track.face for track in self._tracks if not track.hidden(now)]
+        return sorted(shown, key=lambda face: -face.box.area)
+
+    def forget(self) -> None:
+        """Drop all faces: what comes next is another scene."""
+        self._tracks = []
+        self._searched_finely_at = float("-inf")
+        self._thumbnail = self._before_cut = None
+        self._search.forget()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Ends the searching thread, waiting up to `timeout` seconds for it."""
+        self._search.close(timeout)
+
+    # --- known faces ---
+
+    def _follow_all(self, gray: np.ndarray, now: float) -> None:
+        tracks = self._tracks
+        if not self._offline and len(tracks) > _FOLLOWED_PER_FRAME:
+            tracks = sorted(tracks, key=lambda track: track.tried_at)[:_FOLLOWED_PER_FRAME]
+        sights: list[tuple[Track, Sight]] = []
+        for track in tracks:
+            track.tried_at = now
+            sight = self._find_again(track, gray, now)
+            if sight is not None:
+                sights.append((track, sight))
+        for track, sight in self._settled(sights, gray, now):
+            self._see(track, sight, gray, now)
+        for track in tracks:
+            track.missed = track.seen_at < now
+
+    def _find_again(self, track: Track, gray: np.ndarray, now: float) -> Sight | None:
+        moved = track.moved_by(now)
+        sight = follow(gray, track.sight.landmarks + moved, self._recognizer)
+        if not sight.present and np.abs(moved).max() > 0.1 * track.sight.box.height:  # it stopped, or turned back
+            sight = follow(gray, track.sight.landmarks, self._recognizer)
+        if not sight.present:
+            return None
+        if not track.hidden(now):
+            lasting = now - track.like_at > _UNLIKE_S  # patterns beside a face that has gone can pass for one
+            return None if lasting and not self._is_like(track, sight, gray) else sight
+        # Hidden for a while: now it must be a face for certain, and the same one.
+        return sight if sight.presence >= PRESENCE_THRESHOLD and self._is_like(track, sight, gray) else None
+
+    def _settled(self, sights: list[tuple[Track, Sight]], gray: np.ndarray, now: float) -> list[tuple[Track, Sight]]:
+        """Of two tracks that see one face, as when people pass each other, it is the one's that expected it there."""
+        lost: set[int] = set()
+        for (a, sight_a), (b, sight_b) in itertools.combinations(sights, 2):
+            if {a.face.id, b.face.id} & lost or not _same_place(sight_a.box, sight_b.box):
+                continue
+            doubt_a, doubt_b = self._doubt(a, sight_a, gray, now), self._doubt(b, sight_b, gray, now)
+            lost.add((a if doubt_a > doubt_b else b).face.id)
+        return [(track, sight) for track, sight in sights if track.face.id not in lost]
+
+    def _doubt(self, track: Track, sight: Sight, gray: np.ndarray, now: float) -> float:
+        unlike = 1 - track.likeness(portrait(gray, sight))
+        return distance(sight.box, track.expected(now)) + 0.5 * unlike + 0.3 * track.hidden(now)
+
+    def _see(self, track: Track, sight: Sight, gray: np.ndarray, now: float) -> None:
+        elapsed = now - track.seen_at
+        if track.hidden(now):
+            track.steady.reset()
+            track.velocity = np.zeros(2)
+        elif elapsed > 0:
+            velocity = (sight.landmarks.mean(axis=0) - track.sight.landmarks.mean(axis=0)) / elapsed
+            track.velocity = track.velocity + (1 - math.exp(-elapsed / _VELOCITY_S)) * (velocity - track.velocity)
+            track.course = track.course + (1 - math.exp(-elapsed / _COURSE_S)) * (velocity - track.course)
+        landmarks = track.steady(sight.landmarks, elapsed, sight.box.height)
+        box = _held(track.face.box, align(landmarks)[0])
+        smile = track.smile(sight.smile, elapsed)
+        track.face = Face(track.face.id, box, smile, sight.smile, as_points(landmarks))
+        track.sight, track.seen_at, track.missed = sight, now, False
+        seen = portrait(gray, sight)
+        if track.likeness(seen) >= _LIKE:
+            track.like_at = now
+            if now - track.portrait_at >= _PORTRAIT_EVERY_S:
+                track.portraits.append(seen)
+                track.portrait_at = now
+
+    # --- new faces ---
+
+    def _take_in(self, found: list[Candidate], gray: np.ndarray, now: float) -> None:
+        for box, angle in found:
+            if self._is_followed(box, now):
+                self._confirm(box, gray, now)
+                continue
+            # The detector takes a pattern for a face now and then; the network is asked before one is shown.
+            sight = look(gray, box, angle, self._recognizer)
+            if sight.presence < PRESENCE_THRESHOLD or self._is_followed(sight.box, now):
+                continue
+            track = self._hidden_one(sight, gray, now)
+            if track is None:
+                face = Face(self._next_id, align(sight.landmarks)[0], sight.smile, sight.smile, as_points(sight.landmarks))
+                track = Track(face, sight, seen_at=now, tried_at=now)
+                self._tracks.append(track)
+                self._next_id += 1
+            self._see(track, sight, gray, now)
+
+    def _confirm(self, box: Box, gray: np.ndarray, now: float) -> None:
+        """The detector sees a followed face too, which may only have changed, as by another light."""
+        for track in self._tracks:
+            if now - track.like_at > 0 and track.seen_at == now and _same_place(box, track.sight.box):
+                track.like_at = track.portrait_at = now
+                track.portraits.append(portrait(gray, track.sight))
+
+    def _is_followed(self, box: Box, now: float) -> bool:
+        seen = [track.sight.box for track in self._tracks if not track.hidden(now)]
+        return any(other.iou(box) > 0.2 or _holds(other, box) for other in seen)
+
+    def _hidden_one(self, sight: Sight, gray: np.ndarray, now: float) -> Track | None:
+        """The face that went out of sight and may be this one: near enough for the time that passed, and like it."""
+        hidden = [track for track in self._tracks if track.hidden(now)]
+        for track in sorted(hidden, key=lambda track: distance(track.expected(now), sight.box)):
+            ratio = track.sight.box.height / max(1, sight.box.height)
+            near = distance(track.expected(now), sight.box) < 0.5 + 1.5 * (now - track.seen_at)
+            if near and 0.6 < ratio < 1.7 and self._is_like(track, sight, gray):
+                return track
+        return None
+
+    def _is_like(self, track: Track, sight: Sight, gray: np.ndarray) -> bool:
+        return track.likeness(portrait(gray, sight)) >= _LIKE
+
+    def _ask_for_search(self, image: np.ndarray, now: float) -> None:
+        pause = self._search.pause
+        if not self._tracks or any(track.hidden(now) or now - track.like_at > _ODD_S for track in self._tracks):
+            if self._search.ask(image, now, pause=_SEARCH_OFFLINE_S if self._offline else pause):
+                self._searched_finely_at = now
+            return
+        # Who joins a face is mostly about as near to the camera, and small faces cost the most to look for.
+        fine = now - self._searched_finely_at >= _SEARCHED_FINELY * pause
+        smallest = 0.0 if fine else min(track.sight.box.height for track in self._tracks) / 2
+        asked = self._search.ask(image, now, pause=_SEARCHED_LESS * pause, smallest=smallest)
+        if asked and fine:
+            self._searched_finely_at = now
+
+    # --- scenes ---
+
+    def _scene_changed(self, gray: np.ndarray, now: float) -> bool:
+        """Sees a cut, and puts all faces aside; they come back with their scene if that was only broken or covered."""
+        thumbnail = cv2.resize(gray[::4, ::4], _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+        before, self._thumbnail = self._thumbnail, thumbnail
+        # A picture of one colour, from a covered lens, is no other scene.
+        if before is None or min(before.std(), thumbnail.std()) < 4 or correlation(before, thumbnail) >= _CUT:
+            return False
+        if self._sees_somebody_again(gray, now):  # who moves before a plain wall, or a light that was switched on
+            return False
+        tracks, self._tracks = self._tracks, []
+        self._search.forget()
+        if self._before_cut is not None:
+            at, earlier, aside = self._before_cut
+            self._before_cut = None
+            if now - at < _FORGET_AFTER_S and correlation(earlier, thumbnail) >= _CUT:
+                self._tracks = aside
+                return True
+        self._before_cut = (now, before, tracks)
+        return True
+
+    def _sees_somebody_again(self, gray: np.ndarray, now: float) -> bool:
+        for track in [track for track in self._tracks if not track.hidden(now)][:_FOLLOWED_PER_FRAME]:
+            sight = self._find_again(track, gray, now)
+            if sight is None or sight.presence < PRESENCE_THRESHOLD:
+                continue
+            sight = follow(gray, sight.landmarks, self._recognizer)  # from near, for a portrait that can be compared
+            if sight.present and track.likeness(portrait(gray, sight)) >= _SURELY_LIKE:
+                return True
+        return False
+
+
+def _is_over(track: Track, now: float, shape: tuple[int, ...]) -> bool:
+    hidden = now - track.seen_at
+    x, y = track.expected(now).center
+    gone = not (0 <= x <= shape[1] and 0 <= y <= shape[0])  # it has left the picture
+    return hidden > (SHOWN_AFTER_S if gone else _FORGET_AFTER_S)
+
+
+def _same_place(box: Box, other: Box) -> bool:
+    return distance(box, other) < _SAME_FACE and 0.6 < box.height / max(1, other.height) < 1.7
+
+
+def _holds(box: Box, other: Box) -> bool:
+    x, y = other.center
+    return box.left <= x <= box.right and box.top <= y <= box.bottom
+
+
+def _held(old: Box, new: Box) -> Box:
+    """The old box while the new one is nearly the same: it trembles less than its edges are rounded."""
+    most = max(1.0, _HELD * new.height)
+    return old if all(abs(a - b) <= most for a, b in zip(old, new, strict=True)) else new

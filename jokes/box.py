@@ -1,0 +1,174 @@
+"""Jokes fetched ahead by a thread of its own, so that nobody waits; those that made people smile come again."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from common.event_log import log_event
+from common.settings import JOKE_URL
+from jokes.joke import Joke
+from jokes.ranking import Ranking
+from jokes.sources import TIMEOUT_S, JokeUnavailable, fetch_joke, house_jokes
+from jokes.tellings import Tellings
+
+if TYPE_CHECKING:
+    from jokes.joke import Tally
+
+
+_AHEAD = 5
+_REMEMBERED = 30  # jokes that are not told again for now
+_PAUSES_S = (5.0, 30.0, 120.0, 600.0)
+_POLITE_PAUSE_S = 0.5
+_BOARD_EVERY_S = 30.0
+log = logging.getLogger("smile")
+
+
+class Board(Protocol):
+    """What a box must know of a `jokes.board.JokeBoard`."""
+
+    def exists(self) -> bool: ...
+    def tallies(self) -> list[Tally]: ...
+
+
+class Told(Protocol):
+    """Where a box notes what it told: a `jokes.tellings.Tellings`, or one that several processes share."""
+
+    def note(self, joke: Joke, visitor: int = 0) -> None: ...
+    def take(self, source: str, identity: str, visitor: int = 0) -> Joke: ...
+    def close(self, timeout: float) -> None: ...
+
+
+class JokeBox:
+    """Jokes at once. The thread starts with the first joke, if there is something to fetch, and ends in `close()`.
+
+    `url` empty: no joke service. `board`: whose jokes are told again; it is read every half minute while jokes are told.
+    `tellings`: where it notes what it told (default: in memory). `own`: jokes told when none is fetched (default:
+    `house_jokes()`). `remembered`: jokes that are not told again for now.
+    """
+
+    def __init__(
+        self,
+        url: str = JOKE_URL,
+        *,
+        board: Board | None = None,
+        tellings: Told | None = None,
+        own: Sequence[Joke] | None = None,
+        remembered: int = _REMEMBERED,
+        pauses_s: tuple[float, ...] = _PAUSES_S,
+        board_every_s: float = _BOARD_EVERY_S,
+        seed: int | None = None,
+    ) -> None:
+        self.tellings: Told = tellings or Tellings()
+        self._url = url
+        self._board = board
+        self._own = own
+        self._pauses_s = pauses_s
+        self._board_every_s = board_every_s
+        self._random = random.Random(seed)
+        self._changed = threading.Condition()
+        self._ready: deque[Joke] = deque()
+        self._told: deque[tuple[str, str]] = deque(maxlen=remembered)
+        self._ranking = Ranking()
+        self._read_at = -math.inf
+        self._read_wanted = False
+        self._fetch_at = -math.inf
+        self._failures = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def get_joke(self, *, visitor: int = 0, noted: bool = True) -> Joke:
+        """A joke that was not told lately, without waiting.
+
+        `visitor`: a number for whom it is told to. `noted` False: this telling is not one that a reaction may answer.
+        """
+        with self._changed:
+            if self._board is not None and time.monotonic() - self._read_at >= self._board_every_s:
+                self._read_wanted = self._board.exists()
+            if self._thread is None and (self._url or self._read_wanted) and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="jokes", daemon=True)
+                self._thread.start()
+            joke = self._choose()
+            self._ready = deque(other for other in self._ready if other.key != joke.key)
+            self._told.append(joke.key)
+            self._changed.notify_all()
+        if noted:
+            self.tellings.note(joke, visitor)
+        return joke
+
+    def rank(self, ranking: Ranking) -> None:
+        """Jokes are chosen by `ranking` from now on."""
+        with self._changed:
+            self._ranking = ranking
+
+    def close(self, timeout: float = TIMEOUT_S + 0.5) -> None:
+        """Ends the thread, waiting up to `timeout` seconds; a fetch under way ends within its own limit."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _choose(self) -> Joke:
+        told = set(self._told)
+        own = self._own if self._own is not None else house_jokes()
+        gone = {standing.joke.key for standing in self._ranking.standings if standing.joke.source == "house"}
+        gone -= {joke.key for joke in own}  # left out of a later version of this app
+        tried = [one.joke for one in self._ranking.standings if one.joke.key not in told and one.joke.key not in gone]
+        untried = next((joke for joke in self._ready if joke.key not in told), None)
+        if untried is None:
+            fresh = [joke for joke in own if joke.key not in told and joke not in self._ranking]
+            untried = self._random.choice(fresh) if fresh else None
+        return self._ranking.choose(tried, untried, self._random) or self._random.choice(own)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._closed or self._read_wanted or self._fetch_due()):
+                    self._changed.wait(
+                        max(0.01, min(60.0, self._fetch_at - time.monotonic())) if self._wants_more() else 60.0
+                    )
+                if self._closed:
+                    return
+                read, self._read_wanted = self._read_wanted, False
+                self._read_at = time.monotonic() if read else self._read_at
+            if read:
+                self._read_board()
+            elif self._fetch_due():
+                self._fetch_at = time.monotonic() + self._fetch()
+
+    def _wants_more(self) -> bool:
+        return bool(self._url) and len(self._ready) < _AHEAD
+
+    def _fetch_due(self) -> bool:
+        return self._wants_more() and time.monotonic() >= self._fetch_at
+
+    def _read_board(self) -> None:
+        try:
+            if self._board is not None:
+                self.rank(Ranking(self._board.tallies()))
+        except Exception as error:  # a BoardError, or something that must not end the fetching for good
+            log_event("board", level=logging.WARNING, status="failed", message=str(error))
+
+    def _fetch(self) -> float:
+        """Fetches one joke; returns the seconds to leave the service in peace after it."""
+        try:
+            joke = fetch_joke(self._url)
+            with self._changed:
+                if joke.key in self._told or any(joke.key == other.key for other in self._ready):
+                    raise JokeUnavailable("it repeats itself")
+                self._ready.append(joke)
+            self._failures = 0
+            return _POLITE_PAUSE_S
+        except Exception as error:  # JokeUnavailable, or something that must not end the fetching for good
+            if not self._failures:
+                log.info("No jokes from %s (%s); telling our own.", self._url, error)
+            pause = self._pauses_s[min(self._failures, len(self._pauses_s) - 1)]
+            self._failures += 1
+            return max(pause, getattr(error, "retry_after_s", 0.0))

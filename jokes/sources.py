@@ -1,0 +1,95 @@
+"""Where jokes come from: the service, and this project's own collection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from email.utils import parsedate_to_datetime
+from functools import cache
+
+from common.places import HOUSE_JOKES
+from common.settings import JOKE_URL
+from jokes.joke import Joke
+from jokes.readable_text import readable
+
+USER_AGENT = "Dad Jokes for Smiles/0.1 (https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
+TIMEOUT_S = 2.0
+_MAX_BYTES = 16_384
+_MAX_LETTERS = 600
+_LONGEST_PAUSE_S = 86_400.0
+
+
+class JokeUnavailable(Exception):
+    """The service gave no usable joke; the message says why. `retry_after_s`: how long it wants to be left in peace."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
+    """Asks the service for one joke. `timeout` seconds to connect, for each pause, and for the whole text.
+
+    Raises JokeUnavailable.
+    """
+    import requests  # not at import: 0.1 s of start-up that the page does not need
+    import urllib3
+
+    deadline = time.monotonic() + timeout
+    try:
+        with requests.get(
+            url,
+            headers={"Accept": "application/json", "User-Agent": USER_AGENT},
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,  # so that a service that trickles can be left at the deadline
+        ) as response:
+            if response.status_code in (429, 503):
+                raise JokeUnavailable(
+                    f"HTTP {response.status_code}", _retry_after_s(response.headers.get("Retry-After", ""))
+                )
+            response.raise_for_status()
+            body = b""
+            while chunk := response.raw.read1(1024, decode_content=True):  # as it comes, not once 1024 bytes are there
+                body += chunk
+                if len(body) > _MAX_BYTES or time.monotonic() > deadline:
+                    raise JokeUnavailable("the answer was too long or too slow")
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise JokeUnavailable(type(error).__name__) from error
+    try:
+        answer = json.loads(body)
+        identity, text = answer["id"], answer["joke"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise JokeUnavailable("the answer was no joke") from error
+    if not isinstance(identity, str) or not isinstance(text, str) or len(text.strip()) > _MAX_LETTERS:
+        raise JokeUnavailable("the answer was no joke")
+    try:
+        (identity + text).encode()
+    except UnicodeEncodeError as error:  # half a surrogate pair, which no page can be written with
+        raise JokeUnavailable("the answer was no text") from error
+    text = readable(text)
+    if not text:
+        raise JokeUnavailable("the answer was no joke")
+    return Joke(identity[:64], text, "icanhazdadjoke")
+
+
+def _retry_after_s(value: str) -> float:
+    """Of a number of seconds, or a date; a day at most. 0 when it says nothing that can be read."""
+    try:
+        if value.strip().isdecimal():
+            return min(float(value), _LONGEST_PAUSE_S)
+        return min(max(0.0, parsedate_to_datetime(value).timestamp() - time.time()), _LONGEST_PAUSE_S)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+@cache
+def house_jokes() -> tuple[Joke, ...]:
+    """The jokes written for this project, one a line in `house_jokes.txt`.
+
+    An id is made from its joke's text, so that the board means the same joke however the file is changed.
+    """
+    lines = [line.strip() for line in HOUSE_JOKES.read_text(encoding="utf-8").splitlines()]
+    texts = [line for line in lines if line and not line.startswith("#")]
+    return tuple(Joke(f"house-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text, "house") for text in texts)

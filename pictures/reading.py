@@ -1,0 +1,44 @@
+"""Find pictures and videos in folders and read their files, however broken they are.
+
+    for file in find_media(["holiday/", "party.mp4"]):
+        if file.is_video:
+            for frame in read_video(file.path): ...
+        else:
+            data = read_bytes(file.path)                        # for picture_decoding.decode_picture
+
+Whatever is wrong with a file is a PictureError with one sentence; nothing else is raised for it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from common.errors import PictureError
+from pictures.finding import is_video_path, suffix_of
+from pictures.video_files import VideoFrame as VideoFrame
+from pictures.video_files import read_video as read_video
+
+_MAX_BYTES = 1 << 30
+
+
+def is_still(path: str) -> bool:
+    """Whether the file is to be read as a picture; a GIF is a video, which may be of one frame."""
+    return suffix_of(path) != ".gif" and not is_video_path(path)
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole file. Raises PictureError when it can't be read, is empty, or too large for a picture."""
+    try:
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe would wait for ever
+            raise PictureError("This is not a file.")
+        if state.st_size > _MAX_BYTES:
+            raise PictureError(f"The file is too large for a picture ({state.st_size >> 20} MB).")
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise PictureError(f"The file can't be opened ({error.strerror}).") from error
+    if not data:
+        raise PictureError("The file is empty.")
+    return data

@@ -1,0 +1,171 @@
+// The visitor's own camera: asked for by a click, shown at once from the visitor's own computer, read by the app. While the page
+// is hidden the camera is released; it starts again when the page is back.
+import { listCameras, openCamera, whyNot, whyUnavailable } from "./camera_access.js";
+import { Overlay } from "./overlay.js";
+import { PictureLoop } from "./picture_loop.js";
+import { drawCurtain, openCurtain, say, show, showNothing } from "../meter/reading.js";
+
+const START = "Start my camera", AGAIN = "Try again";
+const OFF = "Your camera is off";
+const $ = (id) => document.getElementById(id);
+const frame = $("frame"), video = $("mine"), start = $("start"), choice = $("choice"), mirror = $("mirror");
+
+export class MyCamera {
+  greeting = ""; // words above the invitation, before the first start
+  #wanted = false; // started by the visitor, and not stopped
+  #deviceId = "";
+  #stream = null;
+  #loop = null;
+  #attempt = 0; // a camera that comes after its attempt was given up is released
+  #overlay = new Overlay($("overlay"));
+
+  constructor() {
+    start.addEventListener("click", () => this.#start());
+    $("stop").addEventListener("click", () => {
+      this.stop();
+      this.#invite(`${OFF}.`, START);
+      frame.focus({ preventScroll: true }); // not the button: the next space shall tell a joke
+    });
+    choice.addEventListener("change", () => {
+      this.#deviceId = choice.value;
+      this.#start();
+    });
+    mirror.addEventListener("change", () => this.#mirror());
+    video.addEventListener("loadeddata", () => this.#seen());
+    video.addEventListener("pause", () => this.#stream && video.play().catch(() => {})); // by a key, or another program
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#camerasChanged());
+    this.#mirror();
+  }
+
+  // The page is in sight, or this camera was chosen.
+  resume() {
+    if (this.#stream) return;
+    if (this.#wanted) this.#start();
+    else if (whyUnavailable()) this.#invite(whyUnavailable(), null);
+    else this.#invite(this.greeting, START);
+  }
+
+  // The page is hidden.
+  pause() {
+    if (this.#stream) this.#release();
+  }
+
+  stop() {
+    this.#wanted = false;
+    this.#attempt += 1;
+    this.#release();
+  }
+
+  async #start() {
+    const changing = this.#stream !== null;
+    this.#release();
+    $("controls").hidden = !changing; // the keyboard stays where another camera was chosen
+    this.#wanted = true;
+    const attempt = ++this.#attempt;
+    drawCurtain("Starting your camera… If your browser asks, allow it.");
+    showNothing("Waiting for your camera");
+    let stream;
+    try {
+      stream = await openCamera(this.#deviceId);
+    } catch (error) {
+      if (attempt === this.#attempt) this.#failed(error);
+      return;
+    }
+    if (attempt !== this.#attempt || document.hidden) {
+      end(stream);
+      return;
+    }
+    this.#stream = stream;
+    const [track] = stream.getVideoTracks();
+    track.addEventListener("ended", () => this.#unplugged(stream));
+    video.srcObject = stream;
+    video.play().catch(() => {}); // it is muted, so it may; `autoplay` tries too
+    this.#running(true);
+    this.#listCameras(track);
+    this.#loop = new PictureLoop(video, {
+      onAnswer: (answer, fps) => this.#read(answer, fps),
+      onTrouble: (words) => this.#trouble(words),
+    });
+    this.#loop.run();
+  }
+
+  #seen() {
+    if (!this.#stream) return;
+    openCurtain();
+    say("Your camera is on.");
+    showNothing("Looking for faces…", "One moment");
+    // The button that was clicked is gone; the keyboard goes on from the picture.
+    if ([document.body, start].includes(document.activeElement)) frame.focus({ preventScroll: true });
+  }
+
+  #read(answer, fps) {
+    openCurtain();
+    show({ faces: answer.faces, fps, message: "" });
+    this.#overlay.show(answer);
+  }
+
+  #trouble(words) {
+    this.#overlay.show(null);
+    showNothing("No reading", "No reading just now");
+    drawCurtain(words, { over: true });
+  }
+
+  #failed(error) {
+    this.#release();
+    // Without a camera, one that is plugged in later starts by itself; all else waits for a click.
+    this.#wanted = ["NotFoundError", "OverconstrainedError"].includes(error.name);
+    this.#deviceId = "";
+    this.#invite(whyNot(error), AGAIN);
+  }
+
+  #unplugged(stream) {
+    if (stream !== this.#stream) return;
+    this.#release();
+    this.#deviceId = "";
+    this.#invite("Your camera was unplugged or switched off. Connect it again, then try again.", AGAIN);
+  }
+
+  async #camerasChanged() {
+    const attempt = this.#attempt;
+    const cameras = await listCameras();
+    if (attempt !== this.#attempt || document.hidden) return;
+    if (this.#stream) this.#listCameras(this.#stream.getVideoTracks()[0]);
+    else if (this.#wanted && !$("invitation").hidden && cameras.length) this.#start();
+  }
+
+  async #listCameras(track) {
+    const cameras = await listCameras();
+    choice.replaceChildren(...cameras.map(({ id, name }) => new Option(name, id)));
+    choice.value = track.getSettings().deviceId ?? "";
+    $("choose").hidden = cameras.length < 2;
+  }
+
+  #invite(words, button) {
+    drawCurtain(words, { button });
+    showNothing(OFF);
+  }
+
+  #release() {
+    this.#loop?.stop();
+    this.#loop = null;
+    if (this.#stream) end(this.#stream);
+    this.#stream = null;
+    video.srcObject = null;
+    this.#overlay.show(null);
+    this.#running(false);
+  }
+
+  #running(running) {
+    frame.classList.toggle("mine-on", running);
+    $("controls").hidden = !running;
+  }
+
+  #mirror() {
+    frame.classList.toggle("mirrored", mirror.checked);
+    this.#overlay.mirrored = mirror.checked;
+  }
+}
+
+function end(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}

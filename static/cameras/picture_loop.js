@@ -1,0 +1,191 @@
+// Sends pictures of a <video> to the app, one at a time, each with the answer to the one before.
+import { at } from "../addresses.js";
+import { Pace } from "./pace.js";
+
+const ADDRESS = at("api/v1/analyze");
+const QUALITY = 0.8;
+const ANSWER_TIMEOUT_MS = 15_000;
+const RETRY_MS = 2000;
+const NO_FRAME_MS = 3000;
+const GONE = "The app does not answer. Is it still running? Trying again…";
+const LATER = { // what the app answers when it wants fewer pictures, and what the page says then
+  429: "Too many pictures come from your network just now. Trying again…",
+  503: "The app is busy just now. Trying again…",
+};
+const LONGEST_WAIT_MS = 3_600_000;
+const STILL = "Your camera sends no picture just now. Waiting for it…";
+
+// `onAnswer(answer, fps)`: the app's answer, and answers a second. `onTrouble(words)`: why there is none; another try follows.
+export class PictureLoop {
+  #stopping = new AbortController();
+  #canvas = document.createElement("canvas");
+  #pace = new Pace();
+  #previous = {};
+  #answeredAt = [];
+  #sentFrame = -1; // which one was sent last
+
+  constructor(video, { onAnswer, onTrouble }) {
+    this.video = video;
+    this.onAnswer = onAnswer;
+    this.onTrouble = onTrouble;
+  }
+
+  async run() {
+    let due = 0;
+    while (!this.#stopped) {
+      await this.#pause(due - performance.now());
+      const came = await this.#nextFrame();
+      if (this.#stopped) return;
+      if (!came) {
+        this.#trouble(STILL);
+        continue;
+      }
+      const began = performance.now();
+      const pause = await this.#sendOne();
+      due = Math.max(began + this.#pace.everyMs, performance.now() + pause);
+    }
+  }
+
+  // What is under way is given up; its answer is dropped.
+  stop() {
+    this.#stopping.abort();
+  }
+
+  get #stopped() {
+    return this.#stopping.signal.aborted;
+  }
+
+  // Milliseconds to wait before the next try.
+  async #sendOne() {
+    const jpeg = await this.#jpeg();
+    if (this.#stopped || !jpeg) return 0;
+    const sent = performance.now();
+    let response, answer;
+    try {
+      response = await this.#post(jpeg);
+      answer = response.ok ? await response.json() : await response.json().catch(() => ({}));
+    } catch {
+      this.#trouble(GONE);
+      return RETRY_MS;
+    }
+    if (response.ok) {
+      this.#pace.answered(performance.now() - sent);
+      this.#answered(answer);
+      return 0;
+    }
+    if (response.status in LATER) {
+      this.#pace.busy();
+      this.#trouble(LATER[response.status]);
+      return waitMs(response.headers.get("Retry-After"));
+    }
+    this.#previous = {}; // in case it is what the app could not read
+    this.#trouble(`${answer.error ?? "The app could not read a picture."} Trying again…`);
+    return RETRY_MS;
+  }
+
+  async #post(jpeg) {
+    const form = new FormData();
+    form.append("image", jpeg, "picture.jpg");
+    form.append("previous", JSON.stringify(this.#previous));
+    const giveUp = new AbortController();
+    const end = () => giveUp.abort();
+    const timer = setTimeout(end, ANSWER_TIMEOUT_MS);
+    this.#stopping.signal.addEventListener("abort", end);
+    try {
+      const response = await fetch(ADDRESS, { method: "POST", body: form, signal: giveUp.signal });
+      const text = await response.text(); // within the time limit too
+      return new Response(text, { status: response.status, headers: response.headers });
+    } finally {
+      clearTimeout(timer);
+      this.#stopping.signal.removeEventListener("abort", end);
+    }
+  }
+
+  #answered(answer) {
+    if (this.#stopped) return;
+    this.#previous = answer;
+    const now = performance.now();
+    this.#answeredAt = [...this.#answeredAt, now].filter((at) => now - at < 2000);
+    const [first] = this.#answeredAt;
+    this.onAnswer(answer, now > first ? (1000 * (this.#answeredAt.length - 1)) / (now - first) : 0);
+  }
+
+  #trouble(words) {
+    if (this.#stopped) return;
+    this.#answeredAt = [];
+    this.onTrouble(words);
+  }
+
+  // The newest frame as a JPEG, no larger than the pace allows; null when there is none. Never mirrored.
+  #jpeg() {
+    const { videoWidth, videoHeight } = this.video;
+    if (!videoWidth || !videoHeight) return null;
+    const scale = Math.min(1, this.#pace.side / Math.max(videoWidth, videoHeight));
+    const width = Math.max(1, Math.round(videoWidth * scale));
+    const height = Math.max(1, Math.round(videoHeight * scale));
+    this.#previous = fitted(this.#previous, width, height);
+    this.#sentFrame = shownFrame(this.video);
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    this.#canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, width, height);
+    return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  }
+
+  // True when a frame came that was not sent yet, false when none came for a while.
+  #nextFrame() {
+    const { video } = this;
+    return new Promise((resolve) => {
+      const end = (came) => {
+        clearTimeout(timer);
+        clearInterval(looking);
+        if (asked !== null) video.cancelVideoFrameCallback(asked);
+        this.#stopping.signal.removeEventListener("abort", none);
+        resolve(came);
+      };
+      const none = () => end(false);
+      const isNew = () => shownFrame(video) !== this.#sentFrame && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+      const timer = setTimeout(() => end(isNew()), NO_FRAME_MS);
+      const asked = video.requestVideoFrameCallback?.(() => end(true)) ?? null;
+      const looking = asked === null ? setInterval(() => isNew() && end(true), 20) : null;
+      this.#stopping.signal.addEventListener("abort", none);
+    });
+  }
+
+  #pause(ms) {
+    if (ms <= 0 || this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#stopping.signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.#stopping.signal.addEventListener("abort", end);
+    });
+  }
+}
+
+// Tells one frame from the next. A live video's time goes on when its frames do not, so it is only for want of a count.
+function shownFrame(video) {
+  return video.getVideoPlaybackQuality?.().totalVideoFrames || video.currentTime;
+}
+
+// Milliseconds of a Retry-After in seconds, and up to half as long again: pages told the same do not all come back at once.
+export function waitMs(retryAfter) {
+  const seconds = Number(retryAfter);
+  const ms = seconds > 0 ? 1000 * seconds : 1000;
+  return Math.min(ms * (1 + Math.random() / 2), LONGEST_WAIT_MS);
+}
+
+// The answer before, as if it had been given for a picture of this size; {} when the picture has another shape: a turned phone.
+export function fitted(answer, width, height) {
+  if (!answer.faces || (answer.width === width && answer.height === height)) return answer;
+  const scale = width / answer.width;
+  if (Math.abs(answer.height * scale - height) > 2) return {};
+  const faces = answer.faces.map((face) => ({
+    ...face,
+    box: Object.fromEntries(Object.entries(face.box).map(([side, at]) => [side, Math.round(at * scale)])),
+    landmarks: Object.fromEntries(Object.entries(face.landmarks).map(([name, [x, y]]) => [name, [x * scale, y * scale]])),
+  }));
+  return { ...answer, width, height, faces };
+}

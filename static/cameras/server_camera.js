@@ -1,0 +1,79 @@
+// The camera of the computer that runs the app: one picture stream and one event stream while it is watched.
+import { at } from "../addresses.js";
+import { Overlay } from "./overlay.js";
+import { drawCurtain, openCurtain, show, showNothing } from "../meter/reading.js";
+
+const RETRY_MS = 3000;
+const live = document.getElementById("live");
+
+export class ServerCamera {
+  // `onNoCamera`: called when it turns out, before any picture, that there is no camera; or null.
+  constructor({ onNoCamera }) {
+    this.onNoCamera = onNoCamera;
+    this.events = null;
+    this.retry = null;
+    this.marks = new Overlay(document.getElementById("marks"), { marksOnly: true });
+    this.marks.mirrored = false;
+    live.addEventListener("error", () => {
+      if (live.hasAttribute("src")) this.#lost("The picture can't be shown just now; all places may be taken. Trying again…");
+    });
+  }
+
+  resume() {
+    this.pause();
+    drawCurtain("Starting the camera…");
+    this.#connect();
+  }
+
+  pause() {
+    clearTimeout(this.retry);
+    this.retry = null;
+    this.events?.close();
+    this.events = null;
+    this.marks.show(null);
+    live.removeAttribute("src"); // ends the picture stream, so that a hidden tab takes no place
+  }
+
+  stop() {
+    this.pause();
+  }
+
+  #connect() {
+    this.pause();
+    live.src = `${at("video_feed")}?t=${Date.now()}`;
+    this.events = new EventSource(at("events"));
+    this.events.onmessage = (message) => this.#seen(JSON.parse(message.data));
+    this.events.onerror = () => this.#lost("The app does not answer. Is it still running? Trying again…");
+  }
+
+  async #seen(state) {
+    if (!state.message) this.onNoCamera = null;
+    else if (this.onNoCamera && (await this.#hasNoCamera())) return this.onNoCamera?.();
+    if (!this.events) return; // left meanwhile
+    openCurtain();
+    if (live.width !== state.width || live.height !== state.height) {
+      live.width = state.width; // the space that the picture takes before it has loaded
+      live.height = state.height;
+    }
+    show(state);
+    this.marks.show(state);
+  }
+
+  async #hasNoCamera() {
+    const events = this.events;
+    try {
+      const health = await (await fetch(at("healthz"), { signal: AbortSignal.timeout(5000) })).json();
+      return events === this.events && ["lost", "none"].includes(health.camera.status);
+    } catch {
+      return false;
+    }
+  }
+
+  #lost(words) {
+    if (this.retry) return;
+    this.pause();
+    drawCurtain(words);
+    showNothing("No picture");
+    this.retry = setTimeout(() => this.#connect(), RETRY_MS);
+  }
+}

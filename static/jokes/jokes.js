@@ -1,0 +1,82 @@
+// Dad tells a joke: the set-up, a beat, the punchline. "Another one" brings the next, without a reload.
+import { at } from "../addresses.js";
+import { splitJoke } from "./joke_parts.js";
+import { finish, jokeBegins, jokeTold } from "./reactions.js";
+
+const BEAT_MS = 2500;
+const $ = (id) => document.getElementById(id);
+const joke = $("joke"), button = $("another");
+let asking = false, reveal = null; // `reveal`: tells the punchline that is waited for
+
+// The joke that came with the page.
+export function tellFirst() {
+  tell({ text: joke.textContent, id: joke.dataset.id, source: joke.dataset.source });
+}
+
+// The punchline, if one is waited for, else another joke.
+export function hearMore() {
+  if (reveal) reveal();
+  else tellAnother();
+}
+
+export function revealPunchline() {
+  reveal?.();
+}
+
+async function tellAnother() {
+  if (asking) return;
+  asking = true;
+  finish(); // what came of the joke before
+  try {
+    const response = await fetch(at("api/v1/jokes/random"), { signal: AbortSignal.timeout(5000) });
+    if (response.status === 429) return; // too many at once: the joke that is there stays
+    if (!response.ok) throw new Error(response.statusText);
+    tell(await response.json());
+  } catch {
+    joke.textContent = "Dad does not answer just now. Is the app still running?";
+  } finally {
+    asking = false;
+  }
+}
+
+function tell({ text, id, source }) {
+  const [setUp, punchline] = splitJoke(text);
+  joke.dataset.id = id;
+  joke.dataset.source = source;
+  $("told-by").textContent = source === "icanhazdadjoke" ? "icanhazdadjoke.com" : "this app's own dad";
+  jokeBegins();
+  const told = () => jokeTold(id, source);
+  if (!punchline) {
+    joke.replaceChildren(part("set-up", setUp));
+    joke.classList.add("ready");
+    told();
+    return;
+  }
+  // The punchline's room is kept, so that nothing jumps. What it says is not there for a screen reader before its moment; then a
+  // new element comes, which is read out by itself.
+  const room = part("room", punchline);
+  room.setAttribute("aria-hidden", "true");
+  joke.replaceChildren(part("set-up", setUp), " ", room);
+  wait(true);
+  const timer = setTimeout(() => reveal?.(), BEAT_MS);
+  reveal = () => {
+    clearTimeout(timer);
+    reveal = null;
+    room.replaceWith(part("punchline", punchline));
+    wait(false);
+    told();
+  };
+}
+
+function wait(waiting) {
+  joke.classList.add("ready");
+  document.body.classList.toggle("waiting", waiting);
+  button.textContent = waiting ? "Punchline!" : "Another one";
+}
+
+function part(name, text) {
+  const span = document.createElement("span");
+  span.className = name;
+  span.textContent = text;
+  return span;
+}

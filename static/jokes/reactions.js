@@ -1,0 +1,69 @@
+// Was the joke funny? Its numbers, never a picture, go to this page's session and, with the visitor's consent, to the joke board.
+import { at } from "../addresses.js";
+import { BEFORE_MS, measure } from "./reaction.js";
+
+const LASTS_MS = 15000;
+const KEPT = "count my smiles";
+
+let joke = null, agreed = false, beganAt = null, toldAt = 0, timer = null;
+let samples = []; // [time, smile] of the biggest face
+const agree = document.getElementById("agree");
+
+// Every reading of the biggest face; null: there is none.
+export function noteSmile(smile) {
+  const now = performance.now();
+  if (smile !== null) samples.push([now, smile]);
+  const oldest = (beganAt ?? now) - BEFORE_MS;
+  while (samples.length && samples[0][0] < oldest) samples.shift();
+}
+
+// The set-up is there; the smile before it is what the joke is measured from.
+export function jokeBegins() {
+  finish();
+  beganAt = performance.now();
+}
+
+// All of the joke is there: from now on it can be funny.
+export function jokeTold(id, source) {
+  document.dispatchEvent(new CustomEvent("joke", { detail: { id, source } })); // for the timeline
+  joke = { id, source };
+  agreed = Boolean(agree?.checked);
+  toldAt = performance.now();
+  beganAt ??= toldAt;
+  timer = setTimeout(finish, LASTS_MS);
+}
+
+// Says and sends what is known of the joke's effect, if somebody was there before and after it.
+export function finish() {
+  clearTimeout(timer);
+  const told = joke;
+  const reaction = told && measure(samples, beganAt, toldAt);
+  joke = beganAt = null;
+  if (!reaction) return;
+  document.dispatchEvent(new CustomEvent("reaction", { detail: { ...told, ...reaction } }));
+  if (!agreed || !agree.checked) return;
+  const { before, peak, seconds } = reaction;
+  fetch(at("api/v1/reactions"), { // flat ones too, or every joke would look funny
+    method: "POST",
+    keepalive: true, // the page may be going
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ joke: told, before, peak, seconds, agreed: true }),
+  }).catch(() => {}); // a smile that is not counted is no loss
+}
+
+// What was agreed to is remembered in this browser, where it allows that, and nowhere else.
+function remembered(change) {
+  try {
+    return change(window.localStorage);
+  } catch {
+    return null;
+  }
+}
+
+if (agree) {
+  agree.checked = remembered((storage) => storage.getItem(KEPT)) === "yes";
+  agree.addEventListener("change", () => {
+    agreed = false; // a joke under way is left out
+    remembered((storage) => (agree.checked ? storage.setItem(KEPT, "yes") : storage.removeItem(KEPT)));
+  });
+}

@@ -1,0 +1,78 @@
+"""The house: which room may use which. A room is a folder of modules, or one of the files at the top."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# From the ground up: a module may import from its own room and from those on lower floors, wherever the import stands.
+FLOORS = (
+    ("common",),
+    ("pictures", "smile_recognition", "jokes", "scraping.asking"),
+    ("camera", "faces", "generate_joke", "scraping.sources"),
+    ("live", "visitors", "scoring", "scraping"),
+    ("web", "inference", "getty_scraper", "training.networks"),
+    ("serving", "training.data"),
+    ("app", "serving.worker", "training.fitting", "training.labels"),
+    ("training.judging",),
+    ("training.finding",),
+    ("training",),
+    ("benchmarks.reporting",),
+    ("benchmarks.actors",),
+    ("benchmarks.stages",),
+    ("benchmarks", "docs", "tools"),
+)
+LOWEST = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def sources() -> dict[str, Path]:
+    """Every module of the project but the tests, by its dotted name."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[0] in ("tests", "runs", "datasets", "dlib_from_wheel") or parts[0].startswith("."):
+            continue
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = sources()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Names of modules of the project that the file imports, inside functions and for types too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in MODULES else node.module for name in names if {name, node.module} & MODULES.keys())
+
+
+def room(module: str) -> str:
+    is_folder = MODULES[module].name == "__init__.py"
+    return module if module in LOWEST or is_folder else module.rpartition(".")[0] or module
+
+
+def test_every_room_is_on_the_plan():
+    assert {room(module) for module in MODULES} <= LOWEST.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_imported_from_the_same_floor_or_above(module):
+    for other in imported(MODULES[module]):
+        here, there = room(module), room(other)
+        assert here == there or LOWEST[there] < LOWEST[here], f"{module} imports {other}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    left = {module: {other for other in imported(path) if other != module} for module, path in MODULES.items()}
+    while free := [module for module, others in left.items() if not others]:
+        for module in free:
+            del left[module]
+        for others in left.values():
+            others.difference_update(free)
+    assert not left, "circles go through these, or these use one"

@@ -1,0 +1,136 @@
+"""Groups of faces that belong together, and the part of the dataset that each group goes to."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from training.data.faces import SPLITS, Faces, save_arrays
+from training.data.grouping import connected_groups, describe_person, near_copies, opposite, person_pairs
+from training.data.sources import Source, person_in_name
+
+SHARES = (0.80, 0.08, 0.12)
+_LARGE_GROUP = 0.01  # of its set: such a group would be a validation or test part of its own
+
+
+def worker_processes(count: int) -> ProcessPoolExecutor:
+    # Fresh processes: a forked copy of one in which TensorFlow or OpenCV has threads may wait for ever.
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+
+def group_faces(
+    faces: Faces,
+    sources: dict[str, Source],
+    cache: Path,
+    workers: int = 2,
+    near: np.ndarray | None = None,
+) -> tuple[Faces, dict[str, dict[str, int]]]:
+    """Joins near-copies and persons into groups and drops exact copies and near-copies with opposite labels.
+
+    Returns the grouped faces and counts for each set. `cache`: a folder for descriptors, which take minutes. `near`: the
+    index pairs of near-copies, where they are known already.
+    """
+    n = len(faces)
+    digests = np.array([hashlib.sha256(crop.tobytes()).hexdigest() for crop in faces.gray])
+    near = near_copies(faces, sources) if near is None else near
+    pairs = [_same_picture(faces), near]
+    contested = opposite(near, faces.smile)
+    _, first = np.unique(digests, return_index=True)
+    drop = np.ones(n, bool)
+    drop[first] = False
+    exact = drop.copy()
+    drop[contested] = True
+    for name, source in sources.items():
+        rows = np.flatnonzero((faces.source == name) & (faces.face == 1))
+        if source.points_file:
+            _, person = np.unique([person_in_name(value) for value in faces.name[rows]], return_inverse=True)
+            pairs.append(_chained(rows, person))
+        elif source.person_distance:
+            descriptors = _descriptors(faces.gray[rows], digests[rows], cache / f"{name}.npz", workers)
+            pairs.append(rows[person_pairs(descriptors, source.person_distance)])
+    group = connected_groups(n, np.concatenate(pairs))
+    counts = {}
+    for name in sources:
+        here = (faces.source == name) & (faces.face == 1)
+        sizes = np.bincount(group[here])
+        counts[name] = {
+            "exact_copies": int((exact & here).sum()),
+            "near_copies_with_opposite_labels": int(np.isin(np.flatnonzero(here), contested).sum()),
+            "groups": int((sizes > 0).sum()),
+            "largest_group": int(sizes.max(initial=0)),
+        }
+    faces = Faces(**{**faces.fields(), "group": group})
+    return faces.where(~drop), counts
+
+
+def _same_picture(faces: Faces) -> np.ndarray:
+    """Pairs that tie the backgrounds of a photo to its face."""
+    keys = np.char.add(np.char.add(faces.source, "/"), photo_names(faces))
+    return _chained(np.arange(len(faces)), np.unique(keys, return_inverse=True)[1])
+
+
+def photo_names(faces: Faces) -> np.ndarray:
+    """The name of each crop's picture, str `(n,)`."""
+    named = zip(faces.name, faces.face, strict=True)
+    return np.array([name if face else name.rpartition("#")[0] for name, face in named])
+
+
+def _chained(rows: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Pairs `(m, 2)` that join the rows with equal keys, each to the next."""
+    order = np.argsort(key, kind="stable")
+    same = key[order][1:] == key[order][:-1]
+    return np.stack([rows[order][:-1][same], rows[order][1:][same]], axis=1)
+
+
+def _descriptors(crops: np.ndarray, digests: np.ndarray, cache: Path, workers: int) -> np.ndarray:
+    """Descriptors `(n, 128)`, kept in `cache` as they are made, since they take minutes."""
+    known: dict[str, np.ndarray] = {}
+    if cache.is_file():
+        with np.load(cache) as data:
+            known = dict(zip(data["digests"].tolist(), data["descriptors"], strict=True))
+    todo = [i for i, digest in enumerate(digests) if digest not in known]
+    if todo:
+        bar = tqdm(total=len(todo), desc=f"{cache.stem}: persons", disable=None)
+        with worker_processes(workers) as pool:
+            for start in range(0, len(todo), 2000):
+                part = todo[start : start + 2000]
+                for i, descriptor in zip(part, pool.map(describe_person, crops[part], chunksize=16), strict=True):
+                    known[digests[i]] = descriptor
+                    bar.update()
+                save_arrays(cache, {"digests": np.array(list(known)), "descriptors": np.stack(list(known.values()))})
+    return np.stack([known[digest] for digest in digests])
+
+
+def split_groups(faces: Faces, *, seed: int) -> Faces:
+    """Deals whole groups to train, val and test so that each set and label keeps its shares, as near as groups allow."""
+    rng = np.random.default_rng(seed)
+    groups, index = np.unique(faces.group, return_inverse=True)
+    strata, stratum = np.unique([f"{s}/{y}" for s, y in zip(faces.source, faces.smile, strict=True)], return_inverse=True)
+    counts = np.zeros((len(groups), len(strata)))
+    np.add.at(counts, (index, stratum), 1)
+    total = counts.sum(axis=0)  # (strata,)
+    wanted = np.outer(SHARES, total)  # (3, strata)
+    held = np.zeros_like(wanted)
+    side = np.zeros(len(groups), int)
+    set_of = np.array([name.rpartition("/")[0] for name in strata])
+    set_total = np.array([total[set_of == name].sum() for name in set_of])
+    large = np.any((counts > _LARGE_GROUP * set_total) & (counts > 20), axis=1)
+    # Largest groups first, each to the side that lacks most of it; the shuffle decides among equals.
+    order = rng.permutation(len(groups))
+    for g in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
+        lack = ((wanted - held) / np.maximum(wanted, 1)) @ counts[g]
+        if large[g]:
+            side[g] = 0
+        # Small groups: at random by share, which keeps the sides alike in everything that was not counted.
+        elif counts[g].sum() <= 3:
+            room = np.maximum(lack, 0) * SHARES
+            side[g] = rng.choice(3, p=room / room.sum()) if room.sum() > 0 else int(np.argmax(lack))
+        else:
+            side[g] = int(np.argmax(lack))
+        held[side[g]] += counts[g]
+    return Faces(**{**faces.fields(), "split": np.array(SPLITS)[side[index]]})

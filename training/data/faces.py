@@ -1,0 +1,89 @@
+"""A dataset in memory and on disk: n face crops and what is known of each."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import DatasetError
+
+SPLITS = ("train", "val", "test")
+WIDE_SIZE = 128  # pixels of a wide crop ...
+WIDE_BOX = 80  # ... whose face box is this square in the middle
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Faces:
+    """A dataset of n crops.
+
+    `gray` uint8 `(n, 64, 64)`: exactly what the app reads. `wide` uint8 `(n, 128, 128)`: the same face and what is round
+    it, for shifting and turning in training. `smile` int8 `(n,)`: 1, 0, or -1 where nobody said. `face` uint8 `(n,)`: 0 for
+    a crop without a face. `landmarks` float32 `(n, 5, 2)` in the order of `smile_recognition.LANDMARKS`, and `shape68`
+    float32 `(n, 68, 2)`, dlib's guess: `(x, y)`, 0 to 1 across the box, NaN where unknown. `source`, `name`, `split` str
+    `(n,)`; `group` int `(n,)`.
+    """
+
+    gray: np.ndarray
+    wide: np.ndarray
+    smile: np.ndarray
+    face: np.ndarray
+    landmarks: np.ndarray
+    shape68: np.ndarray
+    source: np.ndarray
+    name: np.ndarray
+    group: np.ndarray
+    split: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.gray)
+
+    def fields(self) -> dict[str, np.ndarray]:
+        return {field: getattr(self, field) for field in self.__dataclass_fields__}
+
+    def where(self, chosen: np.ndarray) -> Faces:
+        """The faces that a mask `(n,)` or index array chooses."""
+        return Faces(**{field: value[chosen] for field, value in self.fields().items()})
+
+    def part(self, split: str, source: str | None = None) -> Faces:
+        """The faces of one split, of one source if given."""
+        chosen = self.split == split
+        if source is not None:
+            chosen &= self.source == source
+        return self.where(chosen)
+
+    def labelled(self) -> Faces:
+        """The faces of which it is known whether they smile."""
+        return self.where(self.smile != NO_LABEL)
+
+    def save(self, path: Path) -> None:
+        save_arrays(path, self.fields())
+
+    @classmethod
+    def join(cls, parts: list[Faces]) -> Faces:
+        return cls(**{field: np.concatenate([getattr(part, field) for part in parts]) for field in cls.__dataclass_fields__})
+
+    @classmethod
+    def load(cls, path: Path) -> Faces:
+        """Raises DatasetError when the file is missing or no dataset."""
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+                return cls(**{field: data[field] for field in cls.__dataclass_fields__})
+        except FileNotFoundError as error:
+            raise DatasetError(f"There is no dataset at {path}; make it with `python -m training.dataset`.") from error
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise DatasetError(f"{path} is not a dataset; make it again with `python -m training.dataset`.") from error
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """A kill leaves the old file or the new one, never half of one. Not compressed: a gigabyte would take a minute."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    os.replace(temporary, path)

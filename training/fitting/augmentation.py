@@ -1,0 +1,118 @@
+"""What a webcam does to a face, done to training crops: shift, scale, tilt, blur, dimness, noise, JPEG, hands and hair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from smile_recognition import CROP_SIZE
+from training.data.faces import WIDE_BOX, WIDE_SIZE
+
+
+@dataclass(frozen=True)
+class View:
+    """What a crop is seen through: degrees clockwise, times larger, `(x, y)` in box sides, mirrored."""
+
+    angle: float = 0.0
+    scale: float = 1.0
+    aspect: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    mirrored: bool = False
+
+    def matrix(self, size: int = CROP_SIZE) -> np.ndarray:
+        """The affine map float64 `(2, 3)` from points of the box, 0 to 1, to points of the view, 0 to 1."""
+        turn = np.deg2rad(self.angle)
+        rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        stretch = np.diag([self.scale * self.aspect * (-1 if self.mirrored else 1), self.scale])
+        linear = rotation @ stretch
+        return np.column_stack([linear, 0.5 + np.array(self.shift) - linear @ np.full(2, 0.5)])
+
+
+def random_view(rng: np.random.Generator, strength: float = 1.0) -> View:
+    """A view in which a detector or tracker may hand over a face: mostly near upright, one in four up to 45 degrees.
+
+    `strength` 0 to 1 makes the far ones rarer.
+    """
+    far = rng.random() < 0.25 * strength
+    return View(
+        angle=float(rng.uniform(-45, 45) if far else np.clip(rng.normal(0, 9), -45, 45)),
+        scale=float(rng.uniform(0.72, 1.35) if rng.random() < 0.25 * strength else rng.uniform(0.85, 1.18)),
+        aspect=float(rng.uniform(0.93, 1.07)),
+        shift=tuple(rng.uniform(-0.18, 0.18, 2) if rng.random() < 0.25 * strength else rng.uniform(-0.08, 0.08, 2)),
+        mirrored=bool(rng.random() < 0.5),
+    )
+
+
+def missing_view(rng: np.random.Generator) -> View:
+    """A view that a tracker has when it has lost the face: half of it or less, or far too large or small."""
+    if rng.random() < 0.6:
+        turn = rng.uniform(0, 2 * np.pi)
+        far = rng.uniform(0.55, 1.0)
+        return View(
+            angle=float(rng.normal(0, 20)), shift=(far * np.cos(turn), far * np.sin(turn)), scale=rng.uniform(0.8, 1.3)
+        )
+    return View(angle=float(rng.normal(0, 20)), scale=float(rng.uniform(2.4, 4.0)), shift=tuple(rng.uniform(-0.4, 0.4, 2)))
+
+
+def look(wide: np.ndarray, view: View, size: int = CROP_SIZE) -> np.ndarray:
+    """A wide crop uint8 `(128, 128)` seen through `view`: uint8 `(size, size)`."""
+    matrix = view.matrix()
+    margin = (WIDE_SIZE - WIDE_BOX) / 2
+    # wide pixel -> box 0..1 -> view 0..1 -> view pixel; pixel centres stand at half coordinates.
+    to_box = np.array(
+        [[1 / WIDE_BOX, 0, (0.5 - margin) / WIDE_BOX], [0, 1 / WIDE_BOX, (0.5 - margin) / WIDE_BOX], [0, 0, 1]]
+    )
+    to_pixel = np.array([[size, 0, -0.5], [0, size, -0.5], [0, 0, 1.0]])
+    whole = to_pixel @ np.vstack([matrix, [0, 0, 1]]) @ to_box
+    shrunk = WIDE_BOX / size / view.scale
+    if shrunk > 1.3:  # bilinear sampling skips pixels: smooth them first
+        wide = cv2.GaussianBlur(wide, (0, 0), 0.35 * shrunk)
+    return cv2.warpAffine(wide, whole[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def move_points(points: np.ndarray, view: View, mirror_order: np.ndarray) -> np.ndarray:
+    """Points `(n, 2)` of the box as the view shows them; `mirror_order` `(n,)` renames left and right in a mirrored view."""
+    matrix = view.matrix()
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved[mirror_order] if view.mirrored else moved
+
+
+# Left and right change places in a mirrored picture.
+MIRRORED_LANDMARKS = np.array([1, 0, 2, 4, 3])
+# fmt: off
+MIRRORED_68 = np.array([
+    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41,
+    40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
+])
+# fmt: on
+
+
+def spoil(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What camera and light do to a crop uint8 `(h, h)`: the same face, seen worse."""
+    size = gray.shape[0]
+    if rng.random() < 0.18:  # a small or far face: fewer real pixels
+        small = int(rng.integers(20, 48))
+        gray = cv2.resize(cv2.resize(gray, (small, small), interpolation=cv2.INTER_AREA), (size, size))
+    elif rng.random() < 0.15:
+        gray = cv2.GaussianBlur(gray, (0, 0), float(rng.uniform(0.5, 1.8)))
+    picture: Any = gray.astype(np.float32)
+    if rng.random() < 0.25:  # light from one side
+        ramp = np.linspace(-1, 1, size, dtype=np.float32) * float(rng.uniform(-0.5, 0.5))
+        picture *= 1 + (ramp[None] if rng.random() < 0.5 else ramp[:, None])
+    if rng.random() < 0.5:
+        gain, gamma = rng.uniform(0.35, 1.25), rng.uniform(0.6, 1.6)
+        picture = 255 * (np.clip(picture, 0, 255) / 255) ** gamma * gain + rng.uniform(-20, 20)
+    if rng.random() < 0.25:
+        picture += rng.standard_normal(picture.shape, np.float32) * rng.uniform(2, 12)
+    gray = np.clip(picture, 0, 255).astype(np.uint8)
+    if rng.random() < 0.15:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 70))]
+        gray = cv2.imdecode(cv2.imencode(".jpg", gray, quality)[1], cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
+    if rng.random() < 0.1:  # something before the face, small enough that the mouth can still be read
+        h, w = rng.integers(size // 8, size // 4, 2)
+        y, x = rng.integers(0, size - h), rng.integers(0, size - w)
+        gray[y : y + h, x : x + w] = rng.integers(0, 256)
+    return gray

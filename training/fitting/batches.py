@@ -1,0 +1,258 @@
+"""Shuffled, augmented batches with a target for every output that a network has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import keras
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import MinMaxScaler
+
+from smile_recognition import CROP_SIZE
+from training.data.faces import Faces
+from training.data.reading import five_points
+from training.fitting.augmentation import (
+    MIRRORED_68,
+    MIRRORED_LANDMARKS,
+    View,
+    look,
+    missing_view,
+    move_points,
+    random_view,
+    spoil,
+)
+from training.networks.network import EXPRESSIONS
+
+# How often a set's label is taken to be wrong, so that the network is not pressed to learn it all the same: search terms and
+# crowd-sourced tags more often than labels that experts agreed on.
+LABEL_NOISE = {"getty_faces": 0.08, "fer": 0.05, "smiles": 0.03, "genki": 0.02, "celeba64": 0.03, "rafdb": 0.02}
+_USUAL_NOISE = 0.03
+_MEASURED_WEIGHT = 3.0  # of landmarks
+_MISSING_SHARE = 0.07  # of the faces, shown so that they count as missing
+_BACKGROUND_SHARE = 0.12  # of an epoch
+# The last epochs show faces more as they come, since most will come that way (compare Touvron et al. 2019).
+_GENTLE_SHARE = 0.17
+_GENTLE_STRENGTH = 0.5
+_FOLDER_OF_EXPRESSION = {"angry": "anger"}
+
+
+def fit_scaler(gray: np.ndarray) -> MinMaxScaler:
+    """A MinMaxScaler over pixels, fitted on training crops `(n, h, w)`; `transform` takes `(n, h * w)` grey levels."""
+    flat = gray.reshape(len(gray), -1)
+    # Its minimum and maximum need every picture, but not as float64 all at once.
+    return MinMaxScaler().fit(np.stack([flat.min(axis=0), flat.max(axis=0)]).astype(np.float64))
+
+
+def scale(scaler: MinMaxScaler, gray: np.ndarray) -> np.ndarray:
+    """uint8 `(n, h, w)` -> float32 `(n, h, w, 1)`, as a network reads it."""
+    flat = gray.reshape(len(gray), -1).astype(np.float32)
+    scaled = flat * scaler.scale_.astype(np.float32) + scaler.min_.astype(np.float32)
+    return scaled.reshape(*gray.shape, 1)
+
+
+def resized(faces: Faces, size: int, view_scale: float = 1.0) -> np.ndarray:
+    """The plain crops at another size, uint8 `(n, size, size)`; `view_scale` below 1 shows what is round the box, too."""
+    if size == CROP_SIZE and view_scale == 1:
+        return faces.gray
+    view = View(scale=view_scale)
+    return np.stack([look(wide, view, size) for wide in faces.wide]) if len(faces) else np.empty((0, size, size), np.uint8)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What each output should say for n faces and how much that counts: arrays `(n, width)` and weights `(n,)` by output."""
+
+    value: dict[str, np.ndarray]
+    weight: dict[str, np.ndarray]
+
+
+def sample_weights(faces: Faces) -> np.ndarray:
+    """float32 `(n,)`, mean 1 over the labelled faces: a set counts by the root of its size, each of its faces alike.
+
+    A small set near the use (webcam-like photos) would otherwise drown in a large one. Labels are not balanced within a set:
+    that shifts the probability of every set whose labels are uneven, and with it the accuracy at one half.
+    """
+    weights = np.zeros(len(faces), np.float32)
+    labelled = faces.smile >= 0
+    for source in np.unique(faces.source[labelled]):
+        chosen = labelled & (faces.source == source)
+        weights[chosen] = 1 / np.sqrt(chosen.sum())
+    return weights / max(weights[labelled].mean(), 1e-9) if labelled.any() else weights
+
+
+def make_targets(
+    faces: Faces,
+    *,
+    soften: bool = True,
+    guessed_weight: float = 0.4,
+    taught: np.ndarray | None = None,
+    taught_share: float = 0.5,
+) -> Targets:
+    """Targets for every output; `soften` moves smile labels towards one half by what is known of a set's label noise.
+
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3. `taught` float `(n,)`: what a
+    teacher that was not trained on that face says, P(smile), NaN where it is silent; `taught_share`: of the target, beside
+    the label (Hinton et al. 2015).
+    """
+    n = len(faces)
+    smile = np.clip(faces.smile, 0, 1).astype(np.float32)
+    if taught is not None:
+        known = ~np.isnan(taught)
+        smile[known] = (1 - taught_share) * smile[known] + taught_share * taught[known]
+    if soften:
+        noise = np.array([LABEL_NOISE.get(str(source), _USUAL_NOISE) for source in faces.source], np.float32)
+        if taught is not None:
+            noise[known] *= 1 - taught_share  # the teacher's part says for itself how sure it is
+        smile = smile * (1 - 2 * noise) + noise
+    measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
+    shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
+    landmarks = np.where(measured[:, None, None], faces.landmarks, guessed_landmarks(faces))
+    folders = [_FOLDER_OF_EXPRESSION.get(name.partition("/")[0], name.partition("/")[0]) for name in faces.name]
+    expression = np.array([EXPRESSIONS.index(folder) if folder in EXPRESSIONS else -1 for folder in folders])
+    return Targets(
+        {
+            "smile": smile[:, None],
+            "presence": faces.face[:, None].astype(np.float32),
+            "landmarks": np.nan_to_num(landmarks).reshape(n, -1).astype(np.float32),
+            "expression": np.eye(len(EXPRESSIONS), dtype=np.float32)[np.maximum(expression, 0)],
+            "shape68": np.nan_to_num(faces.shape68).reshape(n, -1),
+        },
+        {
+            "smile": sample_weights(faces),
+            "presence": np.ones(n, np.float32),
+            "landmarks": np.where(measured, _MEASURED_WEIGHT, shaped * guessed_weight).astype(np.float32),
+            "expression": ((expression >= 0) & (faces.face == 1)).astype(np.float32),
+            "shape68": shaped.astype(np.float32),
+        },
+    )
+
+
+def guessed_landmarks(faces: Faces) -> np.ndarray:
+    """Five landmarks `(n, 5, 2)` from dlib's 68 points, put the way the measured ones of the same data are put.
+
+    Two makers of points disagree by a constant few hundredths of a face (on where a nose's tip is, say); a linear map,
+    fitted where both have spoken, translates.
+    """
+    guess = five_points(faces.shape68)
+    both = ~np.isnan(faces.landmarks).any(axis=(1, 2)) & ~np.isnan(faces.shape68).any(axis=(1, 2))
+    if both.sum() < 500:  # too few to fit 137 numbers for each coordinate
+        return guess
+    known = faces.shape68[both].reshape(both.sum(), -1)
+    translate = Ridge(alpha=0.05).fit(known, faces.landmarks[both].reshape(both.sum(), -1))
+    shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
+    guess[shaped] = translate.predict(faces.shape68[shaped].reshape(shaped.sum(), -1)).reshape(-1, 5, 2)
+    return guess
+
+
+class Batches(keras.utils.PyDataset):
+    """Epoch and seed alone decide what is in a batch, so that a resumed run equals a whole one."""
+
+    def __init__(
+        self,
+        faces: Faces,
+        scaler: MinMaxScaler,
+        outputs: tuple[str, ...],
+        *,
+        seed: int,
+        batch: int,
+        size: int = CROP_SIZE,
+        color: bool = False,
+        augmented: bool = True,
+        plain_share: float = 0.0,
+        guessed_weight: float = 0.4,
+        view_scale: float = 1.0,
+        taught: np.ndarray | None = None,
+        taught_share: float = 0.5,
+        epochs: int = 0,
+        share: slice = slice(None),
+    ) -> None:
+        """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known.
+
+        `share`: the rows of every batch that are drawn; several processes, each with rows of its own, draw the whole.
+        """
+        # Two threads, since Keras lets a single one wait for the network instead of working beside it.
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
+        self._faces, self._scaler, self._outputs = faces, scaler, outputs
+        self._seed, self._size, self._color, self._augmented = seed, size, color, augmented
+        self._plain_share, self._view_scale = plain_share, view_scale
+        self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
+        self._targets = make_targets(
+            faces, soften=augmented, guessed_weight=guessed_weight, taught=taught, taught_share=taught_share
+        )
+        self._share = share
+        self._real = np.flatnonzero(faces.face == 1)
+        self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
+        # A set of a few hundred pictures needs steps more than it needs steady ones.
+        self.batch = min(batch, max(16, len(self._real) // 20))
+        self.epoch = 0
+        self._order = self._deal()
+
+    def start(self, epoch: int) -> None:
+        """Deals the pictures of `epoch`, from 0."""
+        self.epoch = epoch
+        self._order = self._deal()
+
+    def on_epoch_end(self) -> None:
+        self.start(self.epoch + 1)
+
+    def _deal(self) -> np.ndarray:
+        rng = np.random.default_rng([self._seed, self.epoch])
+        few = min(len(self._backgrounds), round(_BACKGROUND_SHARE * len(self._real)))
+        return rng.permutation(np.concatenate([self._real, rng.choice(self._backgrounds, few, replace=False)]))
+
+    def __len__(self) -> int:
+        return len(self._order) // self.batch or 1
+
+    @property
+    def whole(self) -> int:
+        """Faces in every batch, all shares together."""
+        return min(self.batch, len(self._order))
+
+    @property
+    def part(self) -> float:
+        """Which part of every batch this share is."""
+        return len(range(self.whole)[self._share]) / self.whole
+
+    def __getitem__(self, index: int):
+        rows = self._order[index * self.batch : (index + 1) * self.batch]
+        # Dice of its own for every row, so that it looks the same whoever draws it.
+        dice = [np.random.default_rng([self._seed, self.epoch, index, i]) for i in range(len(rows))[self._share]]
+        rows = rows[self._share]
+        value = {name: self._targets.value[name][rows].copy() for name in self._outputs}
+        weight = {name: self._targets.weight[name][rows].copy() for name in self._outputs}
+        gray = np.stack([self._picture(row, i, dice[i], value, weight) for i, row in enumerate(rows)])
+        x = scale(self._scaler, gray)
+        return np.repeat(x, 3, axis=3) if self._color else x, value, weight
+
+    def _picture(self, row: int, i: int, rng: np.random.Generator, value: dict, weight: dict) -> np.ndarray:
+        if self._plain_share and rng.random() < self._plain_share:
+            return self._look(View(mirrored=bool(rng.random() < 0.5)), row, i, value)
+        strength = _GENTLE_STRENGTH if self.epoch >= self._gentle_from else 1.0
+        view = random_view(rng, strength) if self._augmented else View(mirrored=bool(rng.random() < 0.5))
+        if "presence" in value and self._augmented and self._faces.face[row] and rng.random() < _MISSING_SHARE:
+            view = missing_view(rng)
+            value["presence"][i] = 0
+            for name in weight:
+                weight[name][i] *= name == "presence"
+        gray = self._look(view, row, i, value)
+        return spoil(gray, rng) if self._augmented and rng.random() < strength else gray
+
+    def _look(self, view: View, row: int, i: int, value: dict) -> np.ndarray:
+        view = replace(view, scale=view.scale * self._view_scale)
+        self._move(view, i, value)
+        if self._size == CROP_SIZE and view == View(mirrored=view.mirrored):  # just as the app would cut it out
+            return self._faces.gray[row][:, :: -1 if view.mirrored else 1]
+        return look(self._faces.wide[row], view, self._size)
+
+    def _move(self, view: View, i: int, value: dict) -> None:
+        for name, order in (("landmarks", MIRRORED_LANDMARKS), ("shape68", MIRRORED_68)):
+            if name in value:
+                value[name][i] = move_points(value[name][i].reshape(-1, 2), view, order).ravel()
+
+
+def use_one_opencv_thread() -> None:
+    """Pictures this small are not worth OpenCV's threads, and the network wants the cores."""
+    cv2.setNumThreads(1)

@@ -1,0 +1,250 @@
+"""Train on several machines at once: each computes its own share of every batch, and all take the same steps.
+
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}' \\
+        python -m training.train --distribute multiworker --out runs/together
+
+The same command on every machine, each with its own `index`, and the files that it names. Worker 0, the chief, alone judges
+and writes `--out`. It sends its weights to the others when the training starts, also after a kill. A machine uses one GPU.
+
+`tf.distribute` connects the workers and adds up what they computed. Keras' own `fit` does not take a `PyDataset` under
+`MultiWorkerMirroredStrategy`, so the steps are taken here: a worker's network and optimizer are its own, and equal steps
+keep them equal. Together they do what one would do alone, but for batch normalization, whose statistics are of each one's
+share, and for dropout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common.errors import WorkersError
+from training.fitting.cluster import Cluster
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.fitting.batches import Batches
+
+WAIT_SECONDS = 300.0  # for all to be there, with their data loaded
+_CONNECT_SECONDS = 60.0  # for TensorFlow, once all are there
+_SILENT_SECONDS = 30  # a worker that is not heard for so long is lost; TensorFlow's own choice is 10
+_SLOWEST_SECONDS = 1800  # between two steps: the chief judges and saves meanwhile
+_AHEAD = 16  # batches drawn before they are needed
+_UNCONNECTED = (
+    "TensorFlow can't connect the workers; see that each can reach all the others at their addresses in TF_CONFIG, and "
+    "start all of them again."
+)
+_LOST = "Another worker was lost or can't be reached; give the same command on all of them to go on from the last epoch."
+
+
+class Workers:
+    """The processes that train together, to be made when they have met and before TensorFlow computes anything."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Connects them, as `TF_CONFIG` says. Raises WorkersError; where TensorFlow hangs, kills the process with a word."""
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        hosts = [cluster.host_and_port(index)[0] for index in range(len(cluster.addresses))]
+        os.environ |= {"no_grpc_proxy": ",".join(hosts)}  # or gRPC would ask an `http_proxy` for them
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it would remark on every sum that is asked for between epochs
+        self.index, self.count = cluster.index, len(cluster.addresses)
+        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=_SLOWEST_SECONDS)
+        stop = signal.getsignal(signal.SIGTERM)
+        with _killed_after(_CONNECT_SECONDS, _UNCONNECTED):
+            try:
+                # A sum would count a machine once for each GPU that it has.
+                tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:1], "GPU")
+                _be_patient(self.count)
+                self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+                self.total([tf.constant(0.0)])
+            except (tf.errors.OpError, RuntimeError) as error:
+                raise WorkersError(_UNCONNECTED) from error
+            finally:
+                signal.signal(signal.SIGTERM, stop)  # which TensorFlow makes its own, to do nothing
+
+    @property
+    def chief(self) -> bool:
+        return self.index == 0
+
+    @property
+    def share(self) -> slice:
+        """This worker's rows of every batch."""
+        return slice(self.index, None, self.count)
+
+    def total(self, tensors: list) -> list:
+        """The sums over all workers, which every worker must ask for at the same point; also inside a `tf.function`."""
+        import tensorflow as tf
+
+        def reduce(mine: list) -> list:
+            here = [tf.identity(tensor) for tensor in mine]  # on this replica's device, which all_reduce asks for
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        return self._strategy.run(reduce, args=(tensors,))
+
+    def tell(self, values: list[np.ndarray]) -> list[np.ndarray]:
+        """The chief's values, numbers of the same shapes on all workers."""
+        import tensorflow as tf
+
+        mine = [tf.convert_to_tensor(v if self.chief else np.zeros_like(v)) for v in values]
+        return [np.asarray(v) for v in self.total(mine)]
+
+
+def _be_patient(count: int) -> None:
+    """Lets a worker be silent for a while; TensorFlow has no public way to say so."""
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+    from tensorflow.python.eager import context
+
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=count)],
+        heartbeat_timeout_in_ms=_SILENT_SECONDS * 1000,
+    )
+
+
+# Ends when its input does; else, and on Ctrl-C, says a sentence and kills.
+_WATCH = """if True:
+    import os, signal, sys, threading, time
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    sentence = sys.argv[3]
+    try:
+        time.sleep(float(sys.argv[2]))
+    except KeyboardInterrupt:
+        sentence = "Stopped."
+        time.sleep(2)  # in which the process may end by itself
+    print(sentence, file=sys.stderr, flush=True)
+    os.kill(int(sys.argv[1]), getattr(signal, "SIGKILL", signal.SIGTERM))"""
+
+
+@contextlib.contextmanager
+def _killed_after(seconds: float, sentence: str) -> Iterator[None]:
+    """Kills this process if what is done inside hangs in TensorFlow, which lets no thread and no signal through there.
+
+    Ctrl-C in a terminal reaches the one that kills, too.
+    """
+    command = [sys.executable, "-I", "-c", _WATCH, str(os.getpid()), str(seconds), sentence]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as watch:
+        try:
+            yield
+        finally:
+            watch.kill()
+
+
+def fit_together(
+    model: keras.Model,
+    batches: Batches,
+    workers: Workers,
+    *,
+    seed: int,
+    epochs: int,
+    first: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains the compiled `model` from epoch `first` (of the chief, whose weights go to all) as `fit` would on one machine.
+
+    `batches` draws this worker's share. `callbacks` are called with the loss over all workers, and only on the chief; the
+    others wait for it at the end of an epoch. Raises WorkersError if another worker is lost.
+    """
+    import keras
+
+    if batches.whole < workers.count:
+        raise WorkersError(
+            f"A batch of {batches.whole} faces can't be shared by {workers.count} workers; use fewer workers."
+        )
+    model.optimizer.build(model.trainable_variables)
+    with _loss_is_said():
+        first = int(workers.tell([np.array(first)])[0])
+        _take_from_chief(workers, [*model.variables, *model.optimizer.variables])
+    step = _make_step(model, workers)
+    called = keras.callbacks.CallbackList(callbacks if workers.chief else [], model=model, epochs=epochs)
+    model.stop_training = False
+    called.on_train_begin()
+    for epoch in range(first, epochs):
+        batches.start(epoch + 1)  # as `fit`, which ends an epoch of the batches before its first
+        called.on_epoch_begin(epoch)
+        _vary_dropout(model, seed, epoch, workers.index)
+        with _loss_is_said():
+            losses = [float(step(*batch, np.float64(batches.part))) for batch in _drawn_ahead(batches)]
+            _average_statistics(model, workers)
+        called.on_epoch_end(epoch, {"loss": float(np.mean(losses))})
+        with _loss_is_said():
+            stopped = workers.tell([np.array(int(model.stop_training))])[0]
+        if stopped:
+            break
+    called.on_train_end()
+
+
+@contextlib.contextmanager
+def _loss_is_said() -> Iterator[None]:
+    """For what workers compute together: of one that is lost, TensorFlow tells the others in many ways."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise WorkersError("This machine has too little memory for its share of a batch; use more machines.") from error
+    except tf.errors.OpError as error:
+        raise WorkersError(_LOST) from error
+
+
+def _make_step(model: keras.Model, workers: Workers) -> Any:
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def step(x: Any, y: dict, weight: dict, part: Any) -> Any:
+        """`part`: of the whole batch, that x is; shares may differ by one row. Returns the loss over the whole batch."""
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y, model(x, training=True), weight, training=True)
+            loss *= tf.cast(part, loss.dtype)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        *gradients, loss = workers.total([*gradients, loss])
+        model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+def _drawn_ahead(batches: Batches) -> Iterator[tuple]:
+    """An epoch's batches in order, drawn beside the network."""
+    with ThreadPoolExecutor(2) as pool:
+        waiting = deque(pool.submit(batches.__getitem__, i) for i in range(min(_AHEAD, len(batches))))
+        try:
+            for i in range(len(batches)):
+                yield waiting.popleft().result()
+                if i + _AHEAD < len(batches):
+                    waiting.append(pool.submit(batches.__getitem__, i + _AHEAD))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _take_from_chief(workers: Workers, variables: list) -> None:
+    known = [variable for variable in variables if "seed_generator" not in variable.path]
+    for variable, value in zip(known, workers.tell([np.asarray(v) for v in known]), strict=True):
+        variable.assign(value)
+
+
+def _average_statistics(model: keras.Model, workers: Workers) -> None:
+    """Running means of batch normalization: each worker's own until now, and averages of averages are the averages."""
+    statistics = [v for v in model.non_trainable_variables if v.dtype.startswith(("float", "bfloat"))]
+    if statistics:
+        for variable, total in zip(statistics, workers.total([v.value for v in statistics]), strict=True):
+            variable.assign(total / workers.count)
+
+
+def _vary_dropout(model: keras.Model, seed: int, epoch: int, index: int) -> None:
+    """Each worker throws its own dice, other ones in every epoch, and the same in a training that goes on after a kill."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed + 1_000_003 * index, epoch])

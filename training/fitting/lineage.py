@@ -1,0 +1,62 @@
+"""Where a network comes from: what earlier trainings showed it, and their split, so that nothing it has seen judges it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import DatasetError
+from training.data.faces import Faces
+from training.data.splits import read_split
+from training.fitting.progress import BEST
+
+if TYPE_CHECKING:
+    import keras
+
+
+def take_weights(model: keras.Model, folder: Path) -> None:
+    """Gives `model` the weights of the best epoch in `folder`, or of the shipped network there. Raises DatasetError."""
+    import keras
+
+    from training.networks.network import shipped_part
+
+    whole = (folder / BEST).is_file()
+    path = folder / (BEST if whole else "my_model.keras")
+    try:
+        weights = keras.models.load_model(path, compile=False).get_weights()
+        # What is shipped lacks the outputs that exist only in training; they begin anew.
+        (model if whole or "presence" not in model.output else shipped_part(model)).set_weights(weights)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a network of this kind; give the folder of an earlier training.") from error
+
+
+def earlier_stages(folder: Path | None) -> list[dict]:
+    """What the trainings before this one were, oldest first."""
+    return [] if folder is None else what_was_trained(folder).get("stages", [])
+
+
+def what_was_trained(folder: Path) -> dict:
+    """The `training.json` in `folder`. Raises DatasetError."""
+    try:
+        made = json.loads((folder / "training.json").read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{folder} has no readable training.json; give the folder of a whole training.") from error
+    if not isinstance(made, dict) or not isinstance(made.get("trained_on"), dict):
+        raise DatasetError(f"{folder / 'training.json'} does not say what was trained on; train that network again.")
+    return made
+
+
+def check_start(folder: Path, faces: Faces) -> None:
+    """A network may go on with less or more data, but not with faces to choose or judge by that it was trained on."""
+    what_was_trained(folder)
+    manifest = folder / "split.csv.gz"
+    if not manifest.is_file():
+        raise DatasetError(f"{folder} has no split.csv.gz, so nobody knows what its network has seen.")
+    seen = {key for key, (_, side) in read_split(manifest).items() if side == "train"}
+    kept = faces.where(faces.split != "train")
+    if any(key in seen for key in zip(kept.source.tolist(), kept.name.tolist(), strict=True)):
+        raise DatasetError(
+            f"The network in {folder} was trained on faces of this dataset's validation or test part; "
+            f"build the dataset with --split {manifest}."
+        )

@@ -1,0 +1,137 @@
+"""What is known of a training after each epoch: judged, and on disk so that a killed training goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from training.data.faces import Faces
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.networks.recipes import Recipe
+
+BEST = "best.keras"  # the best epoch's network, with the outputs that exist only in training
+
+
+def point_error(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean distance of five points `(n, 5, 2)` from the true ones, in distances between the true eyes: `(n,)`."""
+    eyes = np.linalg.norm(truth[:, 0] - truth[:, 1], axis=1)
+    return np.linalg.norm(points - truth, axis=2).mean(axis=1) / np.maximum(eyes, 1e-6)
+
+
+class Progress:
+    """What is known after each epoch, on disk so that a killed training goes on."""
+
+    def __init__(
+        self, out: Path, digest: str, seed: int, validation: Faces, scaler: Any, recipe: Recipe, patience: int
+    ) -> None:
+        from training.fitting.batches import resized, scale
+
+        self.out, self.digest, self.seed, self.recipe, self.patience = out, digest, seed, recipe, patience
+        self.history: list[dict] = []
+        self._file = out / "progress.json"
+        self._validation = validation
+        x = scale(scaler, resized(validation, recipe.size, recipe.view_scale))
+        self._x = np.repeat(x, 3, axis=3) if recipe.color else x
+
+    def resume(self) -> keras.Model | None:
+        """The network as the last finished epoch left it, if there was one of the same data, code and options."""
+        import keras
+
+        if not self._file.is_file():
+            return None
+        saved = json.loads(self._file.read_text())
+        if saved["digest"] != self.digest:
+            return None
+        self.history = saved["history"]
+        return keras.models.load_model(checkpoint_path(self.out, len(self.history)))
+
+    def best(self) -> int:
+        """Index of the best epoch so far, the last of equals; -1 before the first."""
+        scores = [entry["val"] for entry in self.history]
+        return max(range(len(scores)), key=lambda i: (scores[i], i), default=-1)
+
+    def finished(self) -> bool:
+        done = len(self.history)
+        return done >= self.recipe.epochs or done - 1 - self.best() >= self.patience
+
+    def forget(self) -> None:
+        """Removes what a killed training would go on from."""
+        self._file.unlink()
+        for checkpoint in self.out.glob("checkpoint-*.keras"):
+            checkpoint.unlink()
+
+    def callback(self) -> keras.callbacks.Callback:
+        import keras
+
+        outer = self
+
+        class Callback(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+                # Dropout's state is in no checkpoint; a resumed training must throw the same dice as a whole one.
+                for layer in self.model.layers:
+                    if isinstance(layer, keras.layers.Dropout):
+                        layer.seed_generator.state.assign([outer.seed, epoch])
+
+            def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+                logs = logs if logs is not None else {}
+                figures = outer.judge(self.model)
+                logs.update(figures)  # for TensorBoard, which comes next
+                outer.history.append({"epoch": epoch + 1, "loss": float(logs["loss"]), **figures})
+                print(" ".join(f"{key} {value:.4g}" for key, value in outer.history[-1].items()), flush=True)
+                if outer.best() == epoch:
+                    save_network(self.model, outer.out / BEST)
+                # The checkpoint first and then the file that names it: a kill at any moment leaves a pair that fits.
+                self.model.save(checkpoint_path(outer.out, epoch + 1))
+                write_json_whole(outer._file, {"digest": outer.digest, "history": outer.history})
+                checkpoint_path(outer.out, epoch).unlink(missing_ok=True)
+                self.model.stop_training = outer.finished()
+
+        return Callback()
+
+    def judge(self, model: keras.Model) -> dict[str, float]:
+        """Figures on the validation part. `val`, to choose by, is higher for better.
+
+        For smiles it is the mean of the sets' accuracies, so that no set buys another's loss; else minus the point error.
+        """
+        predicted = model.predict(self._x, batch_size=256, verbose=0)
+        figures: dict[str, float] = {}
+        if "smile" in predicted:
+            labelled = self._validation.smile >= 0
+            right = (predicted["smile"][:, 0] > 0) == (self._validation.smile > 0)
+            names = np.unique(self._validation.source[labelled])
+            for name in names:
+                figures[str(name)] = float(right[labelled & (self._validation.source == name)].mean())
+            figures["val"] = float(np.mean([figures[str(name)] for name in names]))
+        measured = ~np.isnan(self._validation.landmarks).any(axis=(1, 2))
+        if "landmarks" in predicted and measured.any():
+            points = predicted["landmarks"][measured].reshape(-1, 5, 2)
+            points = (points - 0.5) / self.recipe.view_scale + 0.5  # from the picture to the box
+            figures["point_error"] = float(point_error(points, self._validation.landmarks[measured]).mean())
+            figures.setdefault("val", -figures["point_error"])
+        if "presence" in predicted:
+            figures["presence"] = float(((predicted["presence"][:, 0] > 0) == (self._validation.face > 0)).mean())
+        return figures
+
+
+def checkpoint_path(out: Path, epoch: int) -> Path:
+    return out / f"checkpoint-{epoch}.keras"
+
+
+def save_network(model, path: Path) -> None:
+    temporary = path.with_suffix(".tmp.keras")
+    model.save(temporary)
+    os.replace(temporary, path)
+
+
+def write_json_whole(path: Path, content: dict) -> None:
+    """A kill leaves the old file or the new one, never half of one."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)

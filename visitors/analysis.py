@@ -1,0 +1,150 @@
+"""Faces in one picture that a visitor sends, and in the next one with no memory of the first.
+
+    >>> analysis = VisitorAnalysis(Settings())
+    >>> answer = analysis.analyze(jpeg)                     # a still: searched as hard as a folder's photos
+    >>> answer = analysis.analyze(next_jpeg, answer)        # a stream: faces of the answer before are followed
+
+All that must be known of the past travels with the request, so any worker process can answer it. Pictures are neither kept
+nor written anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from common.errors import PictureError, SmileError
+from common.settings import Settings
+from faces.detection import FaceDetector
+from faces.detectors import create_detector
+from faces.face import Box, _as_json
+from faces.photo import analyze_photo
+from faces.stream_following import next_in_stream
+from pictures.decoding import PictureTooLarge, check_picture, decode_checked
+from smile_recognition import SmileRecognizer
+from visitors.load import StreamLoad, TooBusy
+from visitors.previous import read_previous
+
+MAX_BYTES = 12 * 2**20
+MAX_PIXELS = 25_000_000
+_LONG_PIXELS = 2_000_000  # no page sends as many in a stream
+_MOST_WAITING = 64  # pictures of all visitors that wait for a place; what more come are sent away at once
+_WAIT_S = 2.0  # for a place among those being analysed
+_LOADING_WAIT_S = 20.0  # the same while network and detector are loaded for the first time
+_BLANK = np.full((120, 160, 3), 128, np.uint8)
+_BUSY = "Too many pictures at once; try again in a second."
+
+
+class TooLarge(SmileError):
+    """The picture has more pixels than are analysed."""
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What one picture at a time needs."""
+
+    detector: FaceDetector
+    recognizer: SmileRecognizer
+
+
+class VisitorAnalysis:
+    """Analyses pictures, a few at once. Nothing is loaded before the first, or before `warm_up`."""
+
+    def __init__(self, settings: Settings, *, places: int | None = None) -> None:
+        """`places`: pictures analysed at the same time (default: one a core, four at most)."""
+        self._settings = settings
+        self._loaded = False
+        self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
+        self._places = places = places or min(4, os.cpu_count() or 1)
+        for _ in range(places):
+            self._desks.put(None)  # made when it is needed
+        self._present = threading.BoundedSemaphore(places + _MOST_WAITING)
+        self._long = threading.BoundedSemaphore(max(1, places - 1))
+        self._load = StreamLoad(places)
+
+    def analyze(self, data: bytes, previous: Any = None) -> dict[str, Any]:
+        """What `POST /api/v1/analyze` answers, from a JPEG, PNG or WebP file's bytes.
+
+        `previous`: None for a still; for a stream the answer to the picture before, or `{}` with the first. Raises
+        PictureError, TooLarge, PreviousError, TooBusy, DetectorError or ModelError.
+        """
+        started = time.perf_counter()
+        before = None if previous is None else read_previous(previous)
+        # Nothing of the picture is read before: many at once would take the processor, or fill the memory.
+        with self._desk(data, still=before is None) as desk:
+            stream: dict[str, Any] = {}
+            if before is None:
+                image = decode_checked(data)
+                faces = [_as_json(face) for face in analyze_photo(image, desk.detector, desk.recognizer)]
+            else:
+                image = decode_checked(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
+                faces, stream = next_in_stream(image, before, desk.detector, desk.recognizer, self._load)
+        height, width = image.shape[:2]
+        elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
+        return {"width": width, "height": height, "elapsed_ms": elapsed_ms, "faces": faces} | stream
+
+    def warm_up(self) -> None:
+        """Loads what every place needs, and uses it once, so that no visitor waits for that. Raises SmileError."""
+        with ExitStack() as stack:
+            for _ in range(self._places):
+                desk = stack.enter_context(self._free_desk(_LOADING_WAIT_S))
+                analyze_photo(_BLANK, desk.detector, desk.recognizer)
+                desk.recognizer.read(_BLANK[..., 0], [Box(10, 70, 70, 10)])
+
+    @contextmanager
+    def _desk(self, data: bytes, *, still: bool) -> Iterator[_Desk]:
+        """A place for a picture that may be decoded. Raises TooBusy, PictureError or TooLarge."""
+        wait = _WAIT_S if self._loaded else _LOADING_WAIT_S
+        with _held(self._present, 0):
+            # A still is searched for up to seconds, and one place is kept from such, so that streams go on.
+            if _pixels(data) > _LONG_PIXELS or still:
+                with _held(self._long, wait), self._free_desk(wait) as desk:
+                    yield desk
+            else:
+                with self._load.picture(), self._free_desk(wait) as desk, self._load.place():
+                    yield desk
+
+    @contextmanager
+    def _free_desk(self, wait: float) -> Iterator[_Desk]:
+        try:
+            desk = self._desks.get(timeout=wait)
+        except queue.Empty:
+            raise TooBusy(_BUSY) from None
+        try:
+            if desk is None:
+                detector = create_detector(self._settings.detector, self._settings.detector_model)
+                detector.load()
+                desk = _Desk(detector, SmileRecognizer(self._settings.model))
+            self._loaded = True
+            yield desk
+        finally:
+            self._desks.put(desk)
+
+
+@contextmanager
+def _held(places: threading.BoundedSemaphore, wait: float) -> Iterator[None]:
+    if not places.acquire(timeout=wait):
+        raise TooBusy(_BUSY)
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _pixels(data: bytes) -> int:
+    """How many pixels the picture has. Raises PictureError or TooLarge."""
+    if not (data.startswith((b"\xff\xd8", b"\x89PNG\r\n\x1a\n")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")):
+        raise PictureError("This is not a JPEG, PNG or WebP picture; send one of these.")
+    try:
+        width, height = check_picture(data, most_pixels=MAX_PIXELS)
+    except PictureTooLarge as error:
+        raise TooLarge(str(error)) from error
+    return width * height

@@ -1,0 +1,67 @@
+"""The page `/jokes`: the board, with a bar for every joke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, render_template
+
+from jokes.board import BoardError, JokeBoard
+from jokes.ranking import Ranking, Standing
+from web.errors import NO_STORE
+from web.joke_routes import BOARD_FAILED, MOST_SHOWN, log_failure
+
+_BAR_WIDTH = 200.0  # in units of the drawing
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Where a standing is drawn: `zero`, `end`, `low` and `high` in units from the left, 0 to 200."""
+
+    zero: float
+    end: float
+    low: float
+    high: float
+
+
+def board_page(board: JokeBoard | None) -> Blueprint:
+    """The page; with `board` None it says that none is kept. Templates of the whole app are told `board_kept`."""
+    pages = Blueprint("board_page", __name__)
+
+    @pages.app_context_processor
+    def tell_templates() -> dict[str, bool]:
+        return {"board_kept": board is not None}
+
+    @pages.app_template_filter("points")
+    def points(lift: float) -> str:
+        return f"{100 * lift:+.0f}".replace("-", "\N{MINUS SIGN}")
+
+    @pages.get("/jokes")
+    def page() -> Response:
+        problem = ""
+        standings: tuple[Standing, ...] = ()
+        try:
+            standings = Ranking(board.tallies() if board else ()).standings
+        except BoardError as error:
+            log_failure(error)
+            problem = BOARD_FAILED
+        shown = standings[:MOST_SHOWN]
+        tellings_counted = sum(standing.reactions for standing in standings)
+        rows = list(zip(shown, _bars(shown), strict=True))
+        html = render_template(
+            "jokes.html", rows=rows, jokes=len(standings), tellings=tellings_counted, problem=problem, width=_BAR_WIDTH
+        )
+        return Response(html, 503 if problem else 200, headers=NO_STORE)
+
+    return pages
+
+
+def _bars(standings: tuple[Standing, ...]) -> list[Bar]:
+    """All on one scale, which just holds zero and every interval."""
+    low = min([0.0, *(standing.low for standing in standings)])
+    high = max([0.1, *(standing.high for standing in standings)])
+
+    def place(lift: float) -> float:
+        return round(2 + (lift - low) / (high - low) * (_BAR_WIDTH - 4), 1)
+
+    return [Bar(place(0), place(one.estimate), place(one.low), place(one.high)) for one in standings]

@@ -1,0 +1,213 @@
+"""What the API takes and answers, as OpenAPI 3.1. Every limit in it is the constant that the code obeys.
+
+>>> describe(visitor_rate=None)["paths"]["/api/v1/analyze"]["post"]["summary"]
+'Faces and smiles in a picture'
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jokes.quotas import COUNTED_PER_MINUTE, OF_A_JOKE_PER_DAY
+from visitors.analysis import MAX_BYTES, MAX_PIXELS
+from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
+from web.joke_routes import MOST_SHOWN
+from web.openapi_schemas import Schema, ref, schemas
+from web.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
+
+VERSION = "1.0.0"
+PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
+_DESCRIPTION = (
+    "Send a picture, get its faces, each with the probability that it smiles; or hear a joke. No key, no account, no "
+    "cookie. Pictures are analysed in memory and forgotten at once; none is stored. Every error is one sentence in one "
+    'shape, {"error": "..."}. Requests that another site\'s page makes are refused.'
+)
+
+
+def describe(visitor_rate: int | None = None, *, root: str = "") -> dict[str, Any]:
+    """The whole description, JSON types only.
+
+    `visitor_rate`: as `Settings.visitor_rate`. `root`: the path under which a proxy serves the app.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Dad Jokes for Smiles",
+            "version": VERSION,
+            "description": f"{_DESCRIPTION} {rates(visitor_rate)}",
+        },
+        "servers": [{"url": root or "/"}],
+        "tags": [{"name": "smiles"}, {"name": "jokes"}, {"name": "app"}],
+        "paths": {
+            "/api/v1/analyze": {"post": _analyze()},
+            "/api/v1/jokes/random": {"get": _random_joke()},
+            "/api/v1/jokes/board": {"get": _board()},
+            "/api/v1/reactions": {"post": _reactions()},
+            "/api/openapi.json": {"get": _openapi()},
+            "/healthz": {"get": _healthz()},
+        },
+        "components": {"schemas": schemas(), "headers": _headers(), "responses": _errors()},
+    }
+
+
+def rates(visitor_rate: int | None) -> str:
+    """A sentence or two on how much a visitor may send."""
+    if visitor_rate == 0:
+        return "This server sets no limit on how much one address may send."
+    pictures = PICTURES_PER_SECOND if visitor_rate is None else visitor_rate
+    free = " Pictures from the computer that runs the app are not counted." if visitor_rate is None else ""
+    return (
+        f"One address may send {pictures} pictures and {max(1, round(pictures / REQUESTS_SHARE))} other requests a second; "
+        "a picture that takes long to analyse counts as several. Over that the answer is 429, while the app is busy it is "
+        f"503; both say in Retry-After how many seconds to wait.{free}"
+    )
+
+
+def _analyze() -> Schema:
+    picture = {"type": "string", "contentMediaType": "application/octet-stream", "maxLength": MAX_BYTES}
+    form: Schema = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {
+            "image": {"type": "string", "format": "binary", "description": "The picture, as a file."},
+            "previous": ref("Previous"),
+        },
+    }
+    return {
+        "operationId": "analyze",
+        "tags": ["smiles"],
+        "summary": "Faces and smiles in a picture",
+        "description": (
+            f"A JPEG, PNG or WebP of at most {MAX_BYTES >> 20} MB and {MAX_PIXELS // 10**6} megapixels, as the body or as a "
+            "form's field `image`. What it is is told by its bytes, not by its Content-Type. It is turned upright as its "
+            "EXIF data says, and all places in the answer are in pixels of the upright picture. A picture alone is searched "
+            "thoroughly. For a stream, such as a webcam's, send the field `previous` too: `{}` with the first picture, then "
+            "each time the answer to the picture before. Faces are then followed from picture to picture, which is much "
+            "quicker, and keep their ids."
+        ),
+        "requestBody": {
+            "required": True,
+            "content": {kind: {"schema": picture} for kind in (*PICTURE_TYPES, "application/octet-stream")}
+            | {"multipart/form-data": {"schema": form, "encoding": {"previous": {"contentType": "application/json"}}}},
+        },
+        "responses": {
+            "200": _json("The faces, the largest first.", {"anyOf": [ref("Still"), ref("Stream")]}),
+            "400": _error("NotUnderstood"),
+            "403": _error("OtherSite"),
+            "413": _error("TooLarge"),
+            "429": _error("TooMany"),
+            "500": _error("Failed"),
+            "503": _error("Busy"),
+        },
+    }
+
+
+def _random_joke() -> Schema:
+    return {
+        "operationId": "randomJoke",
+        "tags": ["jokes"],
+        "summary": "A joke",
+        "description": "It counts as told to your address: a reaction to it may follow from there within ten minutes.",
+        "responses": {"200": _json("A joke.", ref("Joke")), "429": _error("TooMany")},
+    }
+
+
+def _board() -> Schema:
+    return {
+        "operationId": "jokeBoard",
+        "tags": ["jokes"],
+        "summary": "The jokes that made people smile",
+        "description": f"The funniest first, {MOST_SHOWN} at most.",
+        "responses": {
+            "200": _json("The board; `kept` is false when this app keeps none.", ref("Board")),
+            "429": _error("TooMany"),
+            "503": _error("Busy"),
+        },
+    }
+
+
+def _reactions() -> Schema:
+    return {
+        "operationId": "react",
+        "tags": ["jokes"],
+        "summary": "Count how much a joke lifted a smile",
+        "description": (
+            "Only with the person's consent, and once for each time that the joke was told. Stored: the joke, these three "
+            f"numbers and the day; no picture, no name, no address. At most {MAX_REACTION_BYTES} bytes. From one address "
+            f"{COUNTED_PER_MINUTE} a minute are counted, and {OF_A_JOKE_PER_DAY} a day for one joke."
+        ),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Reaction")}}},
+        "responses": {
+            "204": {"description": "Counted."},
+            "400": _error("NotUnderstood"),
+            "403": _error("OtherSite"),
+            "404": _error("NoBoard"),
+            "409": _error("Counted"),
+            "413": _error("TooLarge"),
+            "429": _error("TooMany"),
+            "503": _error("Busy"),
+        },
+    }
+
+
+def _openapi() -> Schema:
+    return {
+        "operationId": "openapi",
+        "tags": ["app"],
+        "summary": "This description",
+        "responses": {
+            "200": _json("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]}),
+            "429": _error("TooMany"),
+        },
+    }
+
+
+def _healthz() -> Schema:
+    return {
+        "operationId": "health",
+        "tags": ["app"],
+        "summary": "Whether the app and its own camera work",
+        "responses": {
+            "200": _json("`ok`, or `degraded` for a reason that no restart mends.", ref("Health")),
+            "429": _error("TooMany"),
+            "503": _json("`failed`: restart the app.", ref("Health")),
+        },
+    }
+
+
+def _headers() -> dict[str, Schema]:
+    return {
+        "RetryAfter": {
+            "description": "Whole seconds until another try makes sense.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    }
+
+
+def _errors() -> dict[str, Schema]:
+    limits = (
+        f"{MAX_BYTES >> 20} MB or {MAX_PIXELS // 10**6} megapixels for a picture, {MAX_REACTION_BYTES} bytes for a reaction"
+    )
+    wait = {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}
+    error = ref("Error")
+    return {
+        "NotUnderstood": _json("What was sent can't be read as what is expected here.", error),
+        "OtherSite": _json("Another site's page asks, or the person did not agree.", error),
+        "NoBoard": _json("This app keeps no joke board.", error),
+        "Counted": _json(
+            "This telling of the joke was counted already, or is long ago, or that was enough from one address today.", error
+        ),
+        "TooLarge": _json(f"More than {limits}.", error),
+        "TooMany": _json("Too many requests from one address, or too many smiles at once.", error) | wait,
+        "Failed": _json("The app can't analyse pictures at all: its network or detector is missing.", error),
+        "Busy": _json("All places are taken, or the joke board can't be used just now.", error) | wait,
+    }
+
+
+def _error(name: str) -> Schema:
+    return {"$ref": f"#/components/responses/{name}"}
+
+
+def _json(text: str, schema: Schema) -> Schema:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
