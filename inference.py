@@ -38,6 +38,7 @@ import cv2
 
 from common.errors import SettingsError, SmileError
 from common.native_output import native_output_dropped
+from common.settings import DEFAULT_DETECTOR
 from pictures.finding import PHOTO_SUFFIXES, VIDEO_SUFFIXES, scan_media, suffix_of
 from scoring.contact_sheet import MOST_PHOTOS
 from scoring.left_out import LeftOut
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", metavar="FILE", help=f"write a page with small pictures of these (HTML, {MOST_PHOTOS} at most)")
     add("--workers", type=int, metavar="N", help="processes that read files (default: one for each core; 1: only this one)")
     add("--dask", metavar="ADDRESS", help="have a Dask cluster do it, such as tcp://10.0.0.1:8786; it needs the same paths")
-    add("--detector", default="face_recognition", help="face_recognition, finder, haar or yunet (default: face_recognition)")
+    add("--detector", default=DEFAULT_DETECTOR, help="finder, face_recognition, haar or yunet (default: %(default)s)")
     add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     return parser

@@ -13,6 +13,7 @@ from common.errors import SettingsError
 from common.event_log import LOG_FORMATS
 from common.places import DEFAULT_MODEL
 
+DEFAULT_DETECTOR = "finder"
 JOKE_URL = "https://icanhazdadjoke.com/"
 
 _MAY_STAND_IN_FILES = ("source", "board")
@@ -27,7 +28,7 @@ class Settings:
     source: str = "auto"
     host: str = "127.0.0.1"
     port: int = 5000
-    detector: str = "face_recognition"
+    detector: str = DEFAULT_DETECTOR
     detector_model: Path | None = None
     model: Path = DEFAULT_MODEL
     loop: bool = True
@@ -125,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--host", help="address to listen on (default: 127.0.0.1, this computer only)")
     add("--port", type=int, help="port to listen on (default: 5000)")
-    add("--detector", help="face_recognition, finder, haar or yunet (default: face_recognition)")
+    add("--detector", help="finder, face_recognition, haar or yunet (default: finder)")
     add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     add("--loop", action=argparse.BooleanOptionalAction, help="play a video file again and again (default: yes)")

@@ -7,7 +7,7 @@ from pathlib import Path
 from common.errors import DetectorError
 from faces.detection import FaceDetector, FaceRecognitionDetector, HaarDetector, YuNetDetector
 
-DETECTORS = ("face_recognition", "finder", "haar", "yunet")
+DETECTORS = ("finder", "face_recognition", "haar", "yunet")
 
 
 def create_detector(name: str, model: Path | None = None) -> FaceDetector:

@@ -1,6 +1,6 @@
 """All faces of one still picture, with more effort than a video frame gets.
 
-    >>> analyze_photo(image, create_detector("face_recognition"), SmileRecognizer())
+    >>> analyze_photo(image, create_detector("finder"), SmileRecognizer())
     [Face(id=1, box=Box(top=41, right=139, bottom=130, left=49), smile=0.98, raw_smile=0.98, ...)]
 
 The detector looks first; where it finds no face, it looks again for smaller ones. If it sees only upright faces, turned

@@ -1,6 +1,6 @@
 """From one picture or video to its table rows, in whichever process that happens.
 
-    work = Work(detector="face_recognition")
+    work = Work(detector="finder")
     for row in work.scorer().rows(MediaFile("a.jpg")): ...
 
 `Work` says what is to be done and can be sent to another process or computer; the `Scorer` made of it there does it.
@@ -22,6 +22,7 @@ import numpy as np
 
 from common.errors import ModelError, OutputError, PictureError, SettingsError, UnwritableName
 from common.face import Box, Face
+from common.settings import DEFAULT_DETECTOR
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
 from faces.photo import analyze_photo
@@ -49,7 +50,7 @@ class Work:
     empty: where this process runs.
     """
 
-    detector: str | None = "face_recognition"
+    detector: str | None = DEFAULT_DETECTOR
     detector_model: Path | None = None
     model: Path | None = None
     digest: str = ""

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.actors.scenes import RATE, crowd, read_frames, there_and_back
 from benchmarks.reporting.figures import BenchmarkError, Curve, Report, median_and_p95
 from common.face import Face
+from common.settings import DEFAULT_DETECTOR
 from faces.annotation import annotate, encode_jpeg
 from faces.detectors import create_detector
 from faces.search import smallest_face
@@ -46,7 +47,7 @@ def follow(pictures: Sequence[np.ndarray], *, faces: int, frames: int, paced: bo
 
     `paced`: 30 frames a second, so that the search for further faces competes as it does in the app.
     """
-    tracker = FaceTracker(create_detector("face_recognition"), SmileRecognizer())
+    tracker = FaceTracker(create_detector(DEFAULT_DETECTOR), SmileRecognizer())
     endless = itertools.cycle(pictures)
     try:
         seen = _find_all(tracker, endless, faces)
@@ -92,7 +93,7 @@ def measure_one_face(report: Report, video: Path, *, frames: int) -> None:
 
 
 def _measure_parts(report: Report, image: np.ndarray, faces: list[Face], *, repeats: int) -> None:
-    recognizer, detector = SmileRecognizer(), create_detector("face_recognition")
+    recognizer, detector = SmileRecognizer(), create_detector(DEFAULT_DETECTOR)
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     boxes = [face.box for face in faces]
     parts: dict[str, tuple[str, Callable[[], object]]] = {
@@ -155,7 +156,7 @@ def _curve(
 
 def measure_offline(report: Report, video: Path, *, repeats: int) -> None:
     """Frames of `video` a second from file to table rows, with reading and decoding, in one process."""
-    detector = create_detector("face_recognition")
+    detector = create_detector(DEFAULT_DETECTOR)
     detector.load()
     scorer = Scorer(SmileRecognizer(), detector)
     rates = []

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.actors.scenes import RATE, tilting_astronaut
 from benchmarks.reporting.figures import BenchmarkError, Report
 from common.face import Face
+from common.settings import DEFAULT_DETECTOR
 from faces.detectors import create_detector
 from faces.tracking import FaceTracker
 from pictures.reading import read_video
@@ -71,7 +72,7 @@ def _labels(video: Path) -> tuple[list[float], list[str]]:
 
 
 def _follow(frames: Iterable[tuple[np.ndarray, float]]) -> list[list[Face]]:
-    tracker = FaceTracker(create_detector("face_recognition"), SmileRecognizer(), offline=True)
+    tracker = FaceTracker(create_detector(DEFAULT_DETECTOR), SmileRecognizer(), offline=True)
     try:
         return [tracker.update(image, at) for image, at in frames]
     finally:

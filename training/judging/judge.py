@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from common.errors import DatasetError
+from common.settings import DEFAULT_DETECTOR
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
 from faces.photo import analyze_photo
@@ -90,7 +91,7 @@ def judge_photos(path: Path, faces: Faces, part: str, recognizer: SmileRecognize
         raise DatasetError(
             f"{path} holds no labelled whole photos of the dataset's {part} part; choose others with --photos."
         )
-    detector = create_detector("face_recognition")
+    detector = create_detector(DEFAULT_DETECTOR)
     dealt, without = [], []
     for picture in iterate_images(path, source):
         if picture.name in wanted:
