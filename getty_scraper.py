@@ -28,11 +28,11 @@ from urllib.parse import urlsplit
 
 from common.errors import SettingsError, SmileError
 from common.native_output import native_output_dropped
-from common.whole_files import make_folder, remove_parts
 from scraping.asking.assets import Query, Source, clean_url, folder_name
 from scraping.asking.pace import Clock, Pace
 from scraping.asking.politeness import PoliteClient
 from scraping.duplicates import settle
+from scraping.gathered_files import make_folder, remove_parts
 from scraping.gathering import Extent, Gathering
 from scraping.manifest import Manifest
 from scraping.progress import Progress

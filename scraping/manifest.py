@@ -19,11 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.csv_lines import csv_writer
-from common.errors import OutputError, SettingsError
-from common.whole_files import write_whole
+from common.errors import FetchError, OutputError, SettingsError
 from scraping.asking.assets import Asset, Page
-from scraping.asking.problems import PASSING, FetchError
 from scraping.checking import Checked
+from scraping.gathered_files import save
 from scraping.manifest_schema import FILE, GIVEN, INTERNAL, SCHEMA, TABLE, VERSION
 
 
@@ -175,7 +174,7 @@ class Manifest:
 
     def forget_failures(self, *, all_kinds: bool = False) -> None:
         """What failed for a passing reason, or all that failed, is to be fetched again."""
-        kinds = ", ".join(f"'{kind}'" for kind in sorted(PASSING))
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(FetchError.PASSING))
         with self._writing() as connection:
             connection.execute(
                 "UPDATE assets SET status = 'listed', reason = '', message = '' WHERE status = 'failed'"
@@ -216,7 +215,7 @@ class Manifest:
             table.writerow(names)
             table.writerows([_cell(value) for value in row[: len(names)]] for row in cursor)
             path = self._folder / TABLE
-            write_whole(path, text.getvalue().encode())
+            save(path, text.getvalue().encode())
         return path
 
     def _rows(self, query: str, *values: object) -> list[tuple]:

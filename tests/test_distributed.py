@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from common.errors import WorkersError
+from common.errors import ClusterError
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
@@ -108,7 +108,7 @@ class Met:
             try:
                 meet(Cluster(self.at, index), same, seconds)
                 self.ended[index if name is None else name] = None
-            except WorkersError as error:
+            except ClusterError as error:
                 self.ended[index if name is None else name] = str(error)
 
         self._threads.append(threading.Thread(target=come))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import common.errors
 from tests.conftest import ROOT
 
 # From the ground up: a module may import from its own room and from those on lower floors, wherever the import stands.
@@ -76,3 +77,13 @@ def test_no_modules_import_each_other_in_a_circle():
         for others in left.values():
             others.difference_update(free)
     assert not left, "circles go through these, or these use one"
+
+
+def test_every_error_stands_in_the_one_tree():
+    """By name: a class that derives from an error of the project, or straight from an exception."""
+    signals = {"scraping.asking.pace": {"Interrupted"}}  # no error: how threads are told that the run ends
+    errors = {name for name, value in vars(common.errors).items() if isinstance(value, type)} | {"Exception", "RuntimeError"}
+    for module, path in MODULES.items():
+        classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+        found = {node.name for node in classes if errors & {base.id for base in node.bases if isinstance(base, ast.Name)}}
+        assert module == "common.errors" or found <= signals.get(module, set()), f"{module} has {found}"

@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from common.errors import DetectorError, PictureError
+from common.errors import DetectorError, PictureError, PreviousError, TooBusy, TooLarge
 from common.settings import Settings
 from faces.face import Box
 from smile_recognition import LANDMARKS
 from tests.waiting import eventually
-from visitors.analysis import TooBusy, TooLarge, VisitorAnalysis
-from visitors.previous import PreviousError
+from visitors.analysis import VisitorAnalysis
 
 
 def jpeg(image: np.ndarray, suffix: str = ".jpg") -> bytes:

@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import SmileError
+from common.errors import PreviousError
 from faces.stream_following import MAX_FACES, SEARCH_EVERY, Previous
 from smile_recognition import LANDMARKS
 
 MAX_NUMBER = 2**52  # of ids and counts in an answer before; JavaScript's numbers hold them exactly
-
-
-class PreviousError(SmileError):
-    """What came as the answer before is not one."""
 
 
 def read_previous(previous: Any) -> Previous:
