@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from common.csv_lines import LineFeeds
+from common.csv_lines import LineFeeds, as_it_was, harmless
 from common.errors import OutputError
 from common.whole_files import put_in_place, unwritable
 from scoring.parquet_table import require_pyarrow, write_parquet
 from scoring.rows import COLUMNS
-from scoring.table_text import as_it_was, as_text, harmless, on_disk
+from scoring.table_text import as_text, on_disk
 
 try:
     import fcntl

@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.csv_lines import csv_writer
+from common.csv_lines import csv_writer, harmless
 from common.errors import FetchError, OutputError, SettingsError
 from scraping.asking.assets import Asset, Page
 from scraping.checking import Checked
@@ -213,7 +213,7 @@ class Manifest:
             text = io.StringIO(newline="")
             table = csv_writer(text)
             table.writerow(names)
-            table.writerows([_cell(value) for value in row[: len(names)]] for row in cursor)
+            table.writerows([harmless(value) for value in row[: len(names)]] for row in cursor)
             path = self._folder / TABLE
             save(path, text.getvalue().encode())
         return path
@@ -264,8 +264,3 @@ def _check_settings(folder: Path, known: Mapping[str, str], given: Mapping[str, 
 
 def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _cell(value: object) -> object:
-    """Texts come from strangers: a spreadsheet must not take one for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
