@@ -53,7 +53,7 @@ class _Done:
     tally: Tally = field(default_factory=Tally)
 
 
-class Progress:
+class ScoringProgress:
     """Of the run that writes `table`; only with a table that has a `part`."""
 
     def __init__(self, table: Table, settings: Mapping[str, Any], *, restart: bool = False) -> None:

@@ -18,7 +18,7 @@ from common.whole_files import write_whole
 from smile_recognition import LANDMARKS, SMILE_THRESHOLD
 from training.data.faces import SPLITS, Faces
 from training.data.sources import KNOWN, Source
-from training.judging.metrics import ANGLES, HARDSHIPS
+from training.judging.scores import ANGLES, HARDSHIPS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from common.csv_lines import csv_writer
 from common.errors import DatasetError
 from common.whole_files import replacing, write_whole
 from training.data.faces import Faces
-from training.judging.metrics import plain
+from training.judging.scores import plain
 
 LEFT_OUT, BASELINES = "left_out.json", "baselines.json"
 
