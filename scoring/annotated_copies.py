@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from common.errors import OutputError, UnwritableName
+from common.face import Face
 from common.whole_files import put_in_place
 from faces.annotation import annotate
-from faces.face import Face
 from pictures.finding import suffix_of
 from pictures.reading import VideoFrame
 from scoring.output_folder import OutputFolder
