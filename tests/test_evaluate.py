@@ -212,7 +212,7 @@ def test_curves_hold_a_share_for_every_strength_and_draw_the_same_faces_again(fa
 def test_the_card_says_what_was_measured(judged, tmp_path, capsys):
     assert judged() == 0
     folder = tmp_path / "model"
-    figures = json.loads((folder / "scores.json").read_text(), parse_constant=pytest.fail)
+    figures = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
     card = (folder / "MODEL_CARD.md").read_text()
     mine = figures["sets"]["mine"]
     row = f"| mine | {mine['faces']} | {mine['accuracy']:.1%} | {mine['accuracy_grouped_low']:.1%} to "
@@ -291,7 +291,7 @@ def test_photos_are_judged_from_file_to_face(judged, faces, face_picture, tmp_pa
     known = replace(known, split=np.array(["test", "train"]))
     Faces.join([faces, known]).save(tmp_path / "faces.npz")
     assert judged("--photos", tmp_path / "photos") == 0
-    photos = json.loads((tmp_path / "model" / "scores.json").read_text())["photos"]
+    photos = json.loads((tmp_path / "model" / "metrics.json").read_text())["photos"]
     assert (photos["set"], photos["photos"], photos["without_face"]) == ("photos", 1, 1), "the wall; not the training photo"
     assert photos["weight"] == 0.5
     assert 0 <= photos["accuracy_low"] <= photos["accuracy"] <= photos["accuracy_high"] <= 1
@@ -347,7 +347,7 @@ def test_simpler_networks_are_judged_on_the_same_faces(judged, faces, tmp_path):
         (tmp_path / name / "training.json").write_text(json.dumps(training))
     record = tmp_path / "model" / "baselines.json"
     assert judged("--baselines", tmp_path / "lenet", tmp_path / "keypoints", "--record", record) == 0
-    recorded, ours = json.loads(record.read_text()), json.loads((tmp_path / "model" / "scores.json").read_text())
+    recorded, ours = json.loads(record.read_text()), json.loads((tmp_path / "model" / "metrics.json").read_text())
     assert recorded["lenet"]["sets"]["yours"]["faces"] == ours["sets"]["yours"]["faces"]
     assert recorded["lenet"]["meant_for"] == ["smiles"]
     assert recorded["keypoints"]["sets"] == {}
@@ -404,7 +404,7 @@ def test_a_damaged_training_json_gets_one_sentence(judged, tmp_path, capsys):
 def test_a_part_of_one_class_is_judged_without_what_it_can_t_say(judged, faces, tmp_path):
     faces.where(faces.smile == 1).save(tmp_path / "faces.npz")
     assert judged() == 0
-    figures = json.loads((tmp_path / "model" / "scores.json").read_text(), parse_constant=pytest.fail)
+    figures = json.loads((tmp_path / "model" / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert figures["sets"]["mine"]["roc_auc"] is None
     assert figures["presence"] is None
     assert "| - |" in (tmp_path / "model" / "MODEL_CARD.md").read_text()
