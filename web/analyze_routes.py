@@ -84,6 +84,6 @@ def _read_request() -> tuple[bytes, Any]:
         previous = json.loads(text)
     except (ValueError, RecursionError):
         previous = None
-    if previous is None:  # nor is null an answer
-        raise PreviousError("The field 'previous' is no answer in JSON; send the answer to the picture before, or {}.")
+    if previous is None:  # null is no answer either
+        raise PreviousError
     return upload.read(), previous
