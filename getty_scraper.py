@@ -28,14 +28,14 @@ from urllib.parse import urlsplit
 
 from common.errors import SettingsError, SmileError
 from common.native_output import native_output_dropped
-from common.whole_files import make_folder, remove_parts
 from scraping.asking.assets import Query, Source, clean_url, folder_name
 from scraping.asking.pace import Clock, Pace
 from scraping.asking.politeness import PoliteClient
 from scraping.duplicates import settle
+from scraping.gathered_files import make_folder, remove_parts
 from scraping.gathering import Extent, Gathering
 from scraping.manifest import Manifest
-from scraping.progress import Progress
+from scraping.progress import GatheringProgress
 from scraping.report import make_report
 from scraping.sources.official_api import API, OfficialApi, read_key
 from scraping.sources.search_pages import SITE, SearchPages
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None, *, environ: Mapping[str, str] = os.envir
     """Gather what the command line names; the exit code is explained above. `clock`: time, for tests."""
     options = _parser().parse_args(argv)
     clock = clock or Clock()
-    progress = Progress()
+    progress = GatheringProgress()
     try:
         _check(options)
         key = _find_key(options, environ) if options.source == "api" else ""
@@ -86,7 +86,9 @@ def main(argv: list[str] | None = None, *, environ: Mapping[str, str] = os.envir
         manifest.close()
 
 
-def _run(options: argparse.Namespace, gathering: Gathering, manifest: Manifest, folder: Path, progress: Progress) -> int:
+def _run(
+    options: argparse.Namespace, gathering: Gathering, manifest: Manifest, folder: Path, progress: GatheringProgress
+) -> int:
     problems: list[str] = []
     try:
         if not options.dry_run:

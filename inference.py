@@ -42,7 +42,7 @@ from common.settings import DEFAULT_DETECTOR
 from pictures.finding import PHOTO_SUFFIXES, VIDEO_SUFFIXES, scan_media, suffix_of
 from scoring.contact_sheet import MOST_PHOTOS
 from scoring.left_out import LeftOut
-from scoring.resume import Progress
+from scoring.resume import ScoringProgress
 from scoring.run import kept, score_all
 from scoring.smile_copies import SmileSelection
 from scoring.table_writer import Table, kind_of, open_table, part_of
@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     table: Table | None = None
-    progress: Progress | None = None
+    progress: ScoringProgress | None = None
     started = time.monotonic()
     try:
         _check_options(options)
@@ -151,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
         selection = SmileSelection(options.paths, best=options.best, copies=options.copy_smiles, report=options.report)
         table = open_table(options.out, spreadsheet=options.spreadsheet)
         if table.part is not None:
-            progress = Progress(table, _settings(options, work), restart=options.restart)
+            progress = ScoringProgress(table, _settings(options, work), restart=options.restart)
         elif options.copy_smiles or options.report:
             raise SettingsError("--copy-smiles and --report choose from the whole table; give it a file with --out FILE.")
         left_out = LeftOut(options.out)

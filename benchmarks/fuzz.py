@@ -29,8 +29,8 @@ from hypothesis import strategies as st
 from benchmarks.actors import broken_forms, broken_pictures
 from benchmarks.actors.running_app import AppProcess
 from benchmarks.reporting.command import said_plainly
-from benchmarks.reporting.figures import BenchmarkError
 from benchmarks.stages.fuzz_findings import ANALYZE, DESCRIBED, KEPT, REACTIONS, Answer, Description, Findings, Sent
+from common.errors import BenchmarkError
 
 _BATCH = 250
 _MOST_LARGE = 8  # pictures of the most pixels that are allowed, sent first: what they need is no growth

@@ -31,9 +31,9 @@ from benchmarks.actors.page_visitors import Plan, Seen, page_rules, visit
 from benchmarks.actors.running_app import AppProcess
 from benchmarks.actors.scenes import moving_astronaut
 from benchmarks.reporting.command import said_plainly
-from benchmarks.reporting.figures import COLUMNS, BenchmarkError, Report, conditions, print_header
+from benchmarks.reporting.figures import COLUMNS, Report, conditions, print_header
 from benchmarks.stages.correctness import VIDEO
-from common.errors import SettingsError
+from common.errors import BenchmarkError, SettingsError
 from pictures.reading import read_video
 
 BEGIN, END = "<!-- load: begin -->", "<!-- load: end -->"

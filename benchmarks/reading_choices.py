@@ -28,8 +28,8 @@ from training.data.sources import KNOWN
 from training.fitting.lineage import check_start
 from training.fitting.progress import point_error
 from training.judging.judge import read_crops
-from training.judging.metrics import turned
 from training.judging.records import read_training, write_text
+from training.judging.scores import turned
 
 BEGIN, END = "<!-- begin benchmarks.reading_choices -->", "<!-- end benchmarks.reading_choices -->"
 PRESENCE_THRESHOLDS = (0.5, 0.7, 0.9, 0.95)

@@ -34,8 +34,8 @@ import numpy as np
 
 from benchmarks.actors.scenes import astronaut
 from benchmarks.reporting.command import said_plainly
-from benchmarks.reporting.figures import BenchmarkError, Report, conditions, print_header
-from common.errors import SettingsError
+from benchmarks.reporting.figures import Report, conditions, print_header
+from common.errors import BenchmarkError, SettingsError
 
 _ROOT = Path(__file__).parent.parent
 _GENKI = _ROOT.parent / "shared" / "data" / "genki.zip"

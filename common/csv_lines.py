@@ -1,7 +1,8 @@
 """CSV whose cells come back exactly, whatever they hold, in lines that end with a line feed.
 
 Before Python 3.13 the csv module quotes a lone carriage return only where lines end with one, and a reader takes it for the
-end of a line: half a file name then passes for another one.
+end of a line: half a file name then passes for another one. A spreadsheet takes some cells for formulas, unless `harmless`
+has seen them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import csv
 from typing import Any, Protocol
 
 _END = "\r\n"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # what a spreadsheet takes for one begins so, but for the last
 
 
 class _Text(Protocol):
@@ -32,3 +34,13 @@ class LineFeeds:
 def csv_writer(file: _Text) -> Any:
     """A `csv.writer` for `file`, opened with `newline=""`."""
     return csv.writer(LineFeeds(file), lineterminator=LineFeeds.written)
+
+
+def harmless(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def as_it_was(text: str) -> str:
+    """What `harmless` made `text` of."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text

@@ -1,64 +1,71 @@
-"""Files that are there whole or not at all, whatever happens meanwhile: kill, full disk, power cut."""
+"""Files that are there whole or not at all, whatever happens meanwhile: kill, full disk, power cut.
+
+    write_whole(Path("training.json"), b"{}")
+    with replacing(Path("faces.npz")) as part, part.open("wb") as file:
+        np.savez(file, ...)                      # faces.part.npz, which becomes faces.npz when the block ends
+
+They are written under another name first, then put onto the disk for sure, then given their own name.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from common.errors import OutputError
 
-PART = ".scraper.part"  # nobody else's: what is found under it is removed
 
+@contextmanager
+def replacing(path: Path, part: Path | None = None) -> Iterator[Path]:
+    """Where to write what becomes `path` when the block ends; after an error it is removed, and an older file stays.
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Under another name first, then onto the disk for sure, then under its own. Raises OutputError."""
-    part = path.with_name(path.name + PART)
+    `part`: in the folder of `path` (default: its name with `.part` before the suffix). Makes the folder. Raises OSError.
+    """
+    part = part or path.with_name(f"{path.stem}.part{path.suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    except OSError as error:
+        yield part
+        put_in_place(part, path)
+    except BaseException:
         with suppress(OSError):
             part.unlink()
-        raise OutputError(
-            f"{path} can't be written ({error.strerror}); free some space, or choose another --out."
-        ) from error
+        raise
 
 
-def remove_parts(folder: Path) -> None:
-    """What a killed run had not finished writing, in this folder and the folders in it."""
-    for part in [*folder.glob(f"*{PART}"), *folder.glob(f"*/*{PART}")]:
-        with suppress(OSError):
-            part.unlink()
+def write_whole(path: Path, data: bytes, part: Path | None = None) -> None:
+    """`data` as the file `path`, in one step over an older one. Raises OSError."""
+    with replacing(path, part) as part:
+        part.write_bytes(data)
 
 
-def make_folder(path: Path) -> None:
-    """Raises OutputError."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {path} can't be made ({error.strerror}); choose another --out.") from error
+def put_in_place(part: Path, path: Path) -> None:
+    """A file that is written becomes `path`, and both outlast a power cut. Raises OSError."""
+    _sync(part, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows puts only what may be written onto the disk
+    os.replace(part, path)
+    _sync_folder(path.parent)
+    if part.parent != path.parent:
+        _sync_folder(part.parent)
 
 
-def move(source: Path, target: Path) -> None:
-    """Raises OutputError."""
-    try:
-        os.replace(source, target)
-        _sync_folder(target.parent)
-        _sync_folder(source.parent)
-    except OSError as error:
-        raise OutputError(f"{source} can't be moved to {target} ({error.strerror}); check who may write there.") from error
+def unwritable(path: Path | str, error: OSError, option: str = "--out") -> OutputError:
+    """The error to raise when `path`, which the user chose with `option`, can't be written."""
+    return OutputError(f"{path} can't be written ({error.strerror}); free some space, or choose another {option}.")
 
 
 def _sync_folder(folder: Path) -> None:
     """The name too outlasts a power cut; Windows can't do this."""
     with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        _sync(folder, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    try:
+        number = os.open(path, flags)
+    except PermissionError:  # a copy of a file that nobody may change: left to the system
+        return
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import SettingsError, SmileError
+from common.errors import BoardError, SettingsError
 from jokes.joke import Joke, Reaction, Tally
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 _FILE_NAME = "joke_board.sqlite3"
 _WAIT_S = 5  # for another process that writes, or for a database server
-
-
-class BoardError(SmileError):
-    """The board can't be opened, read or written."""
 
 
 class JokeBoard:

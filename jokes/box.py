@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from common.errors import JokeUnavailable
 from common.event_log import log_event
 from common.settings import JOKE_URL
 from jokes.joke import Joke
 from jokes.ranking import Ranking
-from jokes.sources import TIMEOUT_S, JokeUnavailable, fetch_joke, house_jokes
+from jokes.sources import TIMEOUT_S, fetch_joke, house_jokes
 from jokes.tellings import Tellings
 
 if TYPE_CHECKING:

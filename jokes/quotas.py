@@ -13,8 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from common.errors import AlreadyCounted, TooManyCounted
 from common.visitor_limits import RateLimit
-from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted
+from jokes.tellings import TOO_MANY_FOR_S
 
 TOLD_PER_MINUTE = 60
 COUNTED_PER_MINUTE = 20

@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from common.errors import SmileError
+from common.errors import AlreadyCounted, SmileError, TooManyCounted, UnknownJoke
 from common.event_log import log_event
 from jokes.joke import Joke
-from jokes.tellings import GOOD_FOR_S, PER_MINUTE, TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
+from jokes.tellings import GOOD_FOR_S, PER_MINUTE, TOO_MANY_FOR_S
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -8,6 +8,7 @@ import time
 from email.utils import parsedate_to_datetime
 from functools import cache
 
+from common.errors import JokeUnavailable
 from common.places import HOUSE_JOKES
 from common.settings import JOKE_URL
 from jokes.joke import Joke
@@ -18,14 +19,6 @@ TIMEOUT_S = 2.0
 _MAX_BYTES = 16_384
 _MAX_LETTERS = 600
 _LONGEST_PAUSE_S = 86_400.0
-
-
-class JokeUnavailable(Exception):
-    """The service gave no usable joke; the message says why. `retry_after_s`: how long it wants to be left in peace."""
-
-    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:

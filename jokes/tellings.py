@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from common.errors import SmileError
+from common.errors import AlreadyCounted, TooManyCounted, UnknownJoke
 
 if TYPE_CHECKING:
     from jokes.joke import Joke
@@ -25,18 +25,6 @@ GOOD_FOR_S = 600.0
 
 _MOST_JOKES = 10_000  # told to one visitor each
 _MOST_TELLINGS = 100  # of one joke to one visitor
-
-
-class UnknownJoke(SmileError):
-    """This app has not told this joke, or so long ago that it has forgotten."""
-
-
-class AlreadyCounted(SmileError):
-    """As many reactions to this joke as it was told came already, or this one comes too late."""
-
-
-class TooManyCounted(SmileError):
-    """Too many reactions, of all visitors together, came within a minute."""
 
 
 class Tellings:

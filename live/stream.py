@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from common.errors import SmileError
+from common.errors import ViewersFull
 
 MJPEG_MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
 # A browser shows a part when the next one begins, so each part's head is sent ahead of its picture: the end of one picture
@@ -26,10 +26,6 @@ _CATCH_UP_SLOW = 2
 _KEEPS_UP_AFTER = 15  # times in a row that it had to wait for the next picture
 _WAIT_FOR_ROOM_S, _LOOK_FOR_ROOM_EVERY_S = 3.0, 0.01
 _REPEAT_S = 1.0  # a generator that yields nothing never learns that its viewer left
-
-
-class ViewersFull(SmileError):
-    """The viewer limit is reached."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import zlib
 import cv2
 import numpy as np
 
-from common.errors import PictureError
+from common.errors import PictureError, PictureTooCostly, PictureTooLarge
 from pictures.avif_turns import avif_turns
 from pictures.picture_size import MAX_PIXELS, jpeg_scans, picture_size
 
@@ -29,14 +29,6 @@ _REDUCED = {
     4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
     8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }  # in colour, and grey
-
-
-class PictureTooCostly(PictureError):
-    """A picture that may be whole, but has more pixels or scans than are decoded."""
-
-
-class PictureTooLarge(PictureTooCostly):
-    """The picture has more pixels than are decoded."""
 
 
 def check_picture(data: bytes, *, most_pixels: int = MAX_PIXELS) -> tuple[int, int]:

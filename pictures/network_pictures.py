@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import CameraError, PictureError
+from common.errors import CameraError, PictureError, PictureTooCostly
 from common.http_opener import opener_for, without_user
-from pictures.decoding import PictureTooCostly, check_picture, decode_checked
+from pictures.decoding import check_picture, decode_checked
 from pictures.picture_size import MOST_MARKERS
 
 MAX_PIXELS = 34_000_000  # 8K

@@ -7,7 +7,6 @@ copies.add_photo("holiday/beach/a.jpg", image, faces)        # marked/beach/a.jp
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ import numpy as np
 
 from common.errors import OutputError, UnwritableName
 from common.face import Face
+from common.whole_files import put_in_place
 from faces.annotation import annotate
 from pictures.finding import suffix_of
 from pictures.reading import VideoFrame
@@ -90,7 +90,7 @@ class AnnotatedCopies:
         self._video, self._shown = None, None
         try:
             if whole:
-                os.replace(self._video_part, self._video_whole)
+                put_in_place(self._video_part, self._video_whole)
             else:
                 self._video_part.unlink(missing_ok=True)
         except OSError as error:

@@ -12,12 +12,12 @@ import html
 import os
 import urllib.parse
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
 
 from common.errors import OutputError, PictureError, SettingsError
+from common.whole_files import replacing, unwritable
 from pictures.decoding import decode_small
 from pictures.finding import suffix_of
 from pictures.reading import read_bytes
@@ -70,20 +70,15 @@ class ContactSheet:
         part = self._path.with_name(self._path.name + ".part")
         shown = 0
         try:
-            with part.open("w", encoding="utf-8") as page:
+            with replacing(self._path, part) as part, part.open("w", encoding="utf-8") as page:
                 page.write(_head(title, note))
                 for number, photo in enumerate(photos):
                     item = self._item(photo, number)
                     shown += bool(item)
                     page.write(item)
                 page.write(f"</ol>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n")
-            os.replace(part, self._path)
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
-            raise OutputError(
-                f"{self._path} can't be written ({error.strerror}); free some space, or choose another --report."
-            ) from error
+            raise unwritable(self._path, error, "--report") from error
         return shown
 
     def _item(self, photo: SmilingPhoto, number: int) -> str:

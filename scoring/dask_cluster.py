@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 
-from common.errors import SettingsError, SmileError
+from common.errors import ClusterError, SettingsError, SmileError
 from pictures.finding import MediaFile
 from scoring.rows import empty_row
 from scoring.work import Rows, Work
@@ -33,10 +33,6 @@ _LEAST_AHEAD, _MOST_AHEAD = 32, 8192
 _COUNT_THREADS_EVERY_S = 10.0
 _LOOK_EVERY_S = 1.0
 _LOST_AFTER_S = 60.0
-
-
-class ClusterError(SmileError):
-    """The Dask cluster can't be reached, or was lost."""
 
 
 class DaskScoring:

@@ -10,10 +10,10 @@ import errno
 import hashlib
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from common.errors import OutputError, SettingsError, UnwritableName
+from common.whole_files import unwritable, write_whole
 
 # The file system does not take such a name or such a large file.
 _ONLY_THIS_ONE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EFBIG)
@@ -101,22 +101,16 @@ class OutputFolder:
 
     def write(self, target: Path, data: bytes) -> None:
         """The file gets its name when it is whole. Raises OutputError."""
-        part = self.part_of(target)
         try:
-            part.write_bytes(data)
-            os.replace(part, target)
+            write_whole(target, data, self.part_of(target))
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
             raise self.unwritable(target, error) from error
 
     def unwritable(self, target: Path, error: OSError) -> OutputError:
         """The error to raise: an UnwritableName when others of this folder can be written all the same."""
         if error.errno in _ONLY_THIS_ONE:
             return UnwritableName(f"{target.name}: {error.strerror}")
-        return OutputError(
-            f"{target} can't be written ({error.strerror}); free some space, or choose another {self._option}."
-        )
+        return unwritable(target, error, self._option)
 
 
 def _mark(name: str) -> str:

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from common.errors import OutputError, SettingsError
+from common.errors import SettingsError
+from common.whole_files import unwritable, write_whole
 from pictures.finding import MediaFile
 from scoring.table_writer import Table
 
@@ -52,7 +53,7 @@ class _Done:
     tally: Tally = field(default_factory=Tally)
 
 
-class Progress:
+class ScoringProgress:
     """Of the run that writes `table`; only with a table that has a `part`."""
 
     def __init__(self, table: Table, settings: Mapping[str, Any], *, restart: bool = False) -> None:
@@ -149,15 +150,9 @@ class Progress:
             **asdict(self._done),
         }
         try:
-            with self._new.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(state))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(self._new, self._path)
+            write_whole(self._path, json.dumps(state).encode(), self._new)
         except OSError as error:
-            raise OutputError(
-                f"{self._path} can't be written ({error.strerror}); free some space, or choose another --out."
-            ) from error
+            raise unwritable(self._path, error) from error
 
 
 def path_of(part: Path) -> Path:

@@ -16,7 +16,7 @@ from common.errors import SmileError, printable
 from pictures.finding import MediaFile, count_media, find_media
 from scoring.dask_cluster import DaskScoring
 from scoring.left_out import LeftOut
-from scoring.resume import Progress, Tally, path_of
+from scoring.resume import ScoringProgress, Tally, path_of
 from scoring.table_writer import Table
 from scoring.work import Row, Rows, Work
 from scoring.workers import ScoringWorkers
@@ -86,7 +86,9 @@ def _results(
         yield workers.results(files)
 
 
-def score_all(options: argparse.Namespace, work: Work, table: Table, progress: Progress | None, left_out: LeftOut) -> Tally:
+def score_all(
+    options: argparse.Namespace, work: Work, table: Table, progress: ScoringProgress | None, left_out: LeftOut
+) -> Tally:
     files = find_media(options.paths, on_other=left_out.add)
     tally = Tally()
     if progress:
@@ -117,7 +119,7 @@ def score_all(options: argparse.Namespace, work: Work, table: Table, progress: P
     return tally
 
 
-def kept(table: Table | None, progress: Progress | None) -> str:
+def kept(table: Table | None, progress: ScoringProgress | None) -> str:
     if table is None:
         return ""
     with contextlib.suppress(SmileError, OSError, ValueError):

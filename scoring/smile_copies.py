@@ -14,10 +14,10 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from common.errors import SettingsError, UnwritableName
+from common.whole_files import replacing
 from scoring.best_smiles import SmilingPhoto, best_smiles, smiling_photos
 from scoring.contact_sheet import MOST_PHOTOS, ContactSheet
 from scoring.output_folder import OutputFolder
@@ -57,14 +57,8 @@ class SmileCopies:
                 if target.is_file() and filecmp.cmp(file, target, shallow=False):
                     self.there += 1
                     return target
-            part = self._folder.part_of(target)
-            try:
+            with replacing(target, self._folder.part_of(target)) as part:
                 shutil.copy2(file, part)
-                os.replace(part, target)
-            except BaseException:
-                with suppress(OSError):
-                    part.unlink()
-                raise
         except FileNotFoundError:
             if os.path.exists(file):
                 raise SettingsError(f"{first} vanished while it was written; leave the folder alone meanwhile.") from None

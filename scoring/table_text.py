@@ -1,14 +1,12 @@
-"""File names as they stand in a table, and back: UTF-8 whatever bytes a name holds, and no formulas for spreadsheets."""
+"""File names as they stand in a table, and back: UTF-8 whatever bytes a name holds."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any
 
 _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _LOOKS_LIKE_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # what a spreadsheet takes for one begins so, but for the last
 
 
 def as_text(name: str) -> str:
@@ -30,13 +28,3 @@ def on_disk(text: str) -> str:
     if os.sep == "\\" or "\\x" not in text:
         return text
     return os.fsdecode(_BYTE.sub(lambda found: bytes([int(found[1], 16)]), text.encode("utf-8")))
-
-
-def harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def as_it_was(text: str) -> str:
-    """What `harmless` made `text` of."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from common.csv_lines import LineFeeds
+from common.csv_lines import LineFeeds, as_it_was, harmless
 from common.errors import OutputError
+from common.whole_files import put_in_place, unwritable
 from scoring.parquet_table import require_pyarrow, write_parquet
 from scoring.rows import COLUMNS
-from scoring.table_text import as_it_was, as_text, harmless, on_disk
+from scoring.table_text import as_text, on_disk
 
 try:
     import fcntl
@@ -127,8 +128,7 @@ class Table:
             made = self._whole.with_name(self._whole.name + ".new")
             try:
                 self._guarded(write_parquet, self._read(), made)
-                self._guarded(_sync_file, made)  # the rows that it was made of go next
-                self._guarded(os.replace, made, self._whole)
+                self._guarded(put_in_place, made, self._whole)  # the rows that it was made of go next
             except BaseException:
                 made.unlink(missing_ok=True)
                 raise
@@ -136,7 +136,7 @@ class Table:
             self._guarded(self.part.unlink)
         else:
             self._guarded(self._file.close)
-            self._guarded(os.replace, self.part, self._whole)
+            self._guarded(put_in_place, self.part, self._whole)
 
     def abandon(self) -> Path | None:
         """Stop half-way; where the rows so far are kept, if there are any."""
@@ -163,15 +163,7 @@ class Table:
         except BrokenPipeError:  # whoever reads our standard output has seen enough; that is no error
             raise
         except OSError as error:
-            where = self._whole or "standard output"
-            raise OutputError(
-                f"{where} can't be written ({error.strerror}); free some space, or choose another --out."
-            ) from error
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+            raise unwritable(self._whole or "standard output", error) from error
 
 
 def _drop_stdout() -> None:

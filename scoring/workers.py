@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.errors import SmileError
+from common.errors import ProcessesError, SmileError
 from pictures.finding import MediaFile
 from scoring.rows import empty_row
 from scoring.work import Rows, Work
@@ -38,10 +38,6 @@ _TRIES = 2
 _GIVE_UP_AFTER = 3  # workers in a row that end before they can work
 _LOOK_EVERY_S = 1.0
 _END_WITHIN_S = 5.0
-
-
-class WorkersFailed(SmileError):
-    """Worker processes end as soon as they are started."""
 
 
 @dataclass
@@ -103,7 +99,7 @@ class ScoringWorkers:
     def results(self, files: Iterator[MediaFile]) -> Iterator[tuple[MediaFile, Rows]]:
         """Every file with its rows, in the order of `files`, which is read no further ahead than some files a worker.
 
-        Raises WorkersFailed when no worker can be kept, and the SmileError that a worker met.
+        Raises ProcessesError when no worker can be kept, and the SmileError that a worker met.
         """
         tasks = (_Task(number, file, os.path.abspath(file.path)) for number, file in enumerate(files))
         upcoming = next(tasks, None)
@@ -224,7 +220,7 @@ class ScoringWorkers:
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= _GIVE_UP_AFTER:
-                raise WorkersFailed("The worker processes end as soon as they are started; try it with --workers 1.")
+                raise ProcessesError("The worker processes end as soon as they are started; try it with --workers 1.")
         elif tasks:
             tasks[0].crashes += 1
             if tasks[0].crashes >= _TRIES:
@@ -241,7 +237,7 @@ def _start(work: Work) -> _Worker:
         with _interrupts_held_back(), _nothing_run_again():
             process.start()
     except OSError as error:
-        raise WorkersFailed(f"A worker process can't be started ({error.strerror}); give fewer with --workers.") from error
+        raise ProcessesError(f"A worker process can't be started ({error.strerror}); give fewer with --workers.") from error
     finally:
         theirs.close()
     return _Worker(process, ours)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from common.errors import PictureError
-from pictures.decoding import MAX_SCANS, PictureTooCostly, decode_checked
+from common.errors import FetchError, PictureError, PictureTooCostly
+from pictures.decoding import MAX_SCANS, decode_checked
 from pictures.decoding import check_picture as check_cost
 from pictures.picture_size import jpeg_scans
-from scraping.asking.problems import FetchError
 
 SUFFIXES = (".jpg", ".png", ".webp")
 MAX_PICTURE_BYTES = 32 << 20

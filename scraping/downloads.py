@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from common.errors import PictureError
-from common.whole_files import write_whole
+from common.errors import FetchError, PictureError
 from pictures.reading import read_bytes
 from scraping.asking.assets import Asset
 from scraping.asking.exchange import Answer
 from scraping.asking.pace import Clock
 from scraping.asking.politeness import PoliteClient
-from scraping.asking.problems import FetchError
 from scraping.checking import MAX_PICTURE_BYTES, SUFFIXES, Checked, check_picture
+from scraping.gathered_files import save
 from scraping.manifest import Fetched
 
 _ACCEPT = {"Accept": "image/jpeg, image/png;q=0.5, image/webp;q=0.5", "Accept-Encoding": "identity"}
@@ -39,7 +38,7 @@ def fetch_picture(client: PoliteClient, asset: Asset, folder: Path, clock: Clock
         found[:] = [check_picture(answer.body, answer.kind)]
 
     answer = client.get(asset.url, headers=_ACCEPT, max_bytes=MAX_PICTURE_BYTES, check=check)
-    write_whole(folder / f"{asset.id}{found[0].suffix}", answer.body)
+    save(folder / f"{asset.id}{found[0].suffix}", answer.body)
     return Fetched(found[0], clock.wall())
 
 

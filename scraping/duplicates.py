@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.whole_files import make_folder, move
 from scraping.asking.assets import SET_APART
+from scraping.gathered_files import make_folder, move
 from scraping.manifest import Kept, Manifest, Verdict
 
 # Bits of 64. Of 3,002 GENKI photos, 3 of 4.5 million pairs of different pictures are as near. So are all copies of 300 of

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.whole_files import make_folder
+from common.errors import FetchError
 from scraping.asking.assets import Asset, Source, folder_name
 from scraping.asking.pace import Clock
 from scraping.asking.politeness import PoliteClient
-from scraping.asking.problems import FetchError
 from scraping.downloads import fetch_picture, run_bounded
+from scraping.gathered_files import make_folder
 from scraping.manifest import Fetched, Manifest
-from scraping.progress import Progress
+from scraping.progress import GatheringProgress
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Gathering:
         *,
         extent: Extent,
         clock: Clock,
-        progress: Progress,
+        progress: GatheringProgress,
         dry: bool = False,
     ) -> None:
         """`dry`: pictures are not fetched; `would_fetch` has them."""

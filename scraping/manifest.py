@@ -18,12 +18,11 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.csv_lines import csv_writer
-from common.errors import OutputError, SettingsError
-from common.whole_files import write_whole
+from common.csv_lines import csv_writer, harmless
+from common.errors import FetchError, OutputError, SettingsError
 from scraping.asking.assets import Asset, Page
-from scraping.asking.problems import PASSING, FetchError
 from scraping.checking import Checked
+from scraping.gathered_files import save
 from scraping.manifest_schema import FILE, GIVEN, INTERNAL, SCHEMA, TABLE, VERSION
 
 
@@ -175,7 +174,7 @@ class Manifest:
 
     def forget_failures(self, *, all_kinds: bool = False) -> None:
         """What failed for a passing reason, or all that failed, is to be fetched again."""
-        kinds = ", ".join(f"'{kind}'" for kind in sorted(PASSING))
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(FetchError.PASSING))
         with self._writing() as connection:
             connection.execute(
                 "UPDATE assets SET status = 'listed', reason = '', message = '' WHERE status = 'failed'"
@@ -214,9 +213,9 @@ class Manifest:
             text = io.StringIO(newline="")
             table = csv_writer(text)
             table.writerow(names)
-            table.writerows([_cell(value) for value in row[: len(names)]] for row in cursor)
+            table.writerows([harmless(value) for value in row[: len(names)]] for row in cursor)
             path = self._folder / TABLE
-            write_whole(path, text.getvalue().encode())
+            save(path, text.getvalue().encode())
         return path
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
@@ -265,8 +264,3 @@ def _check_settings(folder: Path, known: Mapping[str, str], given: Mapping[str, 
 
 def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _cell(value: object) -> object:
-    """Texts come from strangers: a spreadsheet must not take one for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value

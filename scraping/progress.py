@@ -14,7 +14,7 @@ class _Bar(tqdm):
     monitor_interval = 0  # no thread of its own, which would serve only bars that hardly ever move
 
 
-class Progress:
+class GatheringProgress:
     """Counts pictures of one term at a time. `bar` None: a bar if `stream` (default: standard error) is a terminal."""
 
     def __init__(self, *, bar: bool | None = None, stream: TextIO | None = None) -> None:

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import SmileError
+from common.errors import ProcessesError
 from common.event_log import log_event
 from common.settings import Settings
 from serving.dealt_connections import Taker, deal
@@ -33,10 +33,6 @@ _LIVED_S = 10.0  # a worker that ended sooner did not get to work
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before a worker that did not get to work is started again
 _GIVE_UP_AFTER = 5  # such ends in a row, while no other worker works
 _END_WITHIN_S = 1.7  # then they are killed
-
-
-class WorkersFailed(SmileError):
-    """Worker processes end as soon as they are started."""
 
 
 @dataclass
@@ -82,7 +78,7 @@ class WorkerProcesses:
     def run(self) -> int:
         """Keeps the workers alive until `stop()`, then ends them.
 
-        Returns 0, or 2 when a worker says that it can't ever serve. Raises WorkersFailed when they end as soon as they are
+        Returns 0, or 2 when a worker says that it can't ever serve. Raises ProcessesError when they end as soon as they are
         started, again and again.
         """
         self._listener.setblocking(False)
@@ -139,7 +135,7 @@ class WorkerProcesses:
         if self._quick_ends >= _GIVE_UP_AFTER and not any(
             other.running and other.running.works(now) for other in self._slots
         ):
-            raise WorkersFailed("The worker processes end as soon as they are started; the log says why. Mend that first.")
+            raise ProcessesError("The worker processes end as soon as they are started; the log says why. Mend that first.")
 
     def _end_all(self) -> None:
         left = [slot.running for slot in self._slots if slot.running is not None]

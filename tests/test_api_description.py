@@ -19,9 +19,10 @@ from openapi_spec_validator import validate
 from PIL import Image
 
 from benchmarks.stages.fuzz_findings import Answer, Description, Sent
+from common.errors import TooBusy
 from common.settings import Settings
 from tests.conftest import CHROMIUM, ROOT
-from visitors.analysis import MAX_BYTES, MAX_PIXELS, TooBusy
+from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.application import close_app, create_app
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
 from web.openapi import describe

@@ -22,6 +22,7 @@ from training.fitting.augmentation import (
 )
 from training.fitting.batches import Batches, fit_scaler, guessed_landmarks, make_targets, resized, sample_weights, scale
 from training.networks.network import EXPRESSIONS
+from training.networks.recipes import RECIPES
 
 ALL = ("smile", "presence", "landmarks", "expression", "shape68")
 
@@ -204,8 +205,8 @@ def equal(one, other) -> bool:
     )
 
 
-def batches_of(faces: Faces, outputs: tuple[str, ...] = ALL, **options) -> Batches:
-    return Batches(faces, fit_scaler(faces.gray), outputs, seed=5, batch=32, **options)
+def batches_of(faces: Faces, outputs: tuple[str, ...] = ALL, **drawn) -> Batches:
+    return Batches(faces, fit_scaler(faces.gray), outputs, replace(RECIPES["smile"], batch=32, **drawn), seed=5)
 
 
 def test_a_resumed_epoch_has_the_batches_of_an_undisturbed_one():
@@ -261,7 +262,8 @@ def test_points_of_a_batch_lie_on_what_they_name():
 
 def test_a_network_of_another_size_gets_its_size_and_colors():
     faces = drawn_set("mine", 16, 0)
-    batches = Batches(faces, fit_scaler(resized(faces, 28)), ("smile",), seed=0, batch=16, size=28, color=True)
+    recipe = replace(RECIPES["smile"], batch=16, size=28, color=True)
+    batches = Batches(faces, fit_scaler(resized(faces, 28)), ("smile",), recipe, seed=0)
     color = batches[0][0]
     assert color.shape == (16, 28, 28, 3)
     assert (color[..., 0] == color[..., 2]).all()
@@ -270,7 +272,7 @@ def test_a_network_of_another_size_gets_its_size_and_colors():
 def test_faces_shown_as_they_come_are_what_the_app_reads_or_its_mirror_image():
     faces = drawn_set("keypoints", 64, 4)
     scaler = fit_scaler(faces.gray)
-    batches = Batches(faces, scaler, ("presence", "landmarks"), seed=0, batch=64, plain_share=1.0)
+    batches = Batches(faces, scaler, ("presence", "landmarks"), replace(RECIPES["smile"], plain_share=1.0), seed=0)
     as_read, in_the_mirror = (scale(scaler, gray)[..., 0] for gray in (faces.gray, faces.gray[:, :, ::-1]))
     seen = 0
     for index in range(len(batches)):

@@ -14,8 +14,9 @@ from benchmarks.actors import scenes
 from benchmarks.actors.running_app import AppProcess, parse_histogram, quantile, since
 from benchmarks.actors.viewers import Audience, Viewer
 from benchmarks.reporting import document
-from benchmarks.reporting.figures import BenchmarkError, Curve, Report, load
+from benchmarks.reporting.figures import Curve, Report, load
 from benchmarks.stages import correctness
+from common.errors import BenchmarkError
 from tests.conftest import ROOT, SHARED
 from tests.waiting import eventually
 

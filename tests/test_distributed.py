@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from common.errors import WorkersError
+from common.errors import ClusterError
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
@@ -25,7 +26,7 @@ from training.data.assembling import split_groups
 from training.data.faces import Faces
 from training.fitting.batches import Batches, fit_scaler
 from training.fitting.cluster import Cluster, meet, read_cluster
-from training.networks.recipes import build_lenet
+from training.networks.recipes import RECIPES, build_lenet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -108,7 +109,7 @@ class Met:
             try:
                 meet(Cluster(self.at, index), same, seconds)
                 self.ended[index if name is None else name] = None
-            except WorkersError as error:
+            except ClusterError as error:
                 self.ended[index if name is None else name] = str(error)
 
         self._threads.append(threading.Thread(target=come))
@@ -228,7 +229,7 @@ def test_shares_of_a_batch_are_the_whole_batch():
     scaler = fit_scaler(kept.gray)
 
     def batches(share: slice) -> Batches:
-        return Batches(kept, scaler, outputs, seed=5, batch=7, share=share)
+        return Batches(kept, scaler, outputs, replace(RECIPES["smile"], batch=7), seed=5, share=share)
 
     whole, shares = batches(slice(None)), [batches(slice(k, None, 3)) for k in range(3)]
     assert whole.part == 1
@@ -368,7 +369,7 @@ def test_all_stop_when_the_first_finds_that_nothing_gets_better(data, tmp_path):
         import sys
         from training.fitting import progress
         from training import train
-        progress.Progress.best = lambda self: 0 if self.history else -1
+        progress.TrainingProgress.best = lambda self: 0 if self.history else -1
         sys.exit(train.main())"""
     options = ("--data", data, "--network", "lenet", "--epochs", 500, "--patience", 2)
     with Together(tmp_path, *options, code=code) as together:

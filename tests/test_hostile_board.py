@@ -5,14 +5,15 @@ from contextlib import closing
 
 import pytest
 
+from common.errors import AlreadyCounted, TooManyCounted, TooManyRequests, UnknownJoke
 from jokes.board import JokeBoard
 from jokes.box import JokeBox
 from jokes.joke import Reaction
 from jokes.quotas import COUNTED_PER_MINUTE, OF_A_JOKE_PER_DAY, TOLD_PER_MINUTE, Quotas
 from jokes.sources import house_jokes
-from jokes.tellings import PER_MINUTE, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.tellings import PER_MINUTE, Tellings
 from tests.test_rate_limits import Clock
-from web.rate_limits import TooManyRequests, VisitorLimits
+from web.rate_limits import VisitorLimits
 
 BOARD, REACTIONS, JOKE = "/api/v1/jokes/board", "/api/v1/reactions", "/api/v1/jokes/random"
 FORGER, SOMEBODY = {"REMOTE_ADDR": "203.0.113.7"}, {"REMOTE_ADDR": "203.0.113.8"}

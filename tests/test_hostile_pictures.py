@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.actors.broken_pictures import encoded, many_scans
 from camera import Camera
-from common.errors import CameraError, PictureError, SmileError
+from common.errors import CameraError, FetchError, PictureError, SmileError, TooBusy
 from common.settings import Settings
 from pictures.avif_turns import avif_turns
 from pictures.decoding import check_picture, decode_picture, decode_small
@@ -18,10 +18,9 @@ from pictures.picture_size import picture_size
 from pictures.sources import open_source
 from pictures.video_length import promised_seconds
 from scoring.work import Work
-from scraping.asking.problems import FetchError
 from scraping.checking import check_picture as check_downloaded
 from visitors import analysis as visitor_analysis
-from visitors.analysis import TooBusy, VisitorAnalysis
+from visitors.analysis import VisitorAnalysis
 
 ENDLESS = {
     "padding": b"\xff",

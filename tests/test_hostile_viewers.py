@@ -2,7 +2,8 @@
 
 import pytest
 
-from live.stream import LiveStream, ViewersFull
+from common.errors import ViewersFull
+from live.stream import LiveStream
 from tests.test_hostile_connections import ELSEWHERE, serve  # noqa: F401
 
 

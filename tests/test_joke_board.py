@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import SettingsError
+from common.errors import AlreadyCounted, BoardError, SettingsError, TooManyCounted, UnknownJoke
 from jokes import board as joke_board
-from jokes.board import BoardError, JokeBoard, default_file, open_board
+from jokes.board import JokeBoard, default_file, open_board
 from jokes.box import JokeBox
 from jokes.joke import Joke, Reaction, Tally
 from jokes.ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
 from jokes.sources import house_jokes
-from jokes.tellings import GOOD_FOR_S, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.tellings import GOOD_FOR_S, Tellings
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 

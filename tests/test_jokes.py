@@ -4,9 +4,10 @@ import threading
 
 import pytest
 
+from common.errors import JokeUnavailable
 from jokes.box import JokeBox
 from jokes.joke import Joke
-from jokes.sources import JokeUnavailable, fetch_joke, house_jokes
+from jokes.sources import fetch_joke, house_jokes
 from tests.conftest import http_server
 from tests.waiting import always, eventually
 

@@ -3,8 +3,9 @@ import time
 
 import pytest
 
+from common.errors import ViewersFull
 from live import stream as live_stream
-from live.stream import LiveStream, ViewersFull
+from live.stream import LiveStream
 from tests.waiting import PATIENCE_S, eventually
 
 

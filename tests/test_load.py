@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks import load
 from benchmarks.actors.page_visitors import Pace, Plan, Seen, _there_and_back, page_rules, visit
-from benchmarks.reporting.figures import BenchmarkError, Report
+from benchmarks.reporting.figures import Report
+from common.errors import BenchmarkError
 from tests.conftest import ROOT, clean_environment
 
 pytestmark = pytest.mark.slow

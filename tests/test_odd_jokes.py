@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from common.errors import JokeUnavailable
 from jokes.box import JokeBox
-from jokes.sources import JokeUnavailable, fetch_joke
+from jokes.sources import fetch_joke
 from tests.conftest import http_server
 
 

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from common.errors import SettingsError
+from common.errors import SettingsError, TooManyRequests
 from common.settings import parse_settings
 from common.visitor_limits import MOST_VISITORS, RateLimit, visitor_number
 from tests.waiting import eventually
-from web.rate_limits import PICTURE_S, PICTURES_PER_SECOND, TooManyRequests, VisitorLimits
+from web.rate_limits import PICTURE_S, PICTURES_PER_SECOND, VisitorLimits
 
 ANALYZE = "/api/v1/analyze"
 JOKE = "/api/v1/jokes/random"

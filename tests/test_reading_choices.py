@@ -17,7 +17,7 @@ from tests.drawn_faces import drawn_parts, drawn_set
 from training.data.faces import Faces
 from training.data.splits import save_split
 from training.fitting.augmentation import View, move_points
-from training.judging.metrics import turned
+from training.judging.scores import turned
 
 
 class KnownAnswers:

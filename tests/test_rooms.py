@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import common.errors
 from tests.conftest import ROOT
 
 # From the ground up: a module may import from its own room and from those on lower floors, wherever the import stands.
@@ -25,6 +26,8 @@ FLOORS = (
     ("benchmarks.stages",),
     ("benchmarks", "docs", "tools"),
 )
+MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 60, 8
+LONGER = {"watch.py"}  # by two lines, until health and recovery have modules of their own
 LOWEST = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -76,3 +79,30 @@ def test_no_modules_import_each_other_in_a_circle():
         for others in left.values():
             others.difference_update(free)
     assert not left, "circles go through these, or these use one"
+
+
+def test_every_error_stands_in_the_one_tree():
+    """By name: a class that derives from an error of the project, or straight from an exception."""
+    signals = {"scraping.asking.pace": {"Interrupted"}}  # no error: how threads are told that the run ends
+    errors = {name for name, value in vars(common.errors).items() if isinstance(value, type)} | {"Exception", "RuntimeError"}
+    for module, path in MODULES.items():
+        classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+        found = {node.name for node in classes if errors & {base.id for base in node.bases if isinstance(base, ast.Name)}}
+        assert module == "common.errors" or found <= signals.get(module, set()), f"{module} has {found}"
+
+
+def test_no_module_is_long_and_no_function_large():
+    """What does not fit on some screens hides its parts. `self` and `cls` are no parameters that a caller gives."""
+    scripts = (path for folder in ("static", "training") for path in (ROOT / folder).rglob("*.js"))
+    long = {path.name for path in (*MODULES.values(), *scripts) if len(path.read_text("utf-8").splitlines()) > MOST_LINES}
+    assert long <= LONGER
+    large = []
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                given = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > MOST_FUNCTION_LINES or len(given) > MOST_PARAMETERS:
+                    large.append(f"{module}.{node.name}")
+    assert not large

@@ -165,7 +165,7 @@ def interrupt_at_line(number: int) -> Callable[[], int]:
 
     def call(frame: FrameType, event: str, _: object):
         name = frame.f_code.co_qualname
-        ours = name == "score" or (name.startswith(("Progress.", "Table.")) and not name.endswith("__"))
+        ours = name == "score" or (name.startswith(("ScoringProgress.", "Table.")) and not name.endswith("__"))
         return line if ours and frame.f_code.co_filename in files else None
 
     before = sys.gettrace()

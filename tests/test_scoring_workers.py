@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from benchmarks.scoring import WITH_PEAKS
-from common.errors import OutputError
+from common.errors import OutputError, ProcessesError
 from inference import main
 from pictures import finding
 from pictures.finding import MediaFile, count_media, find_media, scan_media
 from scoring import run
 from scoring.rows import empty_row
 from scoring.work import PackedRows
-from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers, WorkersFailed
+from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 
@@ -121,7 +121,7 @@ def test_what_stops_a_worker_stops_the_run_after_the_files_before_it(tmp_path):
 
 
 def test_workers_that_can_not_start_are_not_started_for_ever():
-    with ScoringWorkers(OddWork("nowhere"), 2) as workers, pytest.raises(WorkersFailed, match="--workers 1"):
+    with ScoringWorkers(OddWork("nowhere"), 2) as workers, pytest.raises(ProcessesError, match="--workers 1"):
         list(workers.results(iter(photos("a", "b"))))
 
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scraping.asking.problems import REASONS, FetchError
+from common.errors import FetchError
+from scraping.asking.problems import REASONS
 from scraping.checking import check_picture, perceptual_hash
 from tests.conftest import ROOT, clean_environment
 from tests.getty_server import Card, Fault, GettyServer, jpeg, pages_of

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from common.errors import ScrapingStopped
 from scraping.asking.assets import Query, clean_id, clean_text, clean_url, folder_name
 from scraping.asking.pace import Pace
 from scraping.asking.politeness import PoliteClient
-from scraping.asking.problems import ScrapingStopped
 from scraping.sources.official_api import OfficialApi
 from scraping.sources.search_pages import SearchPages, read_page
 from tests.getty_server import LAYOUTS, Card, GettyServer, pages_of

@@ -16,6 +16,7 @@ from training.data.predictions import read_predictions, write_predictions
 from training.data.splits import read_split
 from training.fitting.batches import make_targets
 from training.fitting.fit import taught_labels
+from training.fitting.plan import Taught
 from training.out_of_fold import FILE_NAME, deal_folds
 from training.out_of_fold import main as out_of_fold
 from training.train import main as train
@@ -117,7 +118,7 @@ def test_a_soft_label_lies_between_the_label_and_the_teacher(faces):
     taught[0], taught[1] = 1 - labels[0], labels[1]
 
     hard = make_targets(faces, soften=False).value["smile"][:, 0]
-    soft = make_targets(faces, soften=False, taught=taught, taught_share=0.25).value["smile"][:, 0]
+    soft = make_targets(faces, soften=False, taught=Taught(taught, 0.25)).value["smile"][:, 0]
 
     assert soft[0] == pytest.approx(0.75 * labels[0] + 0.25 * (1 - labels[0]))
     np.testing.assert_allclose(soft[1:], hard[1:])

@@ -23,6 +23,7 @@ from training.data.assembling import split_groups
 from training.data.faces import NO_LABEL, Faces
 from training.fitting import finish, fit, progress
 from training.fitting.batches import fit_scaler, scale
+from training.fitting.plan import Plan, Taught
 from training.networks import recipes
 from training.networks.network import SHIPPED_OUTPUTS, PictureNormalization, build_network, shipped_part
 from training.networks.recipes import RECIPES
@@ -123,7 +124,7 @@ def tensorboard_values(events: Path, tag: str) -> list[float]:
 def test_a_network_of_known_answers_is_judged_by_them(faces, tmp_path):
     """Figures after an epoch are what a network that answers alike for every face must get, and one that knows all."""
     scaler = fit_scaler(faces.gray)
-    judged = progress.Progress(tmp_path, "", 0, faces, scaler, recipes.RECIPES["smile"], 1)
+    judged = progress.TrainingProgress(tmp_path, "", Plan(recipes.RECIPES["smile"], patience=1), faces, scaler)
     always_yes = constant_network(smile=4.0, presence=-4.0)
     labelled = faces.smile >= 0
     shares = [(faces.smile[labelled & (faces.source == s)] == 1).mean() for s in ("genki", "getty_faces", "smiles")]
@@ -241,8 +242,7 @@ def test_other_options_begin_anew(data, tmp_path, monkeypatch, capsys):
 
 def test_whatever_changes_a_training_begins_it_anew(faces):
     def digest(of: Faces = faces, recipe: recipes.Recipe = RECIPES["lenet"], **changed: Any) -> str:
-        usual: dict[str, Any] = {"seed": 0, "precision": "float32", "start_from": None, "taught": None, "taught_share": 0.5}
-        return fit.digest_of_all_that_matters(of, recipe, **(usual | changed))
+        return fit.digest_of_all_that_matters(of, Plan(recipe, **changed))
 
     others = [digest(recipe=recipe) for name, recipe in RECIPES.items() if name != "lenet"]
     same_but_for_its_name = replace(RECIPES["lenet"], name="minimal")
@@ -250,7 +250,7 @@ def test_whatever_changes_a_training_begins_it_anew(faces):
     for name, column in faces.fields().items():
         others.append(digest(replace(faces, **{name: np.roll(column, 7, axis=0)})))
     others += [digest(seed=1), digest(precision="mixed_bfloat16"), digest(start_from=Path("runs"))]
-    others += [digest(taught=np.full(len(faces), 0.5)), digest(taught=np.full(len(faces), 0.5), taught_share=0.1)]
+    others += [digest(taught=Taught(np.full(len(faces), 0.5), share)) for share in (0.5, 0.1)]
     assert digest() == digest()
     assert len({digest(), *others}) == 1 + len(others)
 
@@ -332,7 +332,7 @@ def test_landmarks_are_moved_by_what_the_measured_ones_lie_to_one_side(tmp_path)
 
 def test_training_stops_when_nothing_gets_better(data, tmp_path, monkeypatch):
     scores = iter([0.6, 0.7, 0.5, 0.65, 0.69])
-    monkeypatch.setattr(progress.Progress, "judge", lambda *_: {"val": next(scores)})
+    monkeypatch.setattr(progress.TrainingProgress, "judge", lambda *_: {"val": next(scores)})
     assert train.main(["--data", str(data), "--network", "lenet", "--out", str(tmp_path), "--patience", "2"]) == 0
     made = json.loads((tmp_path / "training.json").read_text())
     assert made["epochs"] == 4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.actors.broken_forms import state
-from common.errors import DetectorError, PictureError
+from common.errors import DetectorError, PictureError, PreviousError, TooBusy, TooLarge
 from common.face import Box
 from common.settings import Settings
 from faces.detectors import create_detector
@@ -19,8 +19,8 @@ from pictures.reading import read_video
 from smile_recognition import LANDMARKS, SmileRecognizer
 from tests.waiting import eventually
 from visitors import carried
-from visitors.analysis import TooBusy, TooLarge, VisitorAnalysis
-from visitors.carried import PreviousError, Stream, pack, unpack
+from visitors.analysis import VisitorAnalysis
+from visitors.carried import Stream, pack, unpack
 from visitors.load import StreamLoad
 from visitors.turns import TurnSearch
 

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import pytest
 
+from common.errors import TooBusy
 from common.settings import Settings
 from tests.conftest import ROOT, clean_environment
-from visitors.analysis import MAX_BYTES, TooBusy
+from visitors.analysis import MAX_BYTES
 from web.application import close_app, create_app
 
 ADDRESS = "/api/v1/analyze"

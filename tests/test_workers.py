@@ -15,16 +15,17 @@ import time
 import psutil
 import pytest
 
+from common.errors import AlreadyCounted, BoardError, ProcessesError, TooBusy, TooManyCounted, UnknownJoke
 from common.settings import Settings, parse_settings
-from jokes.board import BoardError, JokeBoard
+from jokes.board import JokeBoard
 from jokes.joke import Joke, Reaction
 from jokes.shared_tellings import SharedTellings, choose_tellings
-from jokes.tellings import GOOD_FOR_S, AlreadyCounted, Tellings, TooManyCounted, UnknownJoke
+from jokes.tellings import GOOD_FOR_S, Tellings
 from serving import worker_processes
-from serving.worker_processes import WorkerProcesses, WorkersFailed
+from serving.worker_processes import WorkerProcesses
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
-from visitors.load import MOST_WAIT_S, StreamLoad, TooBusy
+from visitors.load import MOST_WAIT_S, StreamLoad
 
 pytestmark = pytest.mark.slow
 
@@ -205,7 +206,7 @@ def test_workers_that_end_at_once_are_not_started_for_ever(monkeypatch, tmp_path
         if returned is not None:
             assert workers.run() == returned
         else:
-            with pytest.raises(WorkersFailed, match="the log says why"):
+            with pytest.raises(ProcessesError, match="the log says why"):
                 workers.run()
             assert 5 <= len(starts.read_text()) <= 6
 

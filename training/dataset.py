@@ -8,7 +8,8 @@ Each face is found with the app's own detector, cut with the app's own crop, tur
 near-copies are joined into groups, over all sets, and so are pictures of one person, in each set; whole groups go to
 training (80 %), validation (8 %, for choosing) or test (12 %, looked at only to report). Near-copies with opposite labels
 are left out, since one of the two labels must be wrong, and put aside in OUT.contested.npz, for a person to decide. Photos
-also give crops without a face, for the presence output.
+also give crops without a face, for the presence output. What `getty_scraper` gathered keeps its origin: creator and licence
+of each picture stand in OUT.csv, their counts in OUT.json, and the near-copies that it found are near-copies here, too.
 """
 
 from __future__ import annotations
@@ -17,23 +18,28 @@ import argparse
 import json
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from common.csv_lines import csv_writer
+from common.csv_lines import csv_writer, harmless
 from common.errors import DatasetError, SmileError
+from common.whole_files import replacing, write_whole
 from training.data import assembling
 from training.data.assembling import group_faces, photo_names, split_groups
 from training.data.faces import NO_LABEL, SPLITS, Faces
 from training.data.grouping import near_copies, opposite
+from training.data.origins import NO_ORIGIN, Origin, gathered_copies, read_origins, summary
 from training.data.reading import Crop, read_picture
 from training.data.sources import Picture, Source, find_source, iterate_images
 from training.data.splits import read_split
 from training.labels.contested import contested_file, settle, without_contested
 from training.labels.decisions import Decision, Key, apply_decisions, count_decisions, digest_of, in_words, read_decisions
+
+_ORIGIN = ("creator", "credit", "licence", "licence_page")  # columns of the table
 
 
 def read_set(path: Path, source: Source, *, workers: int = 2) -> tuple[Faces, dict[str, int]]:
@@ -91,52 +97,81 @@ def build_dataset(
     `decisions`: a table of `training.relabel`, followed in the training part, and for near-copies with opposite labels.
     """
     decided = read_decisions(decisions) if decisions else {}
-    digest = digest_of(decisions) if decisions else ""
+    sets = _read_sets(paths, cropped=cropped, workers=workers)
+    whole, sources = sets.faces, sets.sources
+    if split is None:
+        near = np.unique(np.concatenate([near_copies(whole, sources), gathered_copies(whole, sets.origins)]), axis=0)
+        whole, near, contested = settle(whole, near, decided)
+        settled = contested
+        whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers, near)
+        whole = split_groups(whole, seed=seed)
+        for name, entry in counts.items():
+            sets.report[name].update(entry)
+    else:
+        whole, contested, settled = _split_again(whole, split, sources, decided)
+    whole, followed = _decided(whole, decided, contested, settled)
+    record: dict[str, Any] = {"seed": seed, "sets": _report(whole, sets)}
+    if decisions:
+        record["decisions"] = {"file": decisions.name, "sha256": digest_of(decisions), **followed}
+        print("\n".join([f"{len(decided)} decisions in {decisions}", *in_words(followed)]), flush=True)
+    whole.save(out.with_suffix(".npz"))
+    contested.save(contested_file(out.with_suffix(".npz")))
+    write_whole(out.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
+    with replacing(out.with_suffix(".csv")) as part, part.open("w", newline="") as file:
+        writer = csv_writer(file)
+        more = _ORIGIN if any(sets.origins.values()) else ()
+        writer.writerow(["source", "name", "smile", "group", "split", *more])
+        given = zip(whole.source, whole.name, whole.smile, whole.group, whole.split, photo_names(whole), strict=True)
+        for *row, photo in given:
+            origin = sets.origins[row[0]].get(photo, NO_ORIGIN)
+            writer.writerow([*row, *(harmless(getattr(origin, name)) for name in more)])
+    return whole
+
+
+@dataclass
+class _Sets:
+    """What was read. `sources`, `origins` and `report` by set, `origins` also by picture."""
+
+    faces: Faces
+    sources: dict[str, Source]
+    origins: dict[str, dict[str, Origin]]
+    report: dict[str, dict[str, Any]]
+
+
+def _read_sets(paths: list[Path], *, cropped: bool, workers: int) -> _Sets:
+    """Raises DatasetError."""
     if not paths:
         raise DatasetError("Name at least one set: a folder or zip with folders smile and no_smile.")
     parts: list[Faces] = []
     sources: dict[str, Source] = {}
-    report: dict[str, dict] = {}
+    origins: dict[str, dict[str, Origin]] = {}
+    report: dict[str, dict[str, Any]] = {}
     for path in paths:
         source = find_source(path, cropped=cropped)
         if source.name in sources:
             raise DatasetError(f"Two sets are called {source.name}; rename one of them.")
         print(f"{path}: {'tight crops' if source.cropped else 'photos'}", flush=True)
+        origins[source.name] = read_origins(path)
         faces, left_out = read_set(path, source, workers=workers)
         parts.append(faces)
         sources[source.name] = source
         report[source.name] = {"pictures": int((faces.face == 1).sum()) + sum(left_out.values()), **left_out}
-    whole = Faces.join(parts)
-    if split is None:
-        whole, near, contested = settle(whole, near_copies(whole, sources), decided)
-        settled = contested
-        whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers, near)
-        whole = split_groups(whole, seed=seed)
-        for name, entry in counts.items():
-            report[name].update(entry)
-    else:
-        whole, contested, settled = _split_again(whole, split, sources, decided)
-    whole, followed = _decided(whole, decided, contested, settled)
-    for name in sources:
-        here = whole.where((whole.source == name) & (whole.face == 1))
+    return _Sets(Faces.join(parts), sources, origins, report)
+
+
+def _report(faces: Faces, sets: _Sets) -> dict[str, dict[str, Any]]:
+    """What became of each set in the dataset `faces`."""
+    for name, report in sets.report.items():
+        here = faces.where((faces.source == name) & (faces.face == 1))
         known = here.labelled()
-        report[name].update({side: int((here.split == side).sum()) for side in SPLITS})
+        report.update({side: int((here.split == side).sum()) for side in SPLITS})
         if len(known):
-            report[name]["smiling"] = round(float(known.smile.mean()), 3)
-        report[name]["backgrounds"] = int(((whole.source == name) & (whole.face == 0)).sum())
-        print(f"{name}: {report[name]}", flush=True)
-    whole.save(out.with_suffix(".npz"))
-    contested.save(contested_file(out.with_suffix(".npz")))
-    record: dict[str, Any] = {"seed": seed, "sets": report}
-    if decisions:
-        record["decisions"] = {"file": decisions.name, "sha256": digest, **followed}
-        print("\n".join([f"{len(decided)} decisions in {decisions}", *in_words(followed)]), flush=True)
-    out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-    with out.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv_writer(file)
-        writer.writerow(["source", "name", "smile", "group", "split"])
-        writer.writerows(zip(whole.source, whole.name, whole.smile, whole.group, whole.split, strict=True))
-    return whole
+            report["smiling"] = round(float(known.smile.mean()), 3)
+        report["backgrounds"] = int(((faces.source == name) & (faces.face == 0)).sum())
+        if sets.origins[name]:
+            report["origin"] = summary(here.name.tolist(), sets.origins[name])
+        print(f"{name}: {report}", flush=True)
+    return sets.report
 
 
 def _decided(faces: Faces, decisions: dict[Key, Decision], contested: Faces, settled: Faces) -> tuple[Faces, dict[str, Any]]:

@@ -22,10 +22,10 @@ from common.errors import DatasetError, SmileError
 from smile_recognition import SmileRecognizer
 from training.data.faces import Faces
 from training.judging.judge import faces_digest, judge, judge_baseline, judge_left_out, judge_photos
-from training.judging.metrics import plain
 from training.judging.model_card import write_card
 from training.judging.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
 from training.judging.records import BASELINES, LEFT_OUT, read_json, read_training, record, write_json, write_unseen
+from training.judging.scores import plain
 
 _USUAL_PHOTOS = Path("../shared/data/genki.zip")
 _SHIPPED = Path("models")

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from common.errors import DatasetError, SmileError
+from common.whole_files import write_whole
 from faces.finder import HEIGHT, WIDTH
 from training.judging.records import read_json, write_json
 
@@ -38,10 +39,7 @@ def export_finder(model, path: Path) -> None:
     owner.weights = [weight.value for weight in model.weights]
     converter = tf.lite.TFLiteConverter.from_concrete_functions([find.get_concrete_function()], owner)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    data = converter.convert()
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    write_whole(path, converter.convert())
 
 
 def _made(options: argparse.Namespace, model) -> dict:

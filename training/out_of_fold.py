@@ -27,6 +27,7 @@ from training.data.faces import Faces
 from training.data.predictions import write_predictions
 from training.fitting.finish import fit_temperature
 from training.fitting.fit import NETWORKS, choose_sources, train
+from training.fitting.plan import Plan
 
 if TYPE_CHECKING:
     from training.networks.recipes import Recipe
@@ -68,22 +69,15 @@ def predict_out_of_fold(
 
     Raises DatasetError when `out` holds a network that was trained otherwise: it may have seen what it would be asked about.
     """
+    plan = Plan(recipe, seed=seed, patience=patience, precision=precision, shipped=False)
     is_training = faces.split == "train"
     fold_of = np.where(is_training, deal_folds(faces.group, folds, seed), -1)
     logits = np.full(len(faces), np.nan)
     for fold in range(folds):
         folder = out / f"fold-{fold}"
-        if not _is_trained(folder, _digest(faces, fold_of != fold, recipe, seed, precision, patience)):
+        if not _is_trained(folder, _digest(faces, fold_of != fold, plan)):
             print(f"fold {fold + 1} of {folds}", flush=True)
-            train(
-                faces.where(fold_of != fold),
-                folder,
-                recipe,
-                seed=seed,
-                patience=patience,
-                precision=precision,
-                shipped=False,
-            )
+            train(faces.where(fold_of != fold), folder, plan)
         held = np.flatnonzero((fold_of == fold) & (faces.smile >= 0))
         validation = faces.part("val").labelled()
         temperature = fit_temperature(smile_logits(folder, recipe, validation), validation.smile)
@@ -110,10 +104,11 @@ def _is_trained(folder: Path, digest: str) -> bool:
     return whole
 
 
-def _digest(faces: Faces, chosen: np.ndarray, recipe: Recipe, seed: int, precision: str, patience: int) -> str:
+def _digest(faces: Faces, chosen: np.ndarray, plan: Plan) -> str:
     """Of the faces `chosen` (bool `(n,)`) and all options, but not of the code: a comment changes no network."""
+    recipe = plan.recipe
     shape = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "build"}
-    options = (recipe.build.__qualname__, shape, seed, precision, patience)
+    options = (recipe.build.__qualname__, shape, plan.seed, plan.precision, plan.patience)
     digest = hashlib.sha256(repr(options).encode())
     for array in (faces.gray, faces.smile, faces.source, faces.name, faces.group, faces.split):
         digest.update(array[chosen].tobytes())

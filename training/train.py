@@ -20,18 +20,54 @@ import hashlib
 import os
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.errors import DatasetError, SmileError
 from training.data.faces import Faces
-from training.fitting.cluster import meet, read_cluster
+from training.fitting.cluster import Cluster, meet, read_cluster
 from training.fitting.distributed import WAIT_SECONDS, Workers
 from training.fitting.fit import NETWORKS, choose_sources, digest_of_all_that_matters, taught_labels, train
+from training.fitting.plan import Plan, Taught
 from training.labels.decisions import apply_decisions, count_decisions, in_words, read_decisions
+
+if TYPE_CHECKING:
+    from training.networks.recipes import Recipe
 
 
 def main(argv: list[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    out = options.out or Path("runs") / options.network
+    cluster = workers = None
+    try:
+        _check(options)
+        cluster = read_cluster(os.environ) if options.distribute else None
+        faces, plan = _faces_and_plan(options)
+        workers = _meet(cluster, digest_of_all_that_matters(faces, plan), options.wait) if cluster else None
+        train(faces, out, plan, workers)
+    except SmileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"The network could not be written to {out}: {error}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        where = f"{out} holds" if not cluster or cluster.index == 0 else "the first worker has judged"
+        print(f"Stopped. The same command goes on after the last epoch that {where}.", file=sys.stderr)
+        return 130
+    if workers and not workers.chief:
+        print("Trained. The first worker writes the network.")
+    elif plan.shipped:
+        print(f"Wrote {out}/smile.tflite; judge it with `python -m training.evaluate --model {out}`.")
+    else:
+        print(f"Wrote {out}/my_model.keras; training.json beside it holds its validation figures.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train the smile network.")
     parser.add_argument("--network", choices=NETWORKS, default="smile", help="ours, or a simple one to compare with")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
@@ -64,85 +100,69 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for the other machines (default: %(default)g)"
     )
-    options = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    out = options.out or Path("runs") / options.network
-    cluster = workers = None
-    try:
-        if options.epochs is not None and options.epochs < 1:
-            raise DatasetError("--epochs must be 1 or more.")
-        if options.patience < 1:
-            raise DatasetError("--patience must be 1 or more.")
-        if not 0 <= options.soft_share <= 1:
-            raise DatasetError("--soft-share must be from 0 to 1.")
-        if not 0 < options.wait <= threading.TIMEOUT_MAX:
-            raise DatasetError("--wait must be a number of seconds, more than 0.")
-        cluster = read_cluster(os.environ) if options.distribute else None
-        faces = Faces.load(options.data)
-        from dataclasses import replace
+    return parser
 
-        from training.networks.recipes import RECIPES, build_vgg19
 
-        recipe = RECIPES[options.network]
-        if options.network == "vgg19":
-            recipe = replace(recipe, build=partial(build_vgg19, options.imagenet_weights))
-        recipe = replace(
-            recipe,
-            epochs=options.epochs or recipe.epochs,
-            rate=options.rate or recipe.rate,
-            plain_share=recipe.plain_share if options.plain_share is None else options.plain_share,
-            guessed_weight=recipe.guessed_weight if options.guessed_weight is None else options.guessed_weight,
-        )
-        meant = [name for name in recipe.sources or () if name in faces.source]
-        faces = choose_sources(faces, options.sources or meant or None, options.without, options.data)
-        if options.decisions:
-            decisions = read_decisions(options.decisions)
-            print("\n".join(in_words(count_decisions(faces, decisions))), flush=True)
-            faces = apply_decisions(faces, decisions)
-        taught = taught_labels(faces, options.soft_labels) if options.soft_labels else None
-        if cluster:
-            import tensorflow
+def _check(options: argparse.Namespace) -> None:
+    """Raises DatasetError for a number that can't be used."""
+    if options.epochs is not None and options.epochs < 1:
+        raise DatasetError("--epochs must be 1 or more.")
+    if options.patience < 1:
+        raise DatasetError("--patience must be 1 or more.")
+    if not 0 <= options.soft_share <= 1:
+        raise DatasetError("--soft-share must be from 0 to 1.")
+    if not 0 < options.wait <= threading.TIMEOUT_MAX:
+        raise DatasetError("--wait must be a number of seconds, more than 0.")
 
-            digest = digest_of_all_that_matters(
-                faces, recipe, options.seed, options.precision, options.start_from, taught, options.soft_share
-            )
-            meet(cluster, f"{digest} {tensorflow.__version__}", options.wait)
-            workers = Workers(cluster)
-        train(
-            faces,
-            out,
-            recipe,
-            taught=taught,
-            taught_share=options.soft_share,
-            labels_from={
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in (options.decisions, options.soft_labels)
-                if path
-            },
-            seed=options.seed,
-            patience=options.patience,
-            precision=options.precision,
-            shipped=options.network == "smile",
-            start_from=options.start_from,
-            workers=workers,
-        )
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"The network could not be written to {out}: {error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        where = f"{out} holds" if not cluster or cluster.index == 0 else "the first worker has judged"
-        print(f"Stopped. The same command goes on after the last epoch that {where}.", file=sys.stderr)
-        return 130
-    if workers and not workers.chief:
-        print("Trained. The first worker writes the network.")
-    elif options.network == "smile":
-        print(f"Wrote {out}/smile.tflite; judge it with `python -m training.evaluate --model {out}`.")
-    else:
-        print(f"Wrote {out}/my_model.keras; training.json beside it holds its validation figures.")
-    return 0
+
+def _faces_and_plan(options: argparse.Namespace) -> tuple[Faces, Plan]:
+    """The faces of the chosen sets, with decisions followed, and how to train on them. Raises DatasetError."""
+    faces = Faces.load(options.data)
+    recipe = _recipe(options)
+    meant = [name for name in recipe.sources or () if name in faces.source]
+    faces = choose_sources(faces, options.sources or meant or None, options.without, options.data)
+    if options.decisions:
+        decisions = read_decisions(options.decisions)
+        print("\n".join(in_words(count_decisions(faces, decisions))), flush=True)
+        faces = apply_decisions(faces, decisions)
+    label_files = [path for path in (options.decisions, options.soft_labels) if path]
+    return faces, Plan(
+        recipe,
+        seed=options.seed,
+        patience=options.patience,
+        precision=options.precision,
+        shipped=options.network == "smile",
+        start_from=options.start_from,
+        taught=Taught(taught_labels(faces, options.soft_labels), options.soft_share) if options.soft_labels else None,
+        labels_from={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in label_files},
+    )
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The network's own, but for what the user wants otherwise."""
+    from training.networks.recipes import (  # not at import: Keras, five seconds that --help should not cost
+        RECIPES,
+        build_vgg19,
+    )
+
+    recipe = RECIPES[options.network]
+    if options.network == "vgg19":
+        recipe = replace(recipe, build=partial(build_vgg19, options.imagenet_weights))
+    return replace(
+        recipe,
+        epochs=options.epochs or recipe.epochs,
+        rate=options.rate or recipe.rate,
+        plain_share=recipe.plain_share if options.plain_share is None else options.plain_share,
+        guessed_weight=recipe.guessed_weight if options.guessed_weight is None else options.guessed_weight,
+    )
+
+
+def _meet(cluster: Cluster, digest: str, wait_s: float) -> Workers:
+    """The workers, once all are there and mean the same training. Raises ClusterError."""
+    import tensorflow
+
+    meet(cluster, f"{digest} {tensorflow.__version__}", wait_s)
+    return Workers(cluster)
 
 
 if __name__ == "__main__":

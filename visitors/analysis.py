@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import PictureError, SmileError
+from common.errors import PictureError, PictureTooLarge, PreviousError, TooBusy, TooLarge
 from common.face import Box
 from common.settings import Settings
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
 from faces.photo import analyze_photo
 from faces.tracking import FaceTracker
-from pictures.decoding import PictureTooLarge, check_picture, decode_checked
+from pictures.decoding import check_picture, decode_checked
 from smile_recognition import SmileRecognizer
-from visitors.carried import PreviousError, Stream, pack, unpack
-from visitors.load import StreamLoad, TooBusy
+from visitors.carried import Stream, pack, unpack
+from visitors.load import StreamLoad
 from visitors.turns import TurnSearch
 
 MAX_BYTES = 12 * 2**20
@@ -42,10 +42,6 @@ _WAIT_S = 2.0  # for a place among those being analysed
 _LOADING_WAIT_S = 20.0  # the same while network and detector are loaded for the first time
 _BLANK = np.full((120, 160, 3), 128, np.uint8)
 _BUSY = "Too many pictures at once; try again in a second."
-
-
-class TooLarge(SmileError):
-    """The picture has more pixels than are analysed."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from common.errors import SmileError
+from common.errors import PreviousError
 from common.face import Box, Face, as_points
 from faces.track import PORTRAIT_SHAPE, PORTRAITS, THUMBNAIL_SHAPE, Memory, Track
 from faces.tracking import MAX_FACES
@@ -61,13 +61,6 @@ _TRACK = np.dtype(
         ("portraits", "u1", (PORTRAITS, *PORTRAIT_SHAPE)),
     ]
 )
-
-
-class PreviousError(SmileError):
-    """What came as the answer before is not one."""
-
-    def __init__(self) -> None:
-        super().__init__("The field 'previous' must be the answer to the picture before, or {} with the first.")
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from common.errors import SmileError
+from common.errors import TooBusy
 
 MOST_WAIT_S = 0.25
 URGENT_SHARE, OTHER_SHARE = 0.5, 0.15  # of the time, while pictures crowd
 
 _CROWDED_FOR_S = 0.5
 _WEIGHT = 0.1  # of the newest picture in the mean
-
-
-class TooBusy(SmileError):
-    """All places are taken; a moment later one may be free."""
 
 
 class StreamLoad:

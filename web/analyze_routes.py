@@ -13,9 +13,8 @@ from typing import IO, Any
 
 from flask import Blueprint, Request, Response, jsonify, request
 
-from common.errors import PictureError, SmileError
-from visitors.analysis import MAX_BYTES, TooBusy, TooLarge, VisitorAnalysis
-from visitors.carried import PreviousError
+from common.errors import PictureError, PreviousError, SmileError, TooBusy, TooLarge
+from visitors.analysis import MAX_BYTES, VisitorAnalysis
 from web.errors import NO_STORE, error_json, refuse_other_sites
 from web.rate_limits import VisitorLimits
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, render_template
 
-from jokes.board import BoardError, JokeBoard
+from common.errors import BoardError
+from jokes.board import JokeBoard
 from jokes.ranking import Ranking, Standing
 from web.errors import NO_STORE
 from web.joke_routes import BOARD_FAILED, MOST_SHOWN, log_failure

@@ -14,15 +14,15 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from common.errors import SmileError
+from common.errors import AlreadyCounted, BoardError, SmileError, TooManyCounted, UnknownJoke, WrongReaction
 from common.event_log import log_event
 from common.visitor_limits import network_number
-from jokes.board import BoardError, JokeBoard
+from jokes.board import JokeBoard
 from jokes.box import Told
 from jokes.joke import MAX_SECONDS, Joke, Reaction
 from jokes.quotas import Quotas
 from jokes.ranking import LEVEL, Ranking, Standing
-from jokes.tellings import TOO_MANY_FOR_S, AlreadyCounted, TooManyCounted, UnknownJoke
+from jokes.tellings import TOO_MANY_FOR_S
 from web.errors import NO_STORE, error_json, refuse_other_sites
 
 MAX_BYTES = 4096
@@ -32,10 +32,6 @@ _SHAPE = (
     'Send JSON like {"joke": {"id": "...", "source": "..."}, "before": 0.1, "peak": 0.8, "seconds": 2.5, "agreed": true}, '
     f"with before and peak from 0 to 1 and seconds from 0 to {MAX_SECONDS:.0f}."
 )
-
-
-class WrongReaction(SmileError):
-    """What came is not a reaction."""
 
 
 def joke_api(

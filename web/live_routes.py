@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
 
+from common.errors import ViewersFull
 from common.visitor_limits import network_number
 from live.metrics import METRICS_MIMETYPE
-from live.stream import MJPEG_MIMETYPE, ViewersFull
+from live.stream import MJPEG_MIMETYPE
 from live.watch import SmileWatch
 
 _SNAPSHOT_WAIT_S = 10.0

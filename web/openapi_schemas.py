@@ -13,12 +13,18 @@ from web.joke_routes import MOST_SHOWN
 Schema = dict[str, Any]
 
 
+_RATIO = {"type": "number", "minimum": 0, "maximum": 1}
+_TEXT = {"type": "string", "minLength": 1}
+
+
 def schemas() -> dict[str, Schema]:
+    error = _object({"error": _TEXT}, description="One sentence: what is wrong, and what to do.")
+    return {"Error": error, **_pictures(), **_jokes(), **_board(), "Health": _health()}
+
+
+def _pictures() -> dict[str, Schema]:
     pixels = {"type": "number"}
     count = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER - 1}
-    ratio = {"type": "number", "minimum": 0, "maximum": 1}
-    lift = {"type": "number", "minimum": -1, "maximum": 1}
-    text = {"type": "string", "minLength": 1}
     points = {
         name: {"type": "array", "items": pixels, "minItems": 2, "maxItems": 2, "description": "x, y"} for name in LANDMARKS
     }
@@ -28,8 +34,8 @@ def schemas() -> dict[str, Schema]:
     face: dict[str, Schema] = {
         "id": count | {"description": "In a stream the same for the same face; else 1, 2, ..."},
         "box": box,
-        "smile": ratio | {"description": "Probability that the face smiles; in a stream smoothed over time."},
-        "raw_smile": ratio | {"description": "The same, of this picture alone."},
+        "smile": _RATIO | {"description": "Probability that the face smiles; in a stream smoothed over time."},
+        "raw_smile": _RATIO | {"description": "The same, of this picture alone."},
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
         "landmarks": landmarks,
     }
@@ -38,12 +44,9 @@ def schemas() -> dict[str, Schema]:
         "height": {"type": "integer", "minimum": 1},
         "elapsed_ms": {"type": "number", "minimum": 0},
     }
-    state = text | {"contentEncoding": "base64", "description": "What is known of the faces, for the next picture only."}
+    state = _TEXT | {"contentEncoding": "base64", "description": "What is known of the faces, for the next picture only."}
     faces = {"type": "array", "items": ref("Face")}
-    joke: dict[str, Schema] = {"id": text, "source": {"enum": ["icanhazdadjoke", "house"]}}
-    told: dict[str, Schema] = {"id": text, "source": {"type": "string"}, "text": text}
     return {
-        "Error": _object({"error": text}, description="One sentence: what is wrong, and what to do."),
         "Face": _object(face),
         "Still": _object(answer | {"faces": faces}, description="The answer to a picture without `previous`."),
         "Stream": _object(
@@ -55,7 +58,13 @@ def schemas() -> dict[str, Schema]:
             "description": "The answer to the picture before, or {} with the first. Only `state` is read.",
             "properties": {"state": state},
         },
-        "Joke": _object(joke | {"text": text}),
+    }
+
+
+def _jokes() -> dict[str, Schema]:
+    source = {"enum": ["icanhazdadjoke", "house"]}
+    return {
+        "Joke": _object({"id": _TEXT, "source": source, "text": _TEXT}),
         "Reaction": {
             "type": "object",
             "required": ["agreed", "joke", "before", "peak", "seconds"],
@@ -67,15 +76,22 @@ def schemas() -> dict[str, Schema]:
                     "properties": {"id": {"type": "string"}, "source": {"type": "string"}},
                     "description": "One that the app has told.",
                 },
-                "before": ratio | {"description": "P(smile) as the joke came."},
-                "peak": ratio | {"description": "P(smile) at its highest after it."},
+                "before": _RATIO | {"description": "P(smile) as the joke came."},
+                "peak": _RATIO | {"description": "P(smile) at its highest after it."},
                 "seconds": {"type": "number", "minimum": 0, "maximum": MAX_SECONDS, "description": "How long it smiled."},
             },
         },
+    }
+
+
+def _board() -> dict[str, Schema]:
+    lift = {"type": "number", "minimum": -1, "maximum": 1}
+    told: dict[str, Schema] = {"id": _TEXT, "source": {"type": "string"}, "text": _TEXT}
+    return {
         "Board": _object(
             {
                 "kept": {"type": "boolean"},
-                "interval": ratio | {"description": "How sure `low` and `high` are."},
+                "interval": _RATIO | {"description": "How sure `low` and `high` are."},
                 "typical": lift | {"description": "The lift to expect of a joke that nobody has heard."},
                 "jokes": {"type": "array", "maxItems": MOST_SHOWN, "items": ref("Standing")},
             }
@@ -92,7 +108,6 @@ def schemas() -> dict[str, Schema]:
             },
             description="A lift is the highest smile after a joke less the smile before it.",
         ),
-        "Health": _health(),
     }
 
 

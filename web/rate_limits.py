@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 
-from common.errors import SmileError
+from common.errors import TooManyRequests
 from common.visitor_limits import RateLimit, network_number, visitor_number
 from web.errors import NO_STORE, error_json, refusal
 
@@ -32,14 +32,6 @@ _NETWORK_SHARE = 4
 _ANALYZE = "/api/v1/analyze"
 _LIMITED = "/api/v1/"
 _IN_JSON = ("/api/", "/healthz")
-
-
-class TooManyRequests(SmileError):
-    """A visitor asked for more than its share. `retry_after_s`: whole seconds until it may ask again."""
-
-    def __init__(self, sentence: str, retry_after_s: int) -> None:
-        super().__init__(sentence)
-        self.retry_after_s = retry_after_s
 
 
 class _Limit:

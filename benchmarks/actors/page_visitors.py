@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from benchmarks.reporting.figures import BenchmarkError
+from common.errors import BenchmarkError
 from common.places import STATIC
 
 _PACE = STATIC / "cameras" / "pace.js"

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.reporting.figures import BenchmarkError
+from common.errors import BenchmarkError
 
 ROOT = Path(__file__).parents[2]
 LATENCY = "smile_frame_to_viewer_seconds"

@@ -14,15 +14,11 @@ import cv2
 import numpy as np
 import psutil
 
-from common.errors import SmileError
+from common.errors import BenchmarkError
 
 _PLACES = {"ms": 2, "s": 2, "MB": 1, "%": 1, "fps": 1, "times": 0, "": 0}
 COLUMNS = ("measure", "figure", "to reach", "reached")
 _WIDTHS = (62, 12, 20)  # of the table's columns
-
-
-class BenchmarkError(SmileError):
-    """What is to be measured can't be run, or does not do what is to be measured."""
 
 
 @dataclass(frozen=True)

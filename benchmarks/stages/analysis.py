@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from benchmarks.actors.scenes import RATE, crowd, read_frames, there_and_back
-from benchmarks.reporting.figures import BenchmarkError, Curve, Report, median_and_p95
+from benchmarks.reporting.figures import Curve, Report, median_and_p95
+from common.errors import BenchmarkError
 from common.face import Face
 from common.settings import DEFAULT_DETECTOR
 from faces.annotation import annotate, encode_jpeg

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.actors.scenes import RATE, tilting_astronaut
-from benchmarks.reporting.figures import BenchmarkError, Report
+from benchmarks.reporting.figures import Report
+from common.errors import BenchmarkError
 from common.face import Face
 from common.settings import DEFAULT_DETECTOR
 from faces.detectors import create_detector

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reporting.figures import BenchmarkError, Report, median_and_p95
+from benchmarks.reporting.figures import Report, median_and_p95
+from common.errors import BenchmarkError
 
 ROOT = Path(__file__).parents[2]
 TITLE = "The way it began: every frame searched, Keras for every face"

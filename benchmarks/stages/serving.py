@@ -13,7 +13,8 @@ import numpy as np
 from benchmarks.actors.running_app import AppProcess, quantile, since
 from benchmarks.actors.scenes import RATE, read_number
 from benchmarks.actors.viewers import Audience, Viewer
-from benchmarks.reporting.figures import BenchmarkError, Curve, Report
+from benchmarks.reporting.figures import Curve, Report
+from common.errors import BenchmarkError
 
 APP_TITLE = "The running app"
 VIEWERS_TITLE = "From a frame's capture until its bytes are sent to a viewer, at 30 frames a second"

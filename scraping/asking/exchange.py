@@ -18,7 +18,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from scraping.asking.problems import FetchError
+from common.errors import FetchError
 
 USER_AGENT = "DadJokesForSmiles/0.1 (+https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
 PRODUCT = USER_AGENT.partition("/")[0]  # the name that robots.txt may know us by

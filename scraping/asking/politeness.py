@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from urllib.parse import urljoin, urlsplit
 
+from common.errors import FetchError, ScrapingStopped
 from scraping.asking.assets import clean_url
 from scraping.asking.exchange import PRODUCT, Answer, close_session, exchange, host_of, open_session
 from scraping.asking.pace import Pace
-from scraping.asking.problems import FetchError, ScrapingStopped
 from scraping.asking.robots import ALLOW_ALL, Robots
 
 MAX_PAGE_BYTES = 16 << 20

@@ -1,8 +1,6 @@
-"""What goes wrong while pictures are gathered: with one address (FetchError), or for good (ScrapingStopped)."""
+"""What goes wrong with one address while pictures are gathered, by the kinds of `common.errors.FetchError`."""
 
 from __future__ import annotations
-
-from common.errors import SmileError
 
 # Why a picture was not fetched, in the words of the last lines of a run.
 REASONS = {
@@ -21,22 +19,3 @@ REASONS = {
     "redirects": "redirected without end",
     "bad_url": "without a usable address",
 }
-# What may have passed by the next time: tried again with growing pauses, and once more by the next run.
-PASSING = frozenset({"rate_limited", "server_error", "timeout", "connection", "truncated"})
-
-
-class FetchError(Exception):
-    """One address gave nothing. `kind` is a key of REASONS; `wait_s`: the site asks for so many seconds of peace."""
-
-    def __init__(self, kind: str, message: str, *, wait_s: float | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.wait_s = wait_s
-
-    @property
-    def passing(self) -> bool:
-        return self.kind in PASSING
-
-
-class ScrapingStopped(SmileError):
-    """To go on would be useless or impolite; what was gathered is kept, and the same command goes on from there."""

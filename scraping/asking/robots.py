@@ -1,4 +1,4 @@
-"""robots.txt as RFC 9309 has it: the group for us, the longest matching rule, `*` and `$` in paths.
+"""What robots.txt allows us: RFC 9309 as Protego, Scrapy's reader of it, has it.
 
     >>> Robots.parse("User-agent: *\\nDisallow: /search\\nAllow: /search/2", "DadJokesForSmiles").allows("/search/2/image")
     True
@@ -9,86 +9,34 @@ Python's own urllib.robotparser takes the first rule that matches rather than th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from urllib.parse import quote, unquote_to_bytes
+
+from protego import Protego
 
 _LONGEST_DELAY_S = 3600.0
+# The RFC lets a name be followed by a version, which says nothing here; Protego takes it for a part of the name.
+_VERSION = re.compile(r"(?im)^(\s*user-agent\s*:\s*[a-z_-]+)/\S*")
 
 
-@dataclass(frozen=True)
 class Robots:
-    """What one site allows. `rules`: `(path pattern, allowed)`; `crawl_delay_s`: a pause that it asks for, which is no part
-    of the RFC but often written.
-    """
+    """What one site allows."""
 
-    rules: tuple[tuple[str, bool], ...] = ()
-    crawl_delay_s: float = 0.0
+    def __init__(self, rules: Protego, agent: str) -> None:
+        self._rules = rules
+        self._agent = agent.lower()
 
     @classmethod
     def parse(cls, text: str, agent: str) -> Robots:
         """The rules for `agent`, a product name; those for `*` where there are none for it. Never raises."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        named: list[str] = []
-        in_rules = False
-        for line in text.lstrip("\ufeff").splitlines():
-            key, colon, value = line.partition("#")[0].partition(":")
-            key, value = key.strip().lower(), value.strip()
-            if not colon:
-                continue
-            if key == "user-agent":
-                if in_rules:
-                    named, in_rules = [], False
-                token = re.match(r"[a-z_-]+|\*|", value.lower())
-                named.append(token[0] if token else "")
-                groups.setdefault(named[-1], [])
-            elif key in ("allow", "disallow", "crawl-delay"):
-                in_rules = True
-                for name in named:
-                    groups[name].append((key, value))
-        lines = groups.get(agent.lower(), groups.get("*", []))
-        rules = tuple((_normal(value), key == "allow") for key, value in lines if key != "crawl-delay" and value)
-        return cls(rules, max((_seconds(value) for key, value in lines if key == "crawl-delay"), default=0.0))
+        return cls(Protego.parse(_VERSION.sub(r"\1", text.lstrip("\ufeff"))), agent)
+
+    @property
+    def crawl_delay_s(self) -> float:
+        """A pause that the site asks for, which is no part of the RFC but often written; at most an hour."""
+        return min(self._rules.crawl_delay(self._agent) or 0.0, _LONGEST_DELAY_S)
 
     def allows(self, path: str) -> bool:
         """Whether `path`, with its query, may be asked for; of two equally long rules the allowing one holds."""
-        if path == "/robots.txt":
-            return True
-        path = _normal(path)
-        best = (-1, True)
-        for pattern, allowed in self.rules:
-            if _matches(pattern, path):
-                best = max(best, (len(pattern), allowed))
-        return best[1]
+        return self._rules.can_fetch(path, self._agent)
 
 
-ALLOW_ALL = Robots()
-
-
-def _normal(path: str) -> str:
-    """The same letters always written the same way, so that `/%7Ea` and `/~a` are one path."""
-    return quote(unquote_to_bytes(path.replace("%2F", "%252F").replace("%2f", "%252F")), safe="/*$?&=%:;,@!'()+~-._")
-
-
-def _matches(pattern: str, path: str) -> bool:
-    """Piece by piece, and never backwards: a pattern of a thousand stars costs no more than it is long."""
-    anchored = pattern.endswith("$")
-    first, *others = pattern.removesuffix("$").split("*")
-    if not path.startswith(first):
-        return False
-    at = len(first)
-    last = others.pop() if anchored and others else None
-    for piece in others:
-        found = path.find(piece, at)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    if last is not None:
-        return len(path) - len(last) >= at and path.endswith(last)
-    return not anchored or at == len(path)
-
-
-def _seconds(text: str) -> float:
-    try:
-        return min(max(0.0, float(text)), _LONGEST_DELAY_S)
-    except ValueError:
-        return 0.0
+ALLOW_ALL = Robots.parse("", "")

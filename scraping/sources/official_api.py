@@ -6,11 +6,10 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from common.errors import SettingsError
+from common.errors import FetchError, ScrapingStopped, SettingsError
 from scraping.asking.assets import Asset, Page, Query, clean_id, clean_text, clean_url
 from scraping.asking.exchange import host_of
 from scraping.asking.politeness import PoliteClient
-from scraping.asking.problems import FetchError, ScrapingStopped
 
 API = "https://api.gettyimages.com"
 PAGE_SIZE = 100  # the most that the API gives

@@ -16,10 +16,10 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
+from common.errors import FetchError, ScrapingStopped
 from scraping.asking.assets import Asset, Page, Query, clean_id, clean_text, clean_url
 from scraping.asking.exchange import Answer, host_of
 from scraping.asking.politeness import PoliteClient
-from scraping.asking.problems import FetchError, ScrapingStopped
 
 SITE = "https://www.gettyimages.com"
 PAGE_SIZE = 60

@@ -1,6 +1,6 @@
 // Was the joke funny? Its numbers, never a picture, go to this page's session and, with the visitor's consent, to the joke board.
 import { at } from "../addresses.js";
-import { BEFORE_MS, measure } from "./reaction.js";
+import { BEFORE_MS, measure } from "./lift.js";
 
 const LASTS_MS = 15000;
 const KEPT = "count my smiles";

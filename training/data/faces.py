@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import DatasetError
+from common.whole_files import replacing
 
 SPLITS = ("train", "val", "test")
 WIDE_SIZE = 128  # pixels of a wide crop ...
@@ -82,8 +82,5 @@ class Faces:
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """A kill leaves the old file or the new one, never half of one. Not compressed: a gigabyte would take a minute."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)

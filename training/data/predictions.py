@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import zlib
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from common.csv_lines import csv_writer
 from common.errors import DatasetError
+from common.whole_files import write_whole
 
 _COLUMNS = ("source", "name", "fold", "smile")
 
@@ -23,10 +23,7 @@ def write_predictions(path: Path, source: np.ndarray, name: np.ndarray, fold: np
     writer = csv_writer(text)
     writer.writerow(_COLUMNS)
     writer.writerows(sorted((s, n, int(f), f"{p:.4f}") for s, n, f, p in zip(source, name, fold, smile, strict=True)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-    os.replace(temporary, path)
+    write_whole(path, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
 def read_predictions(path: Path) -> dict[tuple[str, str], float]:

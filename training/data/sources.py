@@ -91,7 +91,7 @@ def iterate_images(path: Path, source: Source) -> Iterator[Picture]:
         return
     counts = {0: 0, 1: 0}
     seen: set[str] = set()
-    for name, read in _files(path):
+    for name, read in set_files(path):
         parts = PurePosixPath(name).parts
         label = source.classes.get(parts[-2]) if len(parts) > 1 else None
         if label is None or PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
@@ -113,7 +113,7 @@ def person_in_name(name: str) -> str:
 
 
 def _iterate_points(path: Path, source: Source) -> Iterator[Picture]:
-    files = {PurePosixPath(name).name: read() for name, read in _files(path)}  # while the zip is open
+    files = {PurePosixPath(name).name: read() for name, read in set_files(path)}  # while the zip is open
     if source.points_file not in files:
         raise DatasetError(f"{path} has no {source.points_file} with the points of its pictures.")
     try:
@@ -133,7 +133,8 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         return b""  # counted as unreadable, like any damaged picture
 
 
-def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def set_files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Name and content of every file of a set, a folder or a zip, in name order. Raises DatasetError."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.is_file():

@@ -23,7 +23,7 @@ from faces.finder import HEIGHT, WIDTH, FoundFace, decode
 from training.finding.pictures import Pictures
 from training.finding.scenes import SceneMaker
 from training.finding.targets import TARGETS, finder_loss, targets
-from training.fitting.progress import write_json_whole
+from training.fitting.progress import save_network, write_json_whole
 
 if TYPE_CHECKING:
     import keras
@@ -122,8 +122,7 @@ def fit(data: Path, out: Path, recipe: FinderRecipe, start_from: Path | None = N
             entry = {"step": step, "loss": float(np.mean(losses[-recipe.judge_every :])), **judge(model, frames, truth)}
             history.append(entry)
             print(" ".join(f"{key} {value:.4g}" for key, value in entry.items()), flush=True)
-            model.save(out / "next.keras")
-            (out / "next.keras").replace(out / _CHECKPOINT)
+            save_network(model, out / _CHECKPOINT)
             write_json_whole(out / "history.json", {"recipe": asdict(recipe), "history": history})
     return model
 

@@ -24,7 +24,9 @@ from training.fitting.augmentation import (
     random_view,
     spoil,
 )
+from training.fitting.plan import Taught
 from training.networks.network import EXPRESSIONS
+from training.networks.recipes import Recipe
 
 # How often a set's label is taken to be wrong, so that the network is not pressed to learn it all the same: search terms and
 # crowd-sourced tags more often than labels that experts agreed on.
@@ -88,24 +90,22 @@ def make_targets(
     *,
     soften: bool = True,
     guessed_weight: float = 0.4,
-    taught: np.ndarray | None = None,
-    taught_share: float = 0.5,
+    taught: Taught | None = None,
 ) -> Targets:
     """Targets for every output; `soften` moves smile labels towards one half by what is known of a set's label noise.
 
-    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3. `taught` float `(n,)`: what a
-    teacher that was not trained on that face says, P(smile), NaN where it is silent; `taught_share`: of the target, beside
-    the label (Hinton et al. 2015).
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3. `taught`: what a teacher says
+    of the same faces.
     """
     n = len(faces)
     smile = np.clip(faces.smile, 0, 1).astype(np.float32)
     if taught is not None:
-        known = ~np.isnan(taught)
-        smile[known] = (1 - taught_share) * smile[known] + taught_share * taught[known]
+        known = ~np.isnan(taught.smile)
+        smile[known] = (1 - taught.share) * smile[known] + taught.share * taught.smile[known]
     if soften:
         noise = np.array([LABEL_NOISE.get(str(source), _USUAL_NOISE) for source in faces.source], np.float32)
         if taught is not None:
-            noise[known] *= 1 - taught_share  # the teacher's part says for itself how sure it is
+            noise[known] *= 1 - taught.share  # the teacher's part says for itself how sure it is
         smile = smile * (1 - 2 * noise) + noise
     measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
     shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
@@ -155,38 +155,28 @@ class Batches(keras.utils.PyDataset):
         faces: Faces,
         scaler: MinMaxScaler,
         outputs: tuple[str, ...],
+        recipe: Recipe,
         *,
         seed: int,
-        batch: int,
-        size: int = CROP_SIZE,
-        color: bool = False,
-        augmented: bool = True,
-        plain_share: float = 0.0,
-        guessed_weight: float = 0.4,
-        view_scale: float = 1.0,
-        taught: np.ndarray | None = None,
-        taught_share: float = 0.5,
+        taught: Taught | None = None,
         epochs: int = 0,
         share: slice = slice(None),
     ) -> None:
-        """`epochs`: how many are planned, so that the last of them can be gentler; 0 if that is not known.
+        """`recipe`: how faces are drawn. `epochs`: how many are planned, so that the last of them can be gentler; 0 if that
+        is not known.
 
         `share`: the rows of every batch that are drawn; several processes, each with rows of its own, draw the whole.
         """
         # Two threads, since Keras lets a single one wait for the network instead of working beside it.
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
-        self._faces, self._scaler, self._outputs = faces, scaler, outputs
-        self._seed, self._size, self._color, self._augmented = seed, size, color, augmented
-        self._plain_share, self._view_scale = plain_share, view_scale
+        self._faces, self._scaler, self._outputs, self._recipe, self._seed = faces, scaler, outputs, recipe, seed
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
-        self._targets = make_targets(
-            faces, soften=augmented, guessed_weight=guessed_weight, taught=taught, taught_share=taught_share
-        )
+        self._targets = make_targets(faces, soften=recipe.augmented, guessed_weight=recipe.guessed_weight, taught=taught)
         self._share = share
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
         # A set of a few hundred pictures needs steps more than it needs steady ones.
-        self.batch = min(batch, max(16, len(self._real) // 20))
+        self.batch = min(recipe.batch, max(16, len(self._real) // 20))
         self.epoch = 0
         self._order = self._deal()
 
@@ -225,27 +215,27 @@ class Batches(keras.utils.PyDataset):
         weight = {name: self._targets.weight[name][rows].copy() for name in self._outputs}
         gray = np.stack([self._picture(row, i, dice[i], value, weight) for i, row in enumerate(rows)])
         x = scale(self._scaler, gray)
-        return np.repeat(x, 3, axis=3) if self._color else x, value, weight
+        return np.repeat(x, 3, axis=3) if self._recipe.color else x, value, weight
 
     def _picture(self, row: int, i: int, rng: np.random.Generator, value: dict, weight: dict) -> np.ndarray:
-        if self._plain_share and rng.random() < self._plain_share:
+        if self._recipe.plain_share and rng.random() < self._recipe.plain_share:
             return self._look(View(mirrored=bool(rng.random() < 0.5)), row, i, value)
         strength = _GENTLE_STRENGTH if self.epoch >= self._gentle_from else 1.0
-        view = random_view(rng, strength) if self._augmented else View(mirrored=bool(rng.random() < 0.5))
-        if "presence" in value and self._augmented and self._faces.face[row] and rng.random() < _MISSING_SHARE:
+        view = random_view(rng, strength) if self._recipe.augmented else View(mirrored=bool(rng.random() < 0.5))
+        if "presence" in value and self._recipe.augmented and self._faces.face[row] and rng.random() < _MISSING_SHARE:
             view = missing_view(rng)
             value["presence"][i] = 0
             for name in weight:
                 weight[name][i] *= name == "presence"
         gray = self._look(view, row, i, value)
-        return spoil(gray, rng) if self._augmented and rng.random() < strength else gray
+        return spoil(gray, rng) if self._recipe.augmented and rng.random() < strength else gray
 
     def _look(self, view: View, row: int, i: int, value: dict) -> np.ndarray:
-        view = replace(view, scale=view.scale * self._view_scale)
+        view = replace(view, scale=view.scale * self._recipe.view_scale)
         self._move(view, i, value)
-        if self._size == CROP_SIZE and view == View(mirrored=view.mirrored):  # just as the app would cut it out
+        if self._recipe.size == CROP_SIZE and view == View(mirrored=view.mirrored):  # just as the app would cut it out
             return self._faces.gray[row][:, :: -1 if view.mirrored else 1]
-        return look(self._faces.wide[row], view, self._size)
+        return look(self._faces.wide[row], view, self._recipe.size)
 
     def _move(self, view: View, i: int, value: dict) -> None:
         for name, order in (("landmarks", MIRRORED_LANDMARKS), ("shape68", MIRRORED_68)):

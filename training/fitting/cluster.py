@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from common.errors import WorkersError
+from common.errors import ClusterError
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}'
 _CONNECT_SECONDS = 5.0
@@ -41,7 +41,7 @@ class Cluster:
 
 
 def read_cluster(environ: Mapping[str, str]) -> Cluster:
-    """What `TF_CONFIG` says. Raises WorkersError, with an example, if it is missing or can't be used."""
+    """What `TF_CONFIG` says. Raises ClusterError, with an example, if it is missing or can't be used."""
     text = environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text)
@@ -59,7 +59,7 @@ def read_cluster(environ: Mapping[str, str]) -> Cluster:
     except (ValueError, KeyError, TypeError):
         good = False
     if not good:
-        raise WorkersError(
+        raise ClusterError(
             f"TF_CONFIG {'can not be used' if text else 'is not set'}; give it the addresses of two workers or more and, as "
             f"index, which of them this is, for instance {EXAMPLE}."
         )
@@ -75,7 +75,7 @@ def _is_address(address: object) -> bool:
 def meet(cluster: Cluster, digest: str, seconds: float) -> None:
     """Waits until all workers are there, for `seconds` at most. `digest`: of all that must be the same on each of them.
 
-    Raises WorkersError for workers that don't come or that differ, and for an address that can't be used.
+    Raises ClusterError for workers that don't come or that differ, and for an address that can't be used.
     """
     deadline = time.monotonic() + seconds
     same = hashlib.sha256(f"{digest} {cluster.addresses}".encode()).hexdigest()
@@ -96,7 +96,7 @@ def _own_place(cluster: Cluster) -> Iterator[socket.socket]:
             ("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both, backlog=64
         )
     except OSError as error:
-        raise WorkersError(f"Port {port} can't be used ({error.strerror}); give worker {cluster.index} another.") from error
+        raise ClusterError(f"Port {port} can't be used ({error.strerror}); give worker {cluster.index} another.") from error
     with place:
         yield place
 
@@ -110,7 +110,7 @@ def _gather(cluster: Cluster, place: socket.socket, same: str, deadline: float) 
         while missing := [index for index in others if index not in there or _has_left(there[index])]:
             if (left := deadline - time.monotonic()) <= 0:
                 names = ", ".join(cluster.addresses[index] for index in missing)
-                raise WorkersError(
+                raise ClusterError(
                     f"No word from {names}; start the same command on every machine, each with its own index in TF_CONFIG, "
                     f"and see that all can reach {cluster.addresses[0]}."
                 )
@@ -129,7 +129,7 @@ def _gather(cluster: Cluster, place: socket.socket, same: str, deadline: float) 
             elif said.get("same") != same:
                 for told in (connection, *there.values()):
                     _send(told, {"refused": _DIFFERENT})
-                raise WorkersError(_DIFFERENT)
+                raise ClusterError(_DIFFERENT)
             else:
                 there[index] = connection
         for connection in there.values():
@@ -146,11 +146,11 @@ def _report(cluster: Cluster, same: str, deadline: float) -> None:
                 _send(connection, {"index": cluster.index, "same": same})
                 answer = _receive(connection, deadline)
             if "refused" in answer:
-                raise WorkersError(str(answer["refused"]))
+                raise ClusterError(str(answer["refused"]))
             if "begin" in answer:
                 return
         time.sleep(max(0.0, min(_AGAIN_SECONDS, deadline - time.monotonic())))
-    raise WorkersError(
+    raise ClusterError(
         f"The first worker did not begin; start the same command with index 0 in TF_CONFIG at {first}, see that this "
         "machine can reach it, and that all the others start, too."
     )

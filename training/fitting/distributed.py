@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.errors import WorkersError
+from common.errors import ClusterError
 from training.fitting.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Workers:
     """The processes that train together, to be made when they have met and before TensorFlow computes anything."""
 
     def __init__(self, cluster: Cluster) -> None:
-        """Connects them, as `TF_CONFIG` says. Raises WorkersError; where TensorFlow hangs, kills the process with a word."""
+        """Connects them, as `TF_CONFIG` says. Raises ClusterError; where TensorFlow hangs, kills the process with a word."""
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         hosts = [cluster.host_and_port(index)[0] for index in range(len(cluster.addresses))]
         os.environ |= {"no_grpc_proxy": ",".join(hosts)}  # or gRPC would ask an `http_proxy` for them
@@ -68,7 +68,7 @@ class Workers:
                 self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
                 self.total([tf.constant(0.0)])
             except (tf.errors.OpError, RuntimeError) as error:
-                raise WorkersError(_UNCONNECTED) from error
+                raise ClusterError(_UNCONNECTED) from error
             finally:
                 signal.signal(signal.SIGTERM, stop)  # which TensorFlow makes its own, to do nothing
 
@@ -153,12 +153,12 @@ def fit_together(
     """Trains the compiled `model` from epoch `first` (of the chief, whose weights go to all) as `fit` would on one machine.
 
     `batches` draws this worker's share. `callbacks` are called with the loss over all workers, and only on the chief; the
-    others wait for it at the end of an epoch. Raises WorkersError if another worker is lost.
+    others wait for it at the end of an epoch. Raises ClusterError if another worker is lost.
     """
     import keras
 
     if batches.whole < workers.count:
-        raise WorkersError(
+        raise ClusterError(
             f"A batch of {batches.whole} faces can't be shared by {workers.count} workers; use fewer workers."
         )
     model.optimizer.build(model.trainable_variables)
@@ -192,9 +192,9 @@ def _loss_is_said() -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        raise WorkersError("This machine has too little memory for its share of a batch; use more machines.") from error
+        raise ClusterError("This machine has too little memory for its share of a batch; use more machines.") from error
     except tf.errors.OpError as error:
-        raise WorkersError(_LOST) from error
+        raise ClusterError(_LOST) from error
 
 
 def _make_step(model: keras.Model, workers: Workers) -> Any:

@@ -10,79 +10,82 @@ import numpy as np
 from training.data.faces import Faces
 from training.data.splits import save_split
 from training.fitting.lineage import earlier_stages, take_weights, what_was_trained
-from training.fitting.progress import Progress, save_network, write_json_whole
+from training.fitting.progress import TrainingProgress, save_network, write_json_whole
 
 if TYPE_CHECKING:
     import keras
+    from sklearn.preprocessing import MinMaxScaler
 
 _FEWEST_MEASURED = 500  # faces, for a mean error that is more than chance
 
 
-def finish(
-    progress: Progress,
-    faces: Faces,
-    training: Faces,
-    validation: Faces,
-    scaler: Any,
-    *,
-    precision: str,
-    shipped: bool,
-    start_from: Path | None,
-    taught_share: float,
-    labels_from: dict[str, str] | None,
-) -> None:
+def finish(progress: TrainingProgress, faces: Faces, training: Faces, scaler: MinMaxScaler) -> None:
     """Writes all files of a whole training, whose epochs are in `progress`, and removes what was there to go on from.
 
-    `faces`: the whole dataset, `training` and `validation` its parts; the other options as `train` has them.
+    `faces`: the whole dataset, `training` the part of it that was trained on.
     """
     import keras
 
-    from training.fitting.batches import scale
-    from training.networks.export import export_network
     from training.networks.network import shipped_part
 
-    out = progress.out
+    out, plan = progress.out, progress.plan
     # Trained perhaps with short floats, used with whole ones; and the optimizer's memory stays behind.
     keras.mixed_precision.set_global_policy("float32")
-    model = progress.recipe.build()
+    model = plan.recipe.build()
     take_weights(model, out)
     temperature = 1.0
-    if shipped:
+    if plan.shipped:
         center_landmarks(model, training, scaler)
         model = shipped_part(model)
-        known = validation.labelled()
-        logits = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["smile"][:, 0]
-        temperature = fit_temperature(logits, known.smile)
-        export_network(model, scaler, temperature, out / "smile.tflite")
+        temperature = _export(model, scaler, progress.validation.labelled(), out / "smile.tflite")
     save_network(model, out / "my_model.keras")
     save_split(faces, out / "split.csv.gz")
+    write_json_whole(out / "training.json", _how_it_was_made(progress, model, training, temperature))
+    progress.forget()
+
+
+def _export(model: keras.Model, scaler: MinMaxScaler, known: Faces, path: Path) -> float:
+    """Writes the app's file, calibrated on the labelled faces `known`. Returns the temperature."""
+    from training.fitting.batches import scale
+    from training.networks.export import export_network
+
+    logits = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["smile"][:, 0]
+    temperature = fit_temperature(logits, known.smile)
+    export_network(model, scaler, temperature, path)
+    return temperature
+
+
+def _how_it_was_made(progress: TrainingProgress, model: keras.Model, training: Faces, temperature: float) -> dict[str, Any]:
+    """What training.json says."""
+    plan, recipe = progress.plan, progress.plan.recipe
     real = training.where(training.face == 1)
-    earlier = what_was_trained(start_from)["trained_on"] if start_from else {}
+    earlier = what_was_trained(plan.start_from)["trained_on"] if plan.start_from else {}
     stage: dict[str, Any] = {
         "epochs": len(progress.history),
-        "rate": progress.recipe.rate,
-        "plain_share": progress.recipe.plain_share,
-        "guessed_weight": progress.recipe.guessed_weight,
-        "taught_share": taught_share,
+        "rate": recipe.rate,
+        "plain_share": recipe.plain_share,
+        "guessed_weight": recipe.guessed_weight,
+        "taught_share": plan.taught.share if plan.taught else 0.0,
     }
-    made = {
+    return {
         "network": model.name,
         "trained_on": earlier | {str(name): int((real.source == name).sum()) for name in np.unique(real.source)},
         "backgrounds": int((training.face == 0).sum()),
-        "seed": progress.seed,
+        "seed": plan.seed,
         "epochs": len(progress.history),
         "chosen_epoch": progress.best() + 1,
-        "precision": precision,
-        "stages": [*earlier_stages(start_from), stage | ({"labels_from": labels_from} if labels_from else {})],
+        "precision": plan.precision,
+        "stages": [
+            *earlier_stages(plan.start_from),
+            stage | ({"labels_from": dict(plan.labels_from)} if plan.labels_from else {}),
+        ],
         "weights": model.count_params(),
         "temperature": temperature,
         "history": progress.history,
     }
-    write_json_whole(out / "training.json", made)
-    progress.forget()
 
 
-def center_landmarks(model: keras.Model, training: Faces, scaler: Any) -> None:
+def center_landmarks(model: keras.Model, training: Faces, scaler: MinMaxScaler) -> None:
     """Moves each landmark by its mean error on the training part's measured faces.
 
     Half of the pictures were mirrored in training, so a network can't learn that a set's points lie to one side of where

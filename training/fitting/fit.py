@@ -17,17 +17,20 @@ from training.data.predictions import read_predictions
 from training.fitting.distributed import Workers, fit_together
 from training.fitting.finish import finish
 from training.fitting.lineage import check_start, take_weights
-from training.fitting.progress import Progress
+from training.fitting.plan import Plan
+from training.fitting.progress import TrainingProgress
 
 if TYPE_CHECKING:
     import keras
+    from sklearn.preprocessing import MinMaxScaler
 
+    from training.fitting.batches import Batches
     from training.networks.recipes import Recipe
 
 
 # Modules that decide what a training comes to.
 _CODE = (
-    *(f"fitting/{name}.py" for name in ("fit", "progress", "finish", "batches", "augmentation", "distributed")),
+    *(f"fitting/{name}.py" for name in ("fit", "plan", "progress", "finish", "batches", "augmentation", "distributed")),
     *("data/faces.py", "data/reading.py", "networks/recipes.py", "networks/network.py", "networks/teacher.py"),
 )
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
@@ -35,71 +38,33 @@ NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19"
 _LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
 
 
-def train(
-    faces: Faces,
-    out: Path,
-    recipe: Recipe,
-    *,
-    seed: int,
-    patience: int,
-    precision: str = "float32",
-    shipped: bool = True,
-    start_from: Path | None = None,
-    taught: np.ndarray | None = None,
-    taught_share: float = 0.5,
-    labels_from: dict[str, str] | None = None,
-    workers: Workers | None = None,
-) -> None:
+def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -> None:
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
-    `shipped`: make the file for the app, too. `patience`: stop after so many epochs without a better one.
-    `start_from`: the folder of an earlier training of the same network, whose weights to begin with. `taught` float `(n,)`:
-    P(smile) by a teacher, NaN where it said nothing, for that share of the target. `labels_from`: the files that changed
-    labels and their SHA-256 sums, for training.json. `workers`: that train together, of which only the chief writes.
+    `workers`: that train together, of which only the chief writes. Raises DatasetError.
     """
     import keras
 
-    from training.fitting.batches import Batches, fit_scaler, resized, use_one_opencv_thread
+    from training.fitting.batches import fit_scaler, resized, use_one_opencv_thread
 
+    recipe = plan.recipe
     use_one_opencv_thread()
-    keras.utils.set_random_seed(seed)
-    keras.mixed_precision.set_global_policy(precision)
+    keras.utils.set_random_seed(plan.seed)
+    keras.mixed_precision.set_global_policy(plan.precision)
     chief = workers is None or workers.chief
     model = recipe.build()
-    outputs = tuple(model.output)
-    _check_labels(faces, outputs)
-    validation = faces.part("val")
-    in_training = faces.split == "train"
-    if "presence" not in outputs:
-        in_training &= faces.face == 1
-    training = faces.where(in_training)
+    _check_labels(faces, tuple(model.output))
+    training = faces.where(_in_training(faces, model))
     scaler = fit_scaler(resized(training.where(training.face == 1), recipe.size, recipe.view_scale))
     if chief:
         (out / "logs").mkdir(parents=True, exist_ok=True)
         joblib.dump(scaler, out / "scaler.save")
-    batches = Batches(
-        training,
-        scaler,
-        outputs,
-        seed=seed,
-        batch=recipe.batch,
-        size=recipe.size,
-        color=recipe.color,
-        augmented=recipe.augmented,
-        plain_share=recipe.plain_share,
-        guessed_weight=recipe.guessed_weight,
-        view_scale=recipe.view_scale,
-        taught=taught[in_training] if taught is not None else None,
-        taught_share=taught_share,
-        epochs=0 if start_from else recipe.epochs,
-        share=workers.share if workers else slice(None),
-    )
-    if start_from:
-        check_start(start_from, faces)
-        take_weights(model, start_from)
+    batches = _batches(faces, model, scaler, plan, workers.share if workers else slice(None))
+    if plan.start_from:
+        check_start(plan.start_from, faces)
+        take_weights(model, plan.start_from)
     _compile(model, recipe, steps=recipe.epochs * len(batches))
-    digest = digest_of_all_that_matters(faces, recipe, seed, precision, start_from, taught, taught_share)
-    progress = Progress(out, digest, seed, validation, scaler, recipe, patience)
+    progress = TrainingProgress(out, digest_of_all_that_matters(faces, plan), plan, faces.part("val"), scaler)
     if chief and (done := progress.resume()) is not None:
         model = done
         print(f"continuing after epoch {len(progress.history)}", flush=True)
@@ -107,22 +72,32 @@ def train(
     first = recipe.epochs if progress.finished() else len(progress.history)
     callbacks = [progress.callback(), keras.callbacks.TensorBoard(out / "logs", write_graph=False)]
     if workers:
-        fit_together(model, batches, workers, seed=seed, epochs=recipe.epochs, first=first, callbacks=callbacks)
+        fit_together(model, batches, workers, seed=plan.seed, epochs=recipe.epochs, first=first, callbacks=callbacks)
     elif first < recipe.epochs:
         model.fit(batches, epochs=recipe.epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
-    if not chief:
-        return
-    finish(
-        progress,
-        faces,
-        training,
-        validation,
+    if chief:
+        finish(progress, faces, training, scaler)
+
+
+def _in_training(faces: Faces, model: keras.Model) -> np.ndarray:
+    """Which faces the network is trained on, bool `(n,)`; backgrounds teach nothing but presence."""
+    chosen = faces.split == "train"
+    return chosen if "presence" in model.output else chosen & (faces.face == 1)
+
+
+def _batches(faces: Faces, model: keras.Model, scaler: MinMaxScaler, plan: Plan, share: slice) -> Batches:
+    from training.fitting.batches import Batches
+
+    chosen = _in_training(faces, model)
+    return Batches(
+        faces.where(chosen),
         scaler,
-        precision=precision,
-        shipped=shipped,
-        start_from=start_from,
-        taught_share=taught_share if taught is not None else 0.0,
-        labels_from=labels_from,
+        tuple(model.output),
+        plan.recipe,
+        seed=plan.seed,
+        taught=plan.taught.where(chosen) if plan.taught else None,
+        epochs=0 if plan.start_from else plan.recipe.epochs,
+        share=share,
     )
 
 
@@ -155,20 +130,12 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
 
 
-def digest_of_all_that_matters(
-    faces: Faces,
-    recipe: Recipe,
-    seed: int,
-    precision: str,
-    start_from: Path | None,
-    taught: np.ndarray | None,
-    taught_share: float,
-) -> str:
+def digest_of_all_that_matters(faces: Faces, plan: Plan) -> str:
     """A killed training goes on, and machines train together, only where data, code and options are still the same."""
-    options = [getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.name != "build"]
-    options += [seed, precision, str(start_from), taught_share if taught is not None else None]
+    options = [getattr(plan.recipe, field.name) for field in dataclasses.fields(plan.recipe) if field.name != "build"]
+    options += [plan.seed, plan.precision, str(plan.start_from), plan.taught.share if plan.taught else None]
     digest = hashlib.sha256(repr(options).encode())
-    for array in (*faces.fields().values(), np.empty(0) if taught is None else taught):
+    for array in (*faces.fields().values(), plan.taught.smile if plan.taught else np.empty(0)):
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     for statement in _statements():
         digest.update(statement.encode())

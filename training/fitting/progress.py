@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.whole_files import replacing, write_whole
 from training.data.faces import Faces
+from training.fitting.plan import Plan
 
 if TYPE_CHECKING:
     import keras
-
-    from training.networks.recipes import Recipe
 
 BEST = "best.keras"  # the best epoch's network, with the outputs that exist only in training
 
@@ -25,18 +24,16 @@ def point_error(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points - truth, axis=2).mean(axis=1) / np.maximum(eyes, 1e-6)
 
 
-class Progress:
+class TrainingProgress:
     """What is known after each epoch, on disk so that a killed training goes on."""
 
-    def __init__(
-        self, out: Path, digest: str, seed: int, validation: Faces, scaler: Any, recipe: Recipe, patience: int
-    ) -> None:
+    def __init__(self, out: Path, digest: str, plan: Plan, validation: Faces, scaler: Any) -> None:
         from training.fitting.batches import resized, scale
 
-        self.out, self.digest, self.seed, self.recipe, self.patience = out, digest, seed, recipe, patience
+        self.out, self.digest, self.plan, self.validation = out, digest, plan, validation
         self.history: list[dict] = []
         self._file = out / "progress.json"
-        self._validation = validation
+        recipe = plan.recipe
         x = scale(scaler, resized(validation, recipe.size, recipe.view_scale))
         self._x = np.repeat(x, 3, axis=3) if recipe.color else x
 
@@ -59,7 +56,7 @@ class Progress:
 
     def finished(self) -> bool:
         done = len(self.history)
-        return done >= self.recipe.epochs or done - 1 - self.best() >= self.patience
+        return done >= self.plan.recipe.epochs or done - 1 - self.best() >= self.plan.patience
 
     def forget(self) -> None:
         """Removes what a killed training would go on from."""
@@ -77,7 +74,7 @@ class Progress:
                 # Dropout's state is in no checkpoint; a resumed training must throw the same dice as a whole one.
                 for layer in self.model.layers:
                     if isinstance(layer, keras.layers.Dropout):
-                        layer.seed_generator.state.assign([outer.seed, epoch])
+                        layer.seed_generator.state.assign([outer.plan.seed, epoch])
 
             def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
                 logs = logs if logs is not None else {}
@@ -103,20 +100,20 @@ class Progress:
         predicted = model.predict(self._x, batch_size=256, verbose=0)
         figures: dict[str, float] = {}
         if "smile" in predicted:
-            labelled = self._validation.smile >= 0
-            right = (predicted["smile"][:, 0] > 0) == (self._validation.smile > 0)
-            names = np.unique(self._validation.source[labelled])
+            labelled = self.validation.smile >= 0
+            right = (predicted["smile"][:, 0] > 0) == (self.validation.smile > 0)
+            names = np.unique(self.validation.source[labelled])
             for name in names:
-                figures[str(name)] = float(right[labelled & (self._validation.source == name)].mean())
+                figures[str(name)] = float(right[labelled & (self.validation.source == name)].mean())
             figures["val"] = float(np.mean([figures[str(name)] for name in names]))
-        measured = ~np.isnan(self._validation.landmarks).any(axis=(1, 2))
+        measured = ~np.isnan(self.validation.landmarks).any(axis=(1, 2))
         if "landmarks" in predicted and measured.any():
             points = predicted["landmarks"][measured].reshape(-1, 5, 2)
-            points = (points - 0.5) / self.recipe.view_scale + 0.5  # from the picture to the box
-            figures["point_error"] = float(point_error(points, self._validation.landmarks[measured]).mean())
+            points = (points - 0.5) / self.plan.recipe.view_scale + 0.5  # from the picture to the box
+            figures["point_error"] = float(point_error(points, self.validation.landmarks[measured]).mean())
             figures.setdefault("val", -figures["point_error"])
         if "presence" in predicted:
-            figures["presence"] = float(((predicted["presence"][:, 0] > 0) == (self._validation.face > 0)).mean())
+            figures["presence"] = float(((predicted["presence"][:, 0] > 0) == (self.validation.face > 0)).mean())
         return figures
 
 
@@ -125,13 +122,10 @@ def checkpoint_path(out: Path, epoch: int) -> Path:
 
 
 def save_network(model, path: Path) -> None:
-    temporary = path.with_suffix(".tmp.keras")
-    model.save(temporary)
-    os.replace(temporary, path)
+    with replacing(path) as part:
+        model.save(part)
 
 
 def write_json_whole(path: Path, content: dict) -> None:
     """A kill leaves the old file or the new one, never half of one."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())

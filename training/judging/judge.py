@@ -20,8 +20,8 @@ from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
 from training.data.reading import read_picture
 from training.data.sources import Picture, find_source, iterate_images
-from training.judging.metrics import landmark_figures, photo_figures, presence_figures, robustness, smile_figures
 from training.judging.records import read_training
+from training.judging.scores import landmark_figures, photo_figures, presence_figures, robustness, smile_figures
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ to an ignored folder and is never committed.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from common.whole_files import write_whole
 from smile_recognition import LANDMARKS, SMILE_THRESHOLD
 from training.data.faces import SPLITS, Faces
 from training.data.sources import KNOWN, Source
-from training.judging.metrics import ANGLES, HARDSHIPS
+from training.judging.scores import ANGLES, HARDSHIPS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -251,7 +251,7 @@ def mistakes_sheet(faces: Faces, probability: np.ndarray, path: Path) -> int:
         label = "smile" if faces.smile[index] > 0 else "no smile"
         place = (x + 4, y + _TILE + 15)
         cv2.putText(sheet, f"{probability[index]:.2f} {label}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 0, 1, cv2.LINE_AA)
-    _write(path, cv2.imencode(".png", sheet)[1].tobytes())
+    write_whole(path, cv2.imencode(".png", sheet)[1].tobytes())
     return len(worst)
 
 
@@ -265,11 +265,4 @@ def _save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     # Without the version of the program that drew it, the same figures give the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
-    _write(path, buffer.getvalue())
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    write_whole(path, buffer.getvalue())

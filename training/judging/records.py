@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.csv_lines import csv_writer
 from common.errors import DatasetError
+from common.whole_files import replacing, write_whole
 from training.data.faces import Faces
-from training.judging.metrics import plain
+from training.judging.scores import plain
 
 LEFT_OUT, BASELINES = "left_out.json", "baselines.json"
 
@@ -46,10 +46,7 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 def write_text(path: Path, text: str) -> None:
     """A kill leaves the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    write_whole(path, text.encode())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -65,11 +62,10 @@ def record(path: Path, name: str, entry: Mapping[str, Any]) -> None:
 def write_unseen(faces: Faces, path: Path) -> None:
     """Names, not pictures, of faces that the network has never seen, so that others can judge it on the same ones."""
     real = faces.face == 1
-    with path.with_suffix(".tmp").open("w", newline="") as file:
+    with replacing(path) as part, part.open("w", newline="") as file:
         writer = csv_writer(file)
         writer.writerow(["source", "name"])
         writer.writerows(sorted(zip(faces.source[real].tolist(), faces.name[real].tolist(), strict=True)))
-    os.replace(path.with_suffix(".tmp"), path)
 
 
 # --- the card ---

@@ -11,7 +11,7 @@ from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
 from training.fitting.lineage import check_start, what_was_trained
 from training.judging.judge import read_crops
-from training.judging.metrics import grouped_interval
+from training.judging.scores import grouped_interval
 
 
 def compare(before: Path, after: Path, faces: Faces, touched: set[str]) -> str:

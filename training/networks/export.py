@@ -6,12 +6,12 @@ division before the sigmoid. The app then needs neither scikit-learn nor a pickl
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
+from common.whole_files import write_whole
 from smile_recognition import CROP_SIZE
 
 
@@ -37,7 +37,4 @@ def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path) 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([smile.get_concrete_function()], owner)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    data = converter.convert()
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    write_whole(path, converter.convert())
