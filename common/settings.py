@@ -12,6 +12,7 @@ from pathlib import Path
 from common.errors import SettingsError
 from common.event_log import LOG_FORMATS
 from common.places import DEFAULT_MODEL
+from common.version import VERSION
 
 JOKE_URL = "https://icanhazdadjoke.com/"
 
@@ -119,42 +120,25 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add(
-        "--source",
-        help="camera number, video or picture file, rtsp/http URL, none, or auto (default: auto); @FILE: as it stands there",
-    )
-    add("--host", help="address to listen on (default: 127.0.0.1, this computer only)")
+    add("--source", help="camera number, file, rtsp/http URL, none or auto; @FILE: read it from that file (default: auto)")
+    add("--host", help="address to listen on; 0.0.0.0 lets your network in (default: 127.0.0.1)")
     add("--port", type=int, help="port to listen on (default: 5000)")
-    add("--detector", help="face_recognition, finder, haar or yunet (default: face_recognition)")
-    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another for finder")
+    add("--detector", help="what finds faces: face_recognition, finder, haar or yunet (default: face_recognition)")
+    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another one for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     add("--loop", action=argparse.BooleanOptionalAction, help="play a video file again and again (default: yes)")
     add("--viewer-limit", type=int, metavar="N", help="people who can watch at once (default: 50)")
-    add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down (default: 1280)")
-    add("--jpeg-quality", type=int, metavar="1-100", help="of the stream (default: 80)")
+    add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down to this width (default: 1280)")
+    add("--jpeg-quality", type=int, metavar="1-100", help="quality of the live picture (default: 80)")
     add("--landmarks", action=argparse.BooleanOptionalAction, help="mark eyes, nose and mouth corners (default: no)")
-    add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
+    add("--joke-url", metavar="URL", help=f'joke service; "" tells only the app\'s own jokes (default: {JOKE_URL})')
     add("--board", metavar="FILE|URL|none", help="where smiles at jokes are counted (default: a file in your data folder)")
-    add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
-    add("--log-format", metavar="FORMAT", help="text (key=value, the default) or json; one line an event on standard error")
-    add(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that serve visitors' own cameras; needs --source none (default: 1)",
-    )
-    add(
-        "--trusted-proxies",
-        type=int,
-        metavar="N",
-        help="proxies before the app whose X-Forwarded-* is believed (default: 0)",
-    )
-    add(
-        "--visitor-rate",
-        type=int,
-        metavar="N",
-        help="pictures a second from one address; 0: any (default: 150 if not from here)",
-    )
+    add("--allow-host", metavar="NAMES", help="names that a proxy serves this app under: a.example,b.example")
+    add("--log-format", metavar="FORMAT", help="text (key=value) or json, one line an event (default: text)")
+    add("--workers", type=int, metavar="N", help="processes for visitors' own cameras; needs --source none (default: 1)")
+    add("--trusted-proxies", type=int, metavar="N", help="proxies whose X-Forwarded headers are believed (default: 0)")
+    add("--visitor-rate", type=int, metavar="N", help="pictures a second from one address; 0 for no limit (default: 150)")
+    add("--version", action="version", version=f"Dad Jokes for Smiles {VERSION}", help="print the version and end")
     return parser
 
 

@@ -10,10 +10,11 @@ from functools import cache
 
 from common.places import HOUSE_JOKES
 from common.settings import JOKE_URL
+from common.version import HOME, VERSION
 from jokes.joke import Joke
 from jokes.readable_text import readable
 
-USER_AGENT = "Dad Jokes for Smiles/0.1 (https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
+USER_AGENT = f"Dad Jokes for Smiles/{VERSION} ({HOME})"
 TIMEOUT_S = 2.0
 _MAX_BYTES = 16_384
 _MAX_LETTERS = 600

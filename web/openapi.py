@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.version import VERSION
 from jokes.quotas import COUNTED_PER_MINUTE, OF_A_JOKE_PER_DAY
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
@@ -15,7 +16,6 @@ from web.joke_routes import MOST_SHOWN
 from web.openapi_schemas import Schema, ref, schemas
 from web.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
 
-VERSION = "1.0.0"
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
 _DESCRIPTION = (
     "Send a picture, get its faces, each with the probability that it smiles; or hear a joke. No key, no account, no "

@@ -18,9 +18,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from common.version import HOME, VERSION
 from scraping.asking.problems import FetchError
 
-USER_AGENT = "DadJokesForSmiles/0.1 (+https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
+USER_AGENT = f"DadJokesForSmiles/{VERSION} (+{HOME})"
 PRODUCT = USER_AGENT.partition("/")[0]  # the name that robots.txt may know us by
 
 _REDIRECTS = (301, 302, 303, 307, 308)
