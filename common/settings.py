@@ -49,12 +49,12 @@ class Settings:
         _check(1 <= self.viewer_limit <= 500, f"--viewer-limit must be from 1 to 500, not {self.viewer_limit}.")
         _check(64 <= self.max_width <= 7680, f"--max-width must be from 64 to 7680 pixels, not {self.max_width}.")
         _check(1 <= self.jpeg_quality <= 100, f"--jpeg-quality must be from 1 to 100, not {self.jpeg_quality}.")
-        _check(bool(self.source), "--source is empty; give a device number, a file, a URL, auto or none.")
+        _check(bool(self.source), "--source is empty; give a camera number, a file, a URL, auto or none.")
         _check(self.log_format in LOG_FORMATS, f"--log-format must be text or json, not {self.log_format}.")
         _check(1 <= self.workers <= 64, f"--workers must be from 1 to 64, not {self.workers}.")
         _check(
             self.workers == 1 or self.source == "none",
-            "One camera is watched by one process; with --workers give --source none too, for visitors' own cameras.",
+            "Only one process can read a camera; with --workers give --source none too, for visitors' own cameras.",
         )
         _check(0 <= self.trusted_proxies <= 10, f"--trusted-proxies must be from 0 to 10, not {self.trusted_proxies}.")
         rate = self.visitor_rate
@@ -94,13 +94,13 @@ def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str]
 
 
 def visible_passwords(argv: Sequence[str] | None = None) -> list[str]:
-    """Options on the command line with a password in them, which everybody on this computer can read."""
+    """Options on the command line that hold a password. Everybody on this computer can read them."""
     given = vars(_parser().parse_args(argv))
     return [f"--{name}" for name in _MAY_STAND_IN_FILES if given[name] is not None and _PASSWORD.match(given[name])]
 
 
 def _read_line(option: str, path: str) -> str:
-    """An address with a password in it, which is nobody else's business. Raises SettingsError."""
+    """The one line in a file, an address that may hold a password. Raises SettingsError."""
     text = ""
     try:
         with open(path, "rb") as file:
@@ -108,7 +108,7 @@ def _read_line(option: str, path: str) -> str:
     except (OSError, ValueError):
         pass
     right = 0 < len(text) <= _LONGEST_LINE and text.isprintable()
-    _check(right, f"{option} @{path} must name a file that can be read and holds one line, the address.")
+    _check(right, f"{option} @{path} must name a readable file that holds one line, the address.")
     return text
 
 

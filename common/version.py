@@ -1,4 +1,4 @@
-"""The project's version, as the newest release in CHANGELOG.md has it. Whoever says it takes it from here."""
+"""The project's version: that of the newest release in CHANGELOG.md. All code that names it takes it from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens meanwhile: kill, full disk, power cut."""
+"""Write files whole or not at all, even through a kill, a full disk or a power cut."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from common.errors import OutputError
 
-PART = ".scraper.part"  # nobody else's: what is found under it is removed
+PART = ".scraper.part"  # ours alone: leftovers with this name are removed
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Under another name first, then onto the disk for sure, then under its own. Raises OutputError."""
+    """Writes under another name, makes sure that it is on the disk, then renames it. Raises OutputError."""
     part = path.with_name(path.name + PART)
     try:
         with part.open("wb") as file:
@@ -30,14 +30,14 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """What a killed run had not finished writing, in this folder and the folders in it."""
+    """Removes what a killed run had not finished writing, in this folder and the folders in it."""
     for part in [*folder.glob(f"*{PART}"), *folder.glob(f"*/*{PART}")]:
         with suppress(OSError):
             part.unlink()
 
 
 def make_folder(path: Path) -> None:
-    """Raises OutputError."""
+    """Makes the folder and those above it. Raises OutputError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -45,7 +45,7 @@ def make_folder(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Raises OutputError."""
+    """Moves a file so that it outlasts a power cut. Raises OutputError."""
     try:
         os.replace(source, target)
         _sync_folder(target.parent)
@@ -55,7 +55,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The name too outlasts a power cut; Windows can't do this."""
+    """Makes the name outlast a power cut, too. Windows can't do this."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:
