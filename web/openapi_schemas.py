@@ -22,14 +22,14 @@ def schemas() -> dict[str, Schema]:
     points = {
         name: {"type": "array", "items": pixels, "minItems": 2, "maxItems": 2, "description": "x, y"} for name in LANDMARKS
     }
-    landmarks = _object(points, description="In pixels; left and right are the picture's. They may lie past its edge.")
+    landmarks = _object(points, description="In pixels. Left and right are the picture's. Points may lie past its edge.")
     sides = _object({side: {"type": "integer"} for side in ("top", "right", "bottom", "left")})
-    box = sides | {"description": "In pixels; it may reach past the edge."}
+    box = sides | {"description": "In pixels. The box may reach past the edge."}
     face: dict[str, Schema] = {
-        "id": count | {"description": "In a stream the same for the same face; else 1, 2, ..."},
+        "id": count | {"description": "The same for the same face throughout a stream; for a single picture 1, 2, ..."},
         "box": box,
         "smile": ratio | {"description": "Probability that the face smiles; in a stream smoothed over time."},
-        "raw_smile": ratio | {"description": "The same, of this picture alone."},
+        "raw_smile": ratio | {"description": "The same for this picture alone."},
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
         "landmarks": landmarks,
     }
@@ -63,7 +63,7 @@ def schemas() -> dict[str, Schema]:
         ),
         "Previous": {
             "type": "object",
-            "description": "The answer to the picture before, or {} with the first. Only these properties are read.",
+            "description": "The answer to the previous picture, or {} with the first. Only these properties are read.",
             "properties": memory
             | {
                 "faces": {
@@ -84,18 +84,23 @@ def schemas() -> dict[str, Schema]:
                     "type": "object",
                     "required": ["id", "source"],
                     "properties": {"id": {"type": "string"}, "source": {"type": "string"}},
-                    "description": "One that the app has told.",
+                    "description": "A joke that the app has told.",
                 },
-                "before": ratio | {"description": "P(smile) as the joke came."},
-                "peak": ratio | {"description": "P(smile) at its highest after it."},
-                "seconds": {"type": "number", "minimum": 0, "maximum": MAX_SECONDS, "description": "How long it smiled."},
+                "before": ratio | {"description": "P(smile) when the joke began."},
+                "peak": ratio | {"description": "The highest P(smile) after it."},
+                "seconds": {
+                    "type": "number",
+                    "minimum": 0,
+                    "maximum": MAX_SECONDS,
+                    "description": "How long it lasted.",
+                },
             },
         },
         "Board": _object(
             {
                 "kept": {"type": "boolean"},
                 "interval": ratio | {"description": "How sure `low` and `high` are."},
-                "typical": lift | {"description": "The lift to expect of a joke that nobody has heard."},
+                "typical": lift | {"description": "The lift to expect of a joke that nobody has heard yet."},
                 "jokes": {"type": "array", "maxItems": MOST_SHOWN, "items": ref("Standing")},
             }
         ),
@@ -109,7 +114,7 @@ def schemas() -> dict[str, Schema]:
                 "low": lift,
                 "high": lift,
             },
-            description="A lift is the highest smile after a joke less the smile before it.",
+            description="A lift is the highest smile after a joke minus the smile before it.",
         ),
         "Health": _health(),
     }
