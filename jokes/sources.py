@@ -22,7 +22,7 @@ _LONGEST_PAUSE_S = 86_400.0
 
 
 class JokeUnavailable(Exception):
-    """The service gave no usable joke; the message says why. `retry_after_s`: how long it wants to be left in peace."""
+    """The service gave no usable joke; the message says why. `retry_after_s`: for how long it wants to be left in peace."""
 
     def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
 
     Raises JokeUnavailable.
     """
-    import requests  # not at import: 0.1 s of start-up that the page does not need
+    import requests  # here, because it would cost 0.1 s of every start
     import urllib3
 
     deadline = time.monotonic() + timeout
@@ -44,7 +44,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
             headers={"Accept": "application/json", "User-Agent": USER_AGENT},
             timeout=timeout,
             allow_redirects=False,
-            stream=True,  # so that a service that trickles can be left at the deadline
+            stream=True,  # so that a slow trickle can be left at the deadline
         ) as response:
             if response.status_code in (429, 503):
                 raise JokeUnavailable(
@@ -52,7 +52,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
                 )
             response.raise_for_status()
             body = b""
-            while chunk := response.raw.read1(1024, decode_content=True):  # as it comes, not once 1024 bytes are there
+            while chunk := response.raw.read1(1024, decode_content=True):  # what has come, even if less
                 body += chunk
                 if len(body) > _MAX_BYTES or time.monotonic() > deadline:
                     raise JokeUnavailable("the answer was too long or too slow")
@@ -67,7 +67,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
         raise JokeUnavailable("the answer was no joke")
     try:
         (identity + text).encode()
-    except UnicodeEncodeError as error:  # half a surrogate pair, which no page can be written with
+    except UnicodeEncodeError as error:  # half a surrogate pair, which a page can't hold
         raise JokeUnavailable("the answer was no text") from error
     text = readable(text)
     if not text:
@@ -76,7 +76,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
 
 
 def _retry_after_s(value: str) -> float:
-    """Of a number of seconds, or a date; a day at most. 0 when it says nothing that can be read."""
+    """Seconds to wait, from a number of seconds or a date; a day at most. 0 if the value can't be read."""
     try:
         if value.strip().isdecimal():
             return min(float(value), _LONGEST_PAUSE_S)
@@ -89,7 +89,7 @@ def _retry_after_s(value: str) -> float:
 def house_jokes() -> tuple[Joke, ...]:
     """The jokes written for this project, one a line in `house_jokes.txt`.
 
-    An id is made from its joke's text, so that the board means the same joke however the file is changed.
+    Each id is made from the joke's text, so the board keeps its jokes however the file is changed.
     """
     lines = [line.strip() for line in HOUSE_JOKES.read_text(encoding="utf-8").splitlines()]
     texts = [line for line in lines if line and not line.startswith("#")]

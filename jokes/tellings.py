@@ -1,9 +1,9 @@
-"""Which jokes were told lately: each telling may be answered by one reaction, within ten minutes. In memory only;
-`shared_tellings` has the same for several processes.
+"""Which jokes were told lately. Each telling may be answered by one reaction, within ten minutes. In memory only;
+`shared_tellings` does the same for several processes.
 
-Whoever wants to count a joke twice must be told it twice, and nobody uses up what was told to somebody else: a visitor is a
-number made from the address with a key that the process forgets (`visitors`), and no cookie. What one visitor may do is in
-`jokes.quotas`; all together are counted 600 times a minute at most.
+To count a joke twice, a visitor must hear it twice, and nobody can use up a telling that was for somebody else. A visitor is
+a number made from the address with a key that ends with the process (`common.visitor_limits`); there is no cookie.
+`jokes.quotas` limits each visitor. All together may send 600 reactions a minute.
 """
 
 from __future__ import annotations
@@ -23,24 +23,26 @@ PER_MINUTE = 600
 TOO_MANY_FOR_S = 60
 GOOD_FOR_S = 600.0
 
-_MOST_JOKES = 10_000  # told to one visitor each
-_MOST_TELLINGS = 100  # of one joke to one visitor
+_MOST_JOKES = 10_000  # jokes told, over all visitors
+_MOST_TELLINGS = 100  # tellings of one joke to one visitor
 
 
 class UnknownJoke(SmileError):
-    """This app has not told this joke, or so long ago that it has forgotten."""
+    """This app has not told this joke, or has forgotten it since."""
 
 
 class AlreadyCounted(SmileError):
-    """As many reactions to this joke as it was told came already, or this one comes too late."""
+    """Every telling of this joke has its reaction already, or this one comes too late."""
 
 
 class TooManyCounted(SmileError):
-    """Too many reactions, of all visitors together, came within a minute."""
+    """All visitors together sent too many reactions within a minute."""
 
 
 class Tellings:
-    """Safe to use from many threads. `clock`: seconds. `per_minute`: reactions of all visitors together."""
+    """What was told, in memory. Safe to use from many threads. `clock`: seconds. `per_minute`: reactions of all visitors
+    together.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, per_minute: int = PER_MINUTE) -> None:
         self._clock = clock
@@ -49,7 +51,7 @@ class Tellings:
         self._taken: deque[float] = deque(maxlen=per_minute)
 
     def note(self, joke: Joke, visitor: int = 0) -> None:
-        """`joke` is told to `visitor` now."""
+        """Notes that `visitor` hears `joke` now."""
         key = (visitor, *joke.key)
         with self._lock:
             _, times = self._jokes.get(key, (joke, deque(maxlen=_MOST_TELLINGS)))
@@ -82,4 +84,4 @@ class Tellings:
             return joke
 
     def close(self, timeout: float = 0.0) -> None:
-        """Nothing is left to do."""
+        """Does nothing; there is no thread to end."""
