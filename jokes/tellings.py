@@ -23,7 +23,7 @@ PER_MINUTE = 600
 TOO_MANY_FOR_S = 60
 GOOD_FOR_S = 600.0
 
-_MOST_JOKES = 10_000  # jokes told, over all visitors
+_MOST_JOKES = 10_000  # pairs of joke and visitor
 _MOST_TELLINGS = 100  # tellings of one joke to one visitor
 
 

@@ -1,4 +1,4 @@
-"""Read the answer to the picture before, which comes back from a visitor and may be anything."""
+"""Read the answer to the previous picture. It comes back from a visitor, so it may be anything."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from common.errors import SmileError
 from faces.stream_following import MAX_FACES, SEARCH_EVERY, Previous
 from smile_recognition import LANDMARKS
 
-MAX_NUMBER = 2**52  # of ids and counts in an answer before; JavaScript's numbers hold them exactly
+MAX_NUMBER = 2**52  # the largest id or count; JavaScript's numbers hold it exactly
 
 
 class PreviousError(SmileError):
-    """What came as the answer before is not one."""
+    """What came as the previous answer is not one."""
 
 
 def read_previous(previous: Any) -> Previous:
-    """Raises PreviousError for what is no answer. A face at an impossible place is left to be found gone."""
+    """The previous answer, checked. Raises PreviousError if it is not an answer. A face at an impossible place is kept;
+    following it will find it gone.
+    """
     wrong = PreviousError(
-        "The field 'previous' must be the answer to the picture before, or {} with the first; leave it out."
+        "The field 'previous' must be the answer to the previous picture, or {} with the first, or be left out."
     )
     if not isinstance(previous, Mapping):
         raise wrong
@@ -38,7 +40,7 @@ def read_previous(previous: Any) -> Previous:
     if len(faces) > MAX_FACES or len({number for number, *_ in faces}) < len(faces):
         raise wrong
     next_id = max([next_id, *(number + 1 for number, *_ in faces)])
-    if next_id + MAX_FACES >= MAX_NUMBER:  # the next answer's ids would be none
+    if next_id + MAX_FACES >= MAX_NUMBER:  # the next answer would have no valid ids left
         raise wrong
     followed = min(followed, SEARCH_EVERY)
     faces = [(number, min(max(smile, 0.0), 1.0), points, unseen) for number, smile, points, unseen in faces]
