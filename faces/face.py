@@ -53,7 +53,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Face:
-    """One face. `smile`: P(smile), lightly smoothed over time; `raw_smile`: this frame's own.
+    """One face. `smile`: P(smile), lightly smoothed over time; `raw_smile`: P(smile) of this frame alone.
 
     `landmarks`: five `(x, y)` in pixels of the picture, in the order of `smile_recognition.LANDMARKS`.
     """
@@ -69,7 +69,7 @@ class Face:
         return "smile" if self.smile >= SMILE_THRESHOLD else "no_smile"
 
     def as_json(self) -> dict[str, Any]:
-        """What the page and the API are told of every face."""
+        """What the page and the API get for every face."""
         return {
             "id": self.id,
             "box": self.box._asdict(),

@@ -1,4 +1,4 @@
-"""Faces of the next picture of a stream whose past is carried by the caller."""
+"""Faces of the next picture in a stream. The caller carries the stream's past."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from faces.smoothing import SmoothedSmile
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 MAX_FACES = 32
-SEARCH_EVERY = 15  # answers of a stream, while faces are followed
-_SMALLEST = 1 / 8  # of a visitor's picture: they sit before their camera
+SEARCH_EVERY = 15  # answers of a stream between two searches while faces are followed
+_SMALLEST = 1 / 8  # share of a visitor's picture: they sit in front of their camera
 _SAME_FACE = 0.4  # distance in box heights
-# A pattern beside a face that has gone can pass for it. So a face that the detector does not see either in so many searches
-# is given up; one that leans may go unseen for longer.
+# A pattern beside a face that has gone can pass for it. So a face is dropped when the detector misses it in so many
+# searches. A face that leans may go unseen for longer.
 _UNSEEN, _UNSEEN_LEANING, _LEANING = 4, 12, 20.0
 
 
@@ -37,7 +37,7 @@ class Previous:
 
 
 class Turns(Protocol):
-    """Who may search a whole picture now, while other streams wait for the processor."""
+    """Decides who may search a whole picture now, while other streams wait for the processor."""
 
     def may_search(self, *, urgent: bool) -> bool: ...
 
@@ -47,7 +47,7 @@ class Turns(Protocol):
 def next_in_stream(
     image: np.ndarray, before: Previous, detector: FaceDetector, recognizer: SmileRecognizer, turns: Turns
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The faces of `image`, uint8 grey or BGR, and what else the answer carries to the next one, both as JSON."""
+    """The faces of `image`, uint8 grey or BGR, and what the answer carries to the next one, both as JSON."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     now = time.time()
     elapsed = min(max(now - before.time, 0.0), 1.0)
@@ -67,7 +67,7 @@ def next_in_stream(
     followed, next_id = before.followed + 1, before.next_id
     urgent = not faces or len(faces) < len(before.faces)
     if urgent:
-        followed = max(followed, SEARCH_EVERY)  # and it stays due until it is done
+        followed = max(followed, SEARCH_EVERY)  # the search stays due until it is done
     if followed >= SEARCH_EVERY and turns.may_search(urgent=urgent):
         followed = 0
         with turns.search():

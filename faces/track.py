@@ -13,8 +13,8 @@ from faces.following import Sight
 from faces.smoothing import OneEuroFilter, SmoothedSmile
 from smile_recognition import crop_tilted
 
-SHOWN_AFTER_S = 0.12  # a frame or two that can't be read do not make a box flicker
-_COAST_S = 1.0  # a hidden face is expected to move on as it did, for so long
+SHOWN_AFTER_S = 0.12  # a frame or two that can't be read don't make a box flicker
+_COAST_S = 1.0  # for so long a hidden face is expected to move on as it did
 _PORTRAIT = 16  # pixels
 _PORTRAITS = 4  # the last of which may show a hand already
 
@@ -31,14 +31,14 @@ class Track:
     smile: SmoothedSmile = field(default_factory=SmoothedSmile)
     portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_PORTRAITS))
     portrait_at: float = float("-inf")
-    like_at: float = float("-inf")  # when it last looked as before, or the detector saw it too
+    like_at: float = float("-inf")  # when it last looked as before, or the detector saw it, too
     missed: bool = False  # looked for since it was seen, and not found
 
     def hidden(self, now: float) -> bool:
         return now - self.seen_at > (SHOWN_AFTER_S if self.missed else _COAST_S)
 
     def moved_by(self, now: float) -> np.ndarray:
-        """Pixels `(x, y)` by which the face has probably moved since it was seen."""
+        """By how many pixels `(x, y)` the face has probably moved since it was seen."""
         return (self.course if self.hidden(now) else self.velocity) * min(now - self.seen_at, _COAST_S)
 
     def expected(self, now: float) -> Box:
@@ -57,7 +57,7 @@ def portrait(gray: np.ndarray, sight: Sight) -> np.ndarray:
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two pictures of one shape, -1 to 1; 0 where one has no contrast."""
+    """The correlation of two pictures of one shape, -1 to 1; 0 if one has no contrast."""
     a, b = a - a.mean(), b - b.mean()
     norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     return float((a * b).sum()) / norm if norm > 1e-6 else 0.0
