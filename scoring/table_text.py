@@ -1,4 +1,4 @@
-"""File names as they stand in a table, and back: UTF-8 whatever bytes a name holds, and no formulas for spreadsheets."""
+"""File names to a table's cells and back: UTF-8 for any bytes in a name, and no formulas for spreadsheets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _LOOKS_LIKE_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # what a spreadsheet takes for one begins so, but for the last
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # a formula begins with one of these, except the last
 
 
 def as_text(name: str) -> str:
-    r"""A file name without lone surrogates: bytes that are no UTF-8 become `\xe9`.
+    r"""A file name without lone surrogates: bytes that are not UTF-8 become `\xe9`.
 
-    So that `on_disk` finds the name again, a backslash before what looks the same becomes `\x5c`; other backslashes stay.
+    A backslash before something that looks the same becomes `\x5c`, so that `on_disk` finds the name again. Other
+    backslashes stay.
     """
     try:
         name.encode("utf-8")
@@ -26,17 +27,17 @@ def as_text(name: str) -> str:
 
 
 def on_disk(text: str) -> str:
-    """The name that `as_text` made `text` of. On Windows, where names are text, `text` itself."""
+    """The name from which `as_text` made `text`. On Windows, where names are text, `text` itself."""
     if os.sep == "\\" or "\\x" not in text:
         return text
     return os.fsdecode(_BYTE.sub(lambda found: bytes([int(found[1], 16)]), text.encode("utf-8")))
 
 
 def harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def as_it_was(text: str) -> str:
-    """What `harmless` made `text` of."""
+    """The text from which `harmless` made `text`."""
     return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
