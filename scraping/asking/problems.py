@@ -1,4 +1,4 @@
-"""What goes wrong while pictures are gathered: with one address (FetchError), or for good (ScrapingStopped)."""
+"""What goes wrong while pictures are gathered: at one address (FetchError), or for the whole run (ScrapingStopped)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ REASONS = {
     "redirects": "redirected without end",
     "bad_url": "without a usable address",
 }
-# What may have passed by the next time: tried again with growing pauses, and once more by the next run.
+# Reasons that may pass: these are tried again with growing pauses, and once more by the next run.
 PASSING = frozenset({"rate_limited", "server_error", "timeout", "connection", "truncated"})
 
 
 class FetchError(Exception):
-    """One address gave nothing. `kind` is a key of REASONS; `wait_s`: the site asks for so many seconds of peace."""
+    """One address gave nothing. `kind` is a key of REASONS; `wait_s`: for how many seconds the site wants to be left
+    alone.
+    """
 
     def __init__(self, kind: str, message: str, *, wait_s: float | None = None) -> None:
         super().__init__(message)
@@ -39,4 +41,4 @@ class FetchError(Exception):
 
 
 class ScrapingStopped(SmileError):
-    """To go on would be useless or impolite; what was gathered is kept, and the same command goes on from there."""
+    """Going on would be useless or impolite. What was gathered is kept, and the same command goes on from there."""

@@ -1,9 +1,9 @@
-"""robots.txt as RFC 9309 has it: the group for us, the longest matching rule, `*` and `$` in paths.
+"""Read robots.txt by RFC 9309: the group for us, the longest matching rule, `*` and `$` in paths.
 
     >>> Robots.parse("User-agent: *\\nDisallow: /search\\nAllow: /search/2", "DadJokesForSmiles").allows("/search/2/image")
     True
 
-Python's own urllib.robotparser takes the first rule that matches rather than the longest, and knows no `*`.
+Python's own urllib.robotparser takes the first matching rule, not the longest, and does not know `*`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _LONGEST_DELAY_S = 3600.0
 
 @dataclass(frozen=True)
 class Robots:
-    """What one site allows. `rules`: `(path pattern, allowed)`; `crawl_delay_s`: a pause that it asks for, which is no part
-    of the RFC but often written.
+    """What one site allows. `rules`: `(path pattern, allowed)`; `crawl_delay_s`: the pause that it asks for, which is not in
+    the RFC but common.
     """
 
     rules: tuple[tuple[str, bool], ...] = ()
@@ -26,7 +26,7 @@ class Robots:
 
     @classmethod
     def parse(cls, text: str, agent: str) -> Robots:
-        """The rules for `agent`, a product name; those for `*` where there are none for it. Never raises."""
+        """The rules for `agent`, a product name; if there are none, those for `*`. Never raises."""
         groups: dict[str, list[tuple[str, str]]] = {}
         named: list[str] = []
         in_rules = False
@@ -50,7 +50,7 @@ class Robots:
         return cls(rules, max((_seconds(value) for key, value in lines if key == "crawl-delay"), default=0.0))
 
     def allows(self, path: str) -> bool:
-        """Whether `path`, with its query, may be asked for; of two equally long rules the allowing one holds."""
+        """Whether `path`, with its query, may be asked for. Of two equally long rules the one that allows holds."""
         if path == "/robots.txt":
             return True
         path = _normal(path)
@@ -65,12 +65,12 @@ ALLOW_ALL = Robots()
 
 
 def _normal(path: str) -> str:
-    """The same letters always written the same way, so that `/%7Ea` and `/~a` are one path."""
+    """The path with the same letters always written the same way, so that `/%7Ea` and `/~a` are one path."""
     return quote(unquote_to_bytes(path.replace("%2F", "%252F").replace("%2f", "%252F")), safe="/*$?&=%:;,@!'()+~-._")
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """Piece by piece, and never backwards: a pattern of a thousand stars costs no more than it is long."""
+    """Matches piece by piece and never goes back, so a pattern of a thousand stars costs no more than its length."""
     anchored = pattern.endswith("$")
     first, *others = pattern.removesuffix("$").split("*")
     if not path.startswith(first):
