@@ -1,4 +1,4 @@
-"""A training's end: the chosen epoch's network, calibrated and exported, and the files that say how it was made."""
+"""End a training: calibrate and export the chosen epoch's network, and write the files that say how it was made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.fitting.progress import Progress, save_network, write_json_whole
 if TYPE_CHECKING:
     import keras
 
-_FEWEST_MEASURED = 500  # faces, for a mean error that is more than chance
+_FEWEST_MEASURED = 500  # with fewer faces, the mean error would be chance
 
 
 def finish(
@@ -31,7 +31,7 @@ def finish(
     taught_share: float,
     labels_from: dict[str, str] | None,
 ) -> None:
-    """Writes all files of a whole training, whose epochs are in `progress`, and removes what was there to go on from.
+    """Writes all files of a finished training, whose epochs are in `progress`, and removes the files for going on.
 
     `faces`: the whole dataset, `training` and `validation` its parts; the other options as `train` has them.
     """
@@ -42,7 +42,7 @@ def finish(
     from training.networks.network import shipped_part
 
     out = progress.out
-    # Trained perhaps with short floats, used with whole ones; and the optimizer's memory stays behind.
+    # It may have been trained with short floats, but is used with full ones. The optimizer's memory stays behind.
     keras.mixed_precision.set_global_policy("float32")
     model = progress.recipe.build()
     take_weights(model, out)
@@ -85,8 +85,8 @@ def finish(
 def center_landmarks(model: keras.Model, training: Faces, scaler: Any) -> None:
     """Moves each landmark by its mean error on the training part's measured faces.
 
-    Half of the pictures were mirrored in training, so a network can't learn that a set's points lie to one side of where
-    they should. They do: those of the keypoints set by a hundredth or two of a box.
+    Half of the pictures were mirrored in training, so a network can't learn that a set's points lie too far to one side.
+    Those of the keypoints set do, by a hundredth or two of a box.
     """
     from training.fitting.batches import scale
 
