@@ -36,11 +36,7 @@ _MOST_STRIPS = 8
 _COLUMNS = 1000  # of the plot, about as many as it has pixels; finer details are drawn as their mean or extremes
 _BLUE, _GRAY = "#0072B2", "#444444"  # any colour vision can tell them from white, and from each other by brightness
 _WIDTH, _DPI = 6.0, 180  # inches: 12-point letters at 1080 pixels can still be read on a phone
-_STRIP, _ONLY_STRIP, _FRAME = (
-    1.15,
-    2.6,
-    1.4,
-)  # inches of height: each strip, a single one, and the frame round them
+_STRIP, _ONLY_STRIP, _FRAME = 1.15, 2.6, 1.4  # inches of height: each strip, a single one, and the frame round them
 _STYLE = {"font.size": 12, "axes.spines.top": False, "axes.spines.right": False}
 _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 _MOST_TICKS = 7

@@ -196,8 +196,7 @@ def _errors() -> dict[str, Schema]:
         "OtherSite": _json("Another site's page makes the request, or the person did not agree.", error),
         "NoBoard": _json("This app keeps no joke board.", error),
         "Counted": _json(
-            "This telling was counted already or is too long ago, or one address has sent enough for today.",
-            error,
+            "This telling was counted already or is too long ago, or one address has sent enough for today.", error
         ),
         "TooLarge": _json(f"More than {limits}.", error),
         "TooMany": _json("Too many requests from one address, or too many smiles at once.", error) | wait,

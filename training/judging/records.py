@@ -45,7 +45,7 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A kill leaves the old file or the new one, never half of one."""
+    """A kill leaves the old file or the new one, never half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text)
@@ -57,13 +57,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def record(path: Path, name: str, entry: Mapping[str, Any]) -> None:
-    """Sets `name` in the JSON file `path` and leaves its other names as they are; sorted, whatever the order of calls."""
+    """Sets `name` in the JSON file `path` and leaves its other names as they are. Names are sorted, whatever the order of
+    calls.
+    """
     entries = read_json(path) if path.is_file() else {}
     write_json(path, dict(sorted({**entries, name: entry}.items())))
 
 
 def write_unseen(faces: Faces, path: Path) -> None:
-    """Names, not pictures, of faces that the network has never seen, so that others can judge it on the same ones."""
+    """Names, not pictures, of faces that the network has never seen, so that others can judge it on the same faces."""
     real = faces.face == 1
     with path.with_suffix(".tmp").open("w", newline="") as file:
         writer = csv_writer(file)
