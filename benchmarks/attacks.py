@@ -1,6 +1,4 @@
-"""Attack the app without end, as visitors who mean harm do: `python -m benchmarks.attacks NAME PORT`, for
-`benchmarks.hostile`.
-"""
+"""Attack the app without end, for `benchmarks.hostile`: `python -m benchmarks.attacks NAME PORT`."""
 
 from __future__ import annotations
 

@@ -127,9 +127,7 @@ def asked_for(server: GettyServer, since: int) -> list[str]:
 def what_is_there(folder: Path) -> set[str]:
     """Pictures on the disk, failures that must not be tried again, and pages in the table."""
     names = {path.stem for path in folder.rglob("*.jpg")}
-    with (
-        tempfile.TemporaryDirectory() as copy
-    ):  # reading a killed run's table would repair it, and the next run should do that
+    with tempfile.TemporaryDirectory() as copy:  # reading a killed run's table would repair it: the next run's task
         for part in folder.glob("manifest.sqlite3*"):
             shutil.copy(part, copy)
         with closing(sqlite3.connect(Path(copy, "manifest.sqlite3"))) as table, suppress(sqlite3.OperationalError):
