@@ -28,7 +28,7 @@ _UNSEEN, _UNSEEN_LEANING, _LEANING = 4, 12, 20.0
 
 @dataclass(frozen=True)
 class Previous:
-    """The answer before: `faces` as `(id, smile, landmarks (5, 2), unseen)`; `followed`: answers since the last search."""
+    """The previous answer: `faces` as `(id, smile, landmarks (5, 2), unseen)`; `followed`: answers since the last search."""
 
     faces: list[tuple[int, float, np.ndarray, int]]
     followed: int
