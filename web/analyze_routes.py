@@ -15,7 +15,7 @@ from flask import Blueprint, Request, Response, jsonify, request
 
 from common.errors import PictureError, SmileError
 from visitors.analysis import MAX_BYTES, TooBusy, TooLarge, VisitorAnalysis
-from visitors.previous import PreviousError
+from visitors.carried import PreviousError
 from web.errors import NO_STORE, error_json, refuse_other_sites
 from web.rate_limits import VisitorLimits
 
@@ -87,5 +87,5 @@ def _read_request() -> tuple[bytes, Any]:
     except (ValueError, RecursionError):
         previous = None
     if previous is None:  # null is not an answer either
-        raise PreviousError("The field 'previous' is not an answer in JSON; send the answer to the previous picture, or {}.")
+        raise PreviousError
     return upload.read(), previous
