@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The app for a WSGI server of your own; `web.application.close_app` ends it."""
-    from web.application import create_app  # not before `main` has told OpenCV what to write
+    from web.application import create_app  # after `main` has told OpenCV what to write
 
     return create_app(settings)
 
@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     """Start the app. Exit code 0 after Ctrl-C or SIGTERM, 2 when an option can't be used or the port is taken."""
     # FFmpeg, inside OpenCV, writes to the terminal what the page says in words.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    # The same of OpenCV itself, and of broken pictures: who sent one is told.
+    # OpenCV itself does so too, also about broken pictures. Whoever sent one gets a sentence from the app.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
-    # macOS: OpenCV may ask for the camera on the main thread only; without its asking, the system asks by itself.
+    # macOS: OpenCV may ask for the camera on the main thread only. If it doesn't, the system asks by itself.
     os.environ.setdefault("OPENCV_AVFOUNDATION_SKIP_AUTH", "1")
     # Windows: without this some webcams take half a minute to open.
     os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = parse_settings(argv)
         set_up_logging(settings.log_format)
         for option in visible_passwords(argv):
-            sentence = f"Everybody on this computer can read a command line; put the address in a file: {option} @FILE."
+            sentence = f"Everybody on this computer can read this password; put the address in a file: {option} @FILE."
             log_event("password", level=logging.WARNING, message=sentence)
         from serving.server import serve
 

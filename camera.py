@@ -1,13 +1,13 @@
-"""Get pictures from a webcam, video file, still image or network stream; keep the newest one only.
+"""Get pictures from a webcam, video file, still image or network stream, and keep only the newest.
 
     camera = Camera("0")            # or "video.mp4", "photo.jpg", "rtsp://...", "auto", "none"
     camera.start()
-    camera.want()                   # again and again while somebody watches; without it the source is released
+    camera.want()                   # again and again while somebody watches, or the source is released
     frame = camera.wait_for_frame(after=0, timeout=1.0)
     camera.stop()
 
 Two threads: one reads the source, and one watches over it, because opening a busy camera or reading a lost stream can hang
-for ever. What goes wrong is never an exception here: it is a `CameraState` with a sentence for the user.
+for ever. Problems are never exceptions here. They are a `CameraState` with a sentence for the user.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pictures.sources import opener_for
 
 RETRY_PAUSES_S = (1.0, 5.0, 10.0, 60.0)
 STATUSES = ("idle", "opening", "live", "lost", "ended", "none")
-_LOGGED_PER_MINUTE = 10  # of each kind of change; a source that comes and goes many times a second is summed up
+_LOGGED_PER_MINUTE = 10  # lines for each kind of change; a source that comes and goes many times a second is summed up
 _MAX_STUCK_READERS = 3
 
 
@@ -55,8 +55,8 @@ _LIVE = CameraState("live", "")
 class Camera:
     """One source, its newest frame, and what is wrong with it if anything is.
 
-    `source`: device number, path, URL, `auto` or `none`. `loop`: play a file again and again. `idle_release_s`: release the
-    source when nobody called `want()` for so long. `open_timeout_s`, `read_timeout_s`: a source that takes longer counts as
+    `source`: camera number, path, URL, `auto` or `none`. `loop`: play a file again and again. `idle_release_s`: release the
+    source if nobody called `want()` for so long. `open_timeout_s`, `read_timeout_s`: a source that takes longer counts as
     lost. `opener` is for tests.
     """
 
@@ -98,13 +98,13 @@ class Camera:
         return self._captured
 
     def start(self) -> None:
-        """Begin watching over the source. It is opened once somebody wants it."""
+        """Begin watching over the source. It opens once somebody wants it."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch_over, name="camera", daemon=True)
             self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Release the source and end the threads; a thread stuck in a driver is left behind after `timeout` seconds."""
+        """Release the source and end the threads. A thread stuck in a driver is left behind after `timeout` seconds."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -117,11 +117,11 @@ class Camera:
             idle = self._wanted_until < time.monotonic()
             self._wanted_until = time.monotonic() + self._idle_release_s
             if idle:
-                self._retry_now = True  # somebody new: don't let them sit out a long pause
+                self._retry_now = True  # for a newcomer a long pause ends at once
                 self._changed.notify_all()
 
     def wait_for_frame(self, *, after: int, timeout: float) -> Frame | None:
-        """The newest frame if its number is above `after`, waiting up to `timeout` seconds for it; else None."""
+        """The newest frame if its number is above `after`; waits up to `timeout` seconds for it. Else None."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or (self._frame and self._frame.number > after), timeout)
             frame = self._frame
@@ -135,7 +135,7 @@ class Camera:
             if not self._is_wanted():
                 self._set_state("idle", "The camera is off while nobody watches.")
                 with self._changed:
-                    self._frame = None  # forgotten, as the page promises
+                    self._frame = None  # the last picture is forgotten, as the page promises
                     self._changed.wait_for(lambda: self._stopping or self._is_wanted(), 60)
                 failures = 0
                 continue
@@ -159,7 +159,7 @@ class Camera:
                 self._changed.wait_for(lambda: self._stopping or self._retry_now, pause)
 
     def _read_once_through(self) -> CameraState | None:
-        """Runs one reader until it ends, is late, or is wanted no more. None: nothing wrong."""
+        """Runs one reader until it ends, is late, or is no longer wanted. None: nothing is wrong."""
         self._stuck = [thread for thread in self._stuck if thread.is_alive()]
         if len(self._stuck) >= _MAX_STUCK_READERS:
             return CameraState("lost", f"{self._called()} does not answer. Unplug it, or end the program that uses it.")
@@ -210,7 +210,7 @@ class Camera:
 
 
 class _Reader:
-    """Opens a source and reads it to its end, in a thread of its own that can be given up if it hangs."""
+    """Opens a source and reads it to its end, in a thread of its own that can be left behind if it hangs."""
 
     def __init__(self, camera: Camera, opener: Callable[[str], PictureSource]) -> None:
         self._camera = camera
@@ -252,7 +252,7 @@ class _Reader:
                     continue
                 pictures += 1
                 if source.interval:
-                    due = max(due + source.interval, time.monotonic() - 1.0)  # late: go on from here, don't race
+                    due = max(due + source.interval, time.monotonic() - 1.0)  # late: go on from here and don't catch up
                     if not self._wait_until(due):
                         return None
                 self._publish(image)

@@ -3,9 +3,9 @@
     >>> get_joke()
     Joke(id='house-f3a0b8d1', text='...', source='house')
 
-Nobody ever waits for the service: jokes are fetched ahead by a background thread, and when none is ready one of our own is
-told. With a joke board, jokes that made people smile are told again, more often the funnier they are (`jokes.ranking`); the
-board too is read by that thread, never by who asks for a joke.
+Nobody ever waits for the service: a background thread fetches jokes ahead, and if none is ready the app tells one of its
+own. With a joke board, jokes that made people smile come again, the funniest most often (`jokes.ranking`). The same thread
+reads the board, so nobody waits for that either.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gather pictures and what is known of them from Getty Images, in folders that training reads.
+"""Gather pictures and what is known about them from Getty Images, into folders that training reads.
 
 python getty_scraper.py "smile" "no smile" --pages 100 --out images --source api --api-key-file key.txt
 python getty_scraper.py "smile" "no smile" --pages 100 --out images --i-have-permission     # the public search pages
@@ -6,7 +6,7 @@ python getty_scraper.py "smile" --dry-run --i-have-permission                   
 python -m training.dataset images
 
 The site's terms of use (https://www.gettyimages.com/company/terms) limit what programs may collect and what pictures may be
-used for. The search pages are therefore read only with --i-have-permission, which says that you have it, in writing.
+used for. So the search pages are read only with --i-have-permission, which says that you have permission in writing.
 
 A picture becomes images/smile/ID.jpg or images/no_smile/ID.jpg, and a row of images/manifest.csv with its caption, creator,
 credit and licence page. Stop a run at any moment, even with kill -9: the same command goes on, and fetches nothing twice.
@@ -46,7 +46,7 @@ _SHORTEST_PAUSE_S = 0.5
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*|[0-9a-f:]*:[0-9a-f:]*", re.IGNORECASE)
 
 
-@native_output_dropped()  # what a picture tells libpng to write
+@native_output_dropped()  # drops what libpng writes about a picture
 def main(argv: list[str] | None = None, *, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> int:
     """Gather what the command line names; the exit code is explained above. `clock`: time, for tests."""
     options = _parser().parse_args(argv)
@@ -119,13 +119,13 @@ def _run(
 
 
 def _print(lines: list[str]) -> list[str]:
-    """To standard output; returns what went wrong. `... | head` has seen enough: that is no problem."""
+    """Prints to standard output; returns what went wrong. It is not a problem if `... | head` has seen enough."""
     try:
         for line in lines:
             print(line)
         sys.stdout.flush()
     except OSError as error:
-        with contextlib.suppress(OSError):  # or Python would try once more at its end
+        with contextlib.suppress(OSError):  # otherwise Python would try again at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return [] if isinstance(error, BrokenPipeError) else [f"the report can't be written ({error.strerror})"]
     return []
@@ -141,24 +141,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("terms", nargs="+", metavar="TERM", help='what to search for; each becomes a folder: "no smile" -> no_smile')
-    add("--pages", type=int, default=1, metavar="N", help="pages of results of each term (default: 1)")
-    add("--limit", type=int, metavar="N", help="pictures of each term at most")
+    add("--pages", type=int, default=1, metavar="N", help="pages of results for each term (default: 1)")
+    add("--limit", type=int, metavar="N", help="at most so many pictures for each term")
     add("--out", default="images", metavar="DIR", help="folder for pictures and table (default: images)")
     add("--dry-run", action="store_true", help="read the pages of results and say what would be fetched; write nothing")
     add("--source", choices=("pages", "api"), default="pages", help="public search pages, or the API (default: pages)")
-    add("--i-have-permission", action="store_true", help=f"to collect from the search pages; see {TERMS_OF_USE}")
+    add(
+        "--i-have-permission",
+        action="store_true",
+        help=f"say that you may collect from the pages; see {TERMS_OF_USE}",
+    )
     add("--api-key-file", type=Path, metavar="FILE", help=f"key for the API (or the variable {KEY_VARIABLE})")
-    add("--people", choices=("none", "one", "two", "group", "any"), default="one", help="in each picture (default: one)")
+    add(
+        "--people",
+        choices=("none", "one", "two", "group", "any"),
+        default="one",
+        help="people in a picture (default: one)",
+    )
     add("--sort", choices=("best", "newest", "mostpopular"), default="best", help="order of the results (default: best)")
     add("--family", choices=("creative", "editorial"), default="creative", help="kind of pictures (default: creative)")
-    add("--retry-failed", action="store_true", help="fetch again all that failed, not only what may have passed by now")
-    add("--workers", type=int, default=2, metavar="N", help="pictures on their way at once (default: 2)")
-    add("--pause", type=float, default=2.0, metavar="S", help="seconds from one request to the next, at least (default: 2)")
-    add("--retry-pause", type=float, default=5.0, metavar="S", help="before the second try; doubled each time (default: 5)")
+    add("--retry-failed", action="store_true", help="try all failures again, not only those that may have passed by now")
+    add("--workers", type=int, default=2, metavar="N", help="pictures to fetch at once (default: 2)")
+    add("--pause", type=float, default=2.0, metavar="S", help="at least, seconds from one request to the next (default: 2)")
+    add(
+        "--retry-pause",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="before the second try; doubled each time (default: 5)",
+    )
     add("--timeout", type=float, default=20.0, metavar="S", help="seconds to wait for an answer (default: 20)")
-    add("--site", default=SITE, metavar="URL", help=f"whose search pages (default: {SITE})")
-    add("--api", default=API, metavar="URL", help=f"where the API is (default: {API})")
-    add("--allow-host", action="append", default=[], metavar="HOST", help="a further host that pictures may come from")
+    add("--site", default=SITE, metavar="URL", help=f"site with the search pages (default: {SITE})")
+    add("--api", default=API, metavar="URL", help=f"address of the API (default: {API})")
+    add("--allow-host", action="append", default=[], metavar="HOST", help="another host that pictures may come from")
     return parser
 
 
@@ -170,7 +185,7 @@ def _check(options: argparse.Namespace) -> None:
         )
     names = [folder_name(term) for term in options.terms]
     if len(set(names)) < len(names):
-        raise SettingsError(f"Two of the terms have the same folder ({', '.join(names)}); give each its own words.")
+        raise SettingsError(f"Two of the terms share a folder ({', '.join(names)}); give each its own words.")
     for name, most in (("pages", 1000), ("limit", 10**6), ("workers", 8)):
         value = getattr(options, name)
         if value is not None and not 1 <= value <= most:
@@ -178,7 +193,7 @@ def _check(options: argparse.Namespace) -> None:
     base = _base(options)
     url = clean_url(base)
     if url is None or urlsplit(url).query:
-        raise SettingsError(f"{base} is no address of a site; give one such as {SITE}.")
+        raise SettingsError(f"{base} is not the address of a site; give one such as {SITE}.")
     for host in options.allow_host:
         if not _HOST.fullmatch(host):
             raise SettingsError(f"--allow-host must be a host's bare name such as media.gettyimages.com, not {host!r}.")
@@ -210,7 +225,7 @@ def _base(options: argparse.Namespace) -> str:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, str]:
-    """What makes one search another: a table holds one kind."""
+    """The settings that tell one kind of search from another. A table holds one kind."""
     site = _base(options).rstrip("/")
     return {"source": options.source, "site": site, "people": options.people, "sort": options.sort, "family": options.family}
 

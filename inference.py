@@ -10,9 +10,9 @@ python inference.py party/ --out faces.csv --best 20 --copy-smiles best --report
 Killed half-way, by Ctrl-C or a power cut? The same command goes on where it stopped. A table is CSV, JSON Lines (.jsonl) or
 Parquet (.parquet) by its name.
 
-Columns, always all of them and in this order:
+Columns, always all of them, in this order:
 
-    file                    the path as given, or as found below a given folder; bytes that are no UTF-8 become \\xe9, and
+    file                    the path as given, or as found below a given folder; bytes that are not UTF-8 become \\xe9, and
                             with --spreadsheet what begins with = + - @ ' or a tab gets an apostrophe before it
     frame, time_s           video: number of the frame from 0, and its time in seconds; picture: 0, and empty
     face                    1, 2, ... in its picture or frame, largest first; empty: no face there
@@ -53,12 +53,12 @@ from smile_recognition import DEFAULT_MODEL
 
 
 def _check_paths(options: argparse.Namespace) -> None:
-    """Raises SettingsError when a path is missing or holds nothing to read, or there is no video to plot."""
+    """Raises SettingsError if a path is missing or holds nothing to read, or if there is no video to plot."""
     for path in options.paths:
         if next(scan_media([path]), None) is None:
             raise SettingsError(f"There is no picture or video in {path}; check the folder.")
     if options.plot and not any(file.is_video for file in scan_media(options.paths)):
-        raise SettingsError("--plot draws videos, and there is none among the files; leave it out, or name a video.")
+        raise SettingsError("--plot draws videos, but none of the files is a video; leave it out, or name a video.")
 
 
 def _check_out(out: str, paths: Sequence[str]) -> None:
@@ -80,27 +80,31 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders with such (hidden files are passed over)")
+    add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders of these (hidden files are passed over)")
     add("--out", default="-", metavar="FILE", help="table.csv, .jsonl or .parquet, or - for CSV on the screen (default: -)")
-    add("--spreadsheet", action="store_true", help="CSV for Excel and the like: marked as UTF-8, and names are no formulas")
-    add("--restart", action="store_true", help="begin anew instead of going on with an unfinished table")
+    add(
+        "--spreadsheet",
+        action="store_true",
+        help="CSV for Excel and the like: marked as UTF-8, no name is a formula",
+    )
+    add("--restart", action="store_true", help="begin anew, without the rows of an unfinished table")
     add("--cropped", action="store_true", help="each picture is one tight face crop: no face is searched for")
     add("--annotate", metavar="DIR", help="write copies with boxes and percentages into this folder (videos as MP4)")
     add("--landmarks", action="store_true", help="mark eyes, nose and mouth corners in these copies")
     add("--plot", metavar="DIR", help="write a plot of each video's smiles over time into this folder (PNG)")
-    add("--copy-smiles", metavar="DIR", help="copy the photos with a smile into this folder, the files as they are")
-    add("--best", type=int, metavar="N", help="only the N best of these, one of each burst of photos that look alike")
-    add("--report", metavar="FILE", help=f"write a page with small pictures of these (HTML, {MOST_PHOTOS} at most)")
+    add("--copy-smiles", metavar="DIR", help="copy the photos with a smile into this folder, unchanged")
+    add("--best", type=int, metavar="N", help="keep only the N best of these, one of each burst of photos that look alike")
+    add("--report", metavar="FILE", help=f"write a page with small pictures of these (HTML, at most {MOST_PHOTOS})")
     add("--workers", type=int, metavar="N", help="processes that read files (default: one for each core; 1: only this one)")
-    add("--dask", metavar="ADDRESS", help="have a Dask cluster do it, such as tcp://10.0.0.1:8786; it needs the same paths")
+    add("--dask", metavar="ADDRESS", help="let a Dask cluster do it, such as tcp://10.0.0.1:8786; it needs the same paths")
     add("--detector", default=DEFAULT_DETECTOR, help="finder, face_recognition, haar or yunet (default: %(default)s)")
-    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another for finder")
+    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another one for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     return parser
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    """Raises SettingsError for what does not go together."""
+    """Raises SettingsError for options that don't go together."""
     if options.landmarks and not options.annotate:
         raise SettingsError("--landmarks marks the annotated copies; give --annotate DIR too.")
     if options.best is not None and options.best < 1:
@@ -117,7 +121,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
-    """What the rows depend on, by names that tell a user what was another one."""
+    """What the rows depend on, with names that tell a user what differs."""
     relative = any(not os.path.isabs(path) for path in options.paths)
     return {
         "list of paths": "\0".join(options.paths).encode("utf-8", "backslashreplace").decode(),
@@ -133,11 +137,11 @@ def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
     }
 
 
-@native_output_dropped()  # the table's error column says in words what libpng and others write to the terminal
+@native_output_dropped()  # libpng and others write to the terminal what the table's error column says in plain words
 def main(argv: list[str] | None = None) -> int:
-    """Score what the command line names. Exit code 0; 2 with one sentence when that is impossible; 130 after Ctrl-C."""
+    """Score what the command line names. Exit code 0; 2 with one sentence if that is impossible; 130 after Ctrl-C."""
     options = _parser().parse_args(argv)
-    # OpenCV and FFmpeg write to the terminal what the table's error column says in words.
+    # OpenCV and FFmpeg write to the terminal what the table's error column says in plain words.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     table: Table | None = None
@@ -183,7 +187,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _work(options: argparse.Namespace) -> Work:
-    """Raises SmileError at once for what would stop every worker later."""
+    """The work to do. Raises SmileError at once for what would stop every worker later."""
     paths = (os.path.abspath(path) for path in options.paths) if options.dask else options.paths
     inside = os.path.abspath if options.dask else str  # a cluster's workers run elsewhere
     work = Work(

@@ -6,8 +6,8 @@
     >>> recognizer.read(gray, [Box(top=118, right=386, bottom=304, left=201)])
     [Face(id=0, box=Box(...), smile=0.97, raw_smile=0.97, landmarks=((252.2, 175.1), ...), presence=0.999, angle=0.0)]
 
-The file holds the MinMaxScaler, the CNN and the calibration temperature in one LiteRT graph (`training/networks/export.py`),
-so what runs here is what was measured, without TensorFlow, scikit-learn or a pickle.
+The file holds the MinMaxScaler, the CNN and the calibration temperature in one LiteRT graph (`training/networks/export.py`).
+So exactly what was measured runs here, without TensorFlow, scikit-learn or a pickle.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> 
     if right <= left or bottom <= top or not height or not width:
         raise ValueError(f"expected a box with top < bottom and left < right, got {tuple(box)} in {width}x{height}")
     if bottom - top > 16 * height or right - left > 16 * width:
-        # Nearly all border: shrunk with its picture, since the border of a box this large would fill the memory.
+        # The crop is nearly all border. It is shrunk with its picture, because the border of a box this large would fill the
+        # memory.
         factor = min(height / (bottom - top), width / (right - left)) * 16
         if min(height, width) * factor < 1:
             return np.full((size, size), gray[0, 0], np.uint8)
@@ -56,7 +57,7 @@ def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> 
     ]
     pads = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
     if any(pads):
-        # A box far outside would ask for a border as large as it likes; a whole box of border is all that means anything.
+        # A box far outside could ask for any amount of border. More than a whole box of it means nothing.
         limit_y, limit_x = bottom - top, right - left
         pads = (min(pads[0], limit_y), min(pads[1], limit_y), min(pads[2], limit_x), min(pads[3], limit_x))
         inner = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REPLICATE)
@@ -67,7 +68,7 @@ def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> 
 def crop_tilted(
     gray: np.ndarray, box: Sequence[float], angle: float, size: int = CROP_SIZE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `crop_face`, of a box turned by `angle` degrees clockwise about its centre: a tilted face comes out upright.
+    """Like `crop_face`, for a box turned by `angle` degrees clockwise about its centre: a tilted face comes out upright.
 
     Returns the crop uint8 `(size, size)` and the affine map float64 `(2, 3)` from crop pixels to picture pixels.
     """
@@ -80,16 +81,16 @@ def crop_tilted(
     center = np.array([(left + right) / 2, (top + bottom) / 2])
     # Pixel centres stand at half coordinates: crop pixel (i, j) is the point (i + 0.5, j + 0.5) of the crop's square.
     to_picture = np.column_stack([turn, center - 0.5 + turn @ np.full(2, 0.5 - size / 2)])
-    # Bilinear sampling skips pixels where the crop is much smaller than the box: smooth what it would skip.
+    # Bilinear sampling skips pixels if the crop is much smaller than the box, so these are smoothed first.
     shrink = min(scale_x, scale_y)
-    # Only what is near: OpenCV can't warp pictures of more than 32,766 pixels a side.
+    # Only the part near the box: OpenCV can't warp pictures of more than 32,766 pixels a side.
     reach = math.hypot(right - left, bottom - top) / 2 + 2
     x0, y0 = (max(0, int(value - reach)) for value in center)
     x1, y1 = (max(1, math.ceil(value + reach)) for value in center)
     x0, y0 = min(x0, gray.shape[1] - 1), min(y0, gray.shape[0] - 1)
     source = gray[y0:y1, x0:x1]
     if shrink >= 2:
-        kernel = int(shrink) | 1  # an even one would move the picture by half a pixel
+        kernel = int(shrink) | 1  # an even kernel would move the picture by half a pixel
         source = cv2.blur(source, (kernel, kernel))
     sampled = to_picture - np.column_stack([np.zeros((2, 2)), (x0, y0)])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -121,7 +122,7 @@ class SmileRecognizer:
     def read(self, gray: np.ndarray, boxes: Sequence[Sequence[float]], angles: Sequence[float] | None = None) -> list[Face]:
         """What the network sees in each box; `gray` and `boxes` as for `predict_smile`.
 
-        `angles`, n of them if given: by how many degrees each face leans clockwise in the picture, and its box with it.
+        `angles`: n angles, by how many degrees each face and its box lean clockwise in the picture.
         """
         if gray.ndim != 2 or gray.dtype != np.uint8:
             raise ValueError(f"expected gray of dtype uint8 and shape (h, w), got {gray.dtype} {gray.shape}")
@@ -161,8 +162,8 @@ def _shipped() -> SmileRecognizer:
 
 def _load_interpreter(path: Path) -> Any:
     if not path.is_file():
-        raise ModelError(f"There is no network at {path}; restore it with `git checkout models`, or train one (README).")
-    from ai_edge_litert.interpreter import Interpreter  # not at import: 0.1 s that a help text should not cost
+        raise ModelError(f"There is no network at {path}; restore it with `git checkout models`, or train one.")
+    from ai_edge_litert.interpreter import Interpreter  # here, because a help text should not cost 0.1 s
 
     damaged = f"{path} is not a smile network that this app can read; restore it with `git checkout models`."
     try:

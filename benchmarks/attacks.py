@@ -1,4 +1,4 @@
-"""What visitors who mean harm do, without an end: `python -m benchmarks.attacks NAME PORT`, for `benchmarks.hostile`."""
+"""Attack the app without end, for `benchmarks.hostile`: `python -m benchmarks.attacks NAME PORT`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _PADDING = (b"\xff\xd8" + b"\xff" * (2 << 20), b"\xff\xd8" + b"\xff\x01" * (1 <<
 
 
 def _connect(port: int) -> socket.socket:
-    """From another address of this computer where it has one, as Linux does."""
+    """Connects from another address of this computer if it has one, as Linux does."""
     with suppress(OSError):
         return socket.create_connection(("127.0.0.1", port), timeout=10, source_address=("127.0.0.2", 0))
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
 def _at_once(count: int, act: Callable[[int], None]) -> None:
-    """`act` again and again in so many threads, whatever becomes of it, for as long as the process lives."""
+    """Runs `act` again and again in so many threads, whatever happens, for as long as the process lives."""
 
     def work(number: int) -> None:
         while True:
             with suppress(OSError, http.client.HTTPException):
                 act(number)
-            time.sleep(0.01)  # nobody may be there any more
+            time.sleep(0.01)  # the app may be gone
 
     for number in range(1, count):
         threading.Thread(target=work, args=(number,), daemon=True).start()
@@ -36,7 +36,7 @@ def _at_once(count: int, act: Callable[[int], None]) -> None:
 
 
 def padding(port: int) -> None:
-    """JPEGs that begin and never come to anything, 2 MB each, 16 at once."""
+    """JPEGs that begin and never become a picture, 2 MB each, 16 at once."""
 
     def act(number: int) -> None:
         with _connect(port) as connection:
@@ -48,7 +48,7 @@ def padding(port: int) -> None:
 
 
 def unfinished_bodies(port: int) -> None:
-    """80 uploads of 12.9 MB that stop one byte short and are held open; who is sent away comes again."""
+    """80 uploads of 12.9 MB that stop one byte short and stay open. A refused one comes again."""
     size, piece = 12_900_000, bytes(1 << 16)
 
     def act(_: int) -> None:
@@ -95,7 +95,7 @@ def tiny_chunks(port: int) -> None:
             connection.sendall(f"{_HEAD}Content-Length: 1000000\r\n\r\n".encode())
             while True:
                 connection.sendall(b"x")
-                time.sleep(0.0005)  # faster, and the system would join the bytes
+                time.sleep(0.0005)  # if sent faster, the system would join the bytes
 
     _at_once(16, act)
 

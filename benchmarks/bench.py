@@ -1,12 +1,13 @@
-"""What a frame costs on this machine, how late it reaches its viewers, and what the running app takes: in one run.
+"""Measure in one run what a frame costs on this machine, how late it reaches its viewers, and what the running app takes.
 
     make bench                                     # every stage, a few minutes
     python -m benchmarks.bench --only one-face seed
     python -m benchmarks.bench --write-docs        # and docs/benchmarks.md with its plots
     python -m benchmarks.bench --short             # a smoke run: its figures mean nothing
 
-Every stage but the last two reads one video of 640x480 and 30 frames a second, made from `--source`. Without one that is the
-video beside the project if it is there, else a face from scikit-image (NASA's astronaut, public domain) that moves slowly.
+Every stage except the last two reads one video of 640x480 and 30 frames a second, made from `--source`. Without that option
+it is the video beside the project if there is one, else a slowly moving face from scikit-image (NASA's astronaut, public
+domain).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _VIEWERS = (1, 10, 50, 100)
 
 @dataclass(frozen=True)
 class Plan:
-    """`video`: the made one, of `frames` frames; `source`: the one it was made from, or itself."""
+    """`video`: the video that was made, with `frames` frames; `source`: the one it was made from, or itself."""
 
     short: bool
     video: Path
@@ -91,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(stages: list[str], *, source: Path | None, short: bool) -> tuple[Report, dict[str, str]]:
-    """Measures, printing each row as it comes; also the conditions it ran under. Raises SmileError."""
+    """Measures and prints each row as it comes. Also returns the conditions of the run. Raises SmileError."""
     if source is None and correctness.VIDEO.is_file():
         source = correctness.VIDEO
     if source is not None and not source.is_file():
@@ -112,7 +113,7 @@ def run(stages: list[str], *, source: Path | None, short: bool) -> tuple[Report,
 
 @said_plainly
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, whatever the figures are; 2 with one sentence when they can't be measured; 130 after Ctrl-C."""
+    """Exit code 0, whatever the figures are; 2 with one sentence if they can't be measured; 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
     stages = [name for name in STAGES if not options.only or name in options.only]

@@ -1,9 +1,9 @@
-"""How the boxes of the other detectors lie against face_recognition's on the same faces.
+"""Measure how other detectors' boxes differ from face_recognition's on the same faces.
 
     python -m benchmarks.box_geometry ../shared/data/genki.zip [--yunet FILE]
 
-The network reads face_recognition boxes; `faces/detection.py` moves the others to match by the medians printed here: the
-shift of the centre and the ratio of the sides, in sides of the raw box.
+The network reads face_recognition's boxes. `faces/detection.py` moves all others by the medians printed here: the shift of
+the centre and the ratio of the sides, in sides of the raw box.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Send the app thousands of inputs that it does not expect, and hold every answer against the app's own description.
+"""Send the app thousands of inputs that it does not expect, and check every answer against the app's own description.
 
     python -m benchmarks.fuzz --inputs 10000
     python -m benchmarks.fuzz --inputs 500 --seed 7 --keep failures/
 
-Two sources: requests that Schemathesis makes from `/api/openapi.json`, right and wrong ones, and the pictures, forms and
-reactions of `benchmarks.actors.broken_pictures`. Exit code 1 when any answer has a status of 500 or more other than 503,
-is not as described, or does not come, when memory grows, or when the app is not well at the end.
+There are two sources: right and wrong requests that Schemathesis makes from `/api/openapi.json`, and the pictures, forms and
+reactions of `benchmarks.actors.broken_pictures`. Exit code 1 if an answer has a status of 500 or more other than 503,
+differs from the description, or does not come; if memory grows; or if the app is not well at the end.
 """
 
 from __future__ import annotations
@@ -33,16 +33,14 @@ from benchmarks.stages.fuzz_findings import ANALYZE, DESCRIBED, KEPT, REACTIONS,
 from common.errors import BenchmarkError
 
 _BATCH = 250
-_MOST_LARGE = 8  # pictures of the most pixels that are allowed, sent first: what they need is no growth
-_GROWTH_MB = (
-    1.0  # for each of the server's threads, which come to hold some of what they used; one thread alone does not grow
-)
+_MOST_LARGE = 8  # pictures with as many pixels as are allowed, sent first: what they need does not count as growth
+_GROWTH_MB = 1.0  # for each of the server's threads, which keep some of what they used; one thread alone does not grow
 _TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """A strategy of requests, or of what `as_sent` turns into requests."""
+    """A strategy for requests, or for values that `as_sent` turns into requests."""
 
     name: str
     strategy: st.SearchStrategy[Any]
@@ -64,7 +62,7 @@ def picture_sources() -> list[Source]:
 
 
 def described_sources(described: dict[str, Any], base_url: str) -> list[Source]:
-    """Requests that Schemathesis makes from the description: some as described, some not. Reading only: once is enough."""
+    """Requests that Schemathesis makes from the description, some right, some wrong. It is read once."""
     import requests
     import schemathesis
 
@@ -91,7 +89,7 @@ def described_sources(described: dict[str, Any], base_url: str) -> list[Source]:
 
 
 def draw(source: Source, count: int, seed: int, use: Callable[[Sent], object]) -> int:
-    """Calls `use` with up to `count` requests of `source`; returns how many. Few, where there are not as many to make."""
+    """Calls `use` with up to `count` requests of `source`. Returns how many; fewer if there are not as many to make."""
     made = 0
 
     @seeded(seed)
@@ -116,7 +114,7 @@ def draw(source: Source, count: int, seed: int, use: Callable[[Sent], object]) -
 def fuzz(
     findings: Findings, sources: list[Source], count: int, seed: int, *, on_batch: Callable[[], None] = lambda: None
 ) -> None:
-    """Sends `count` inputs in all, of each source as many, as far as it can make them."""
+    """Sends `count` inputs in all, as many from each source as it can make."""
     aim = findings.inputs + count
     rest = list(sources)
     while rest and findings.inputs < aim:
@@ -131,7 +129,7 @@ def fuzz(
 
 
 class Connection:
-    """Sends to a server, over one connection while it holds."""
+    """Sends to a server, over one connection as long as it holds."""
 
     def __init__(self, host: str, port: int) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
@@ -146,7 +144,7 @@ class Connection:
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if attempt or isinstance(error, TimeoutError):
-                    break  # not of a connection that the server had closed meanwhile
+                    break  # but not on a connection that the server had closed meanwhile
         return Answer(0, {}, b"")
 
     def close(self) -> None:
@@ -155,7 +153,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class _Memory:
-    """The app's memory: after a small picture, after large ones, and at the end."""
+    """The app's memory after a small picture, after large ones, and at the end."""
 
     small_mb: float
     large_mb: float

@@ -1,11 +1,11 @@
-"""Visitors who mean harm, against the real app: is the picture still live, does memory stay, does a newcomer get in?
+"""Attack the real app as visitors who mean harm do. Is the picture still live, does memory stay, does a newcomer get in?
 
     python -m benchmarks.hostile                    # a minute: four attacks, one after the other
     python -m benchmarks.hostile --seconds 12
 
-All of an attack comes from one address, out of a process of its own, while a few viewers watch. Each second a newcomer opens
-the page. Attackers and viewers share the machine's cores with the app, and so may other programs: a first stage without any
-attack shows what the machine can do. In the end the app is told to end, while the last attack goes on.
+Each attack comes from one address and a process of its own, while a few viewers watch. Each second a newcomer opens the
+page. Attackers and viewers share the machine's cores with the app, and perhaps with other programs, so a first stage without
+an attack shows what the machine can do. At last the app is told to end while the last attack goes on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WARM_S = 2.0
 
 @dataclass
 class Seen:
-    """What happened during one stage, by the second; seconds are those that a newcomer waited for the page."""
+    """What happened during one stage, for each second, and how many seconds newcomers waited for the page."""
 
     fps: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
@@ -56,7 +56,7 @@ TITLES = {
 
 
 def watch(app: AppProcess, audience: Audience, seconds: float) -> Seen:
-    """Viewers, memory and newcomers, for so long."""
+    """Watches viewers, memory and newcomers for so long."""
     seen = Seen()
     cpu, began = app.cpu_seconds(), time.monotonic()
     deadline = began + seconds
@@ -122,12 +122,12 @@ def measure(report: Report, video: Path, seconds: float) -> None:
 
 @contextmanager
 def attacking(key: str, port: int) -> Iterator[None]:
-    """An attack that has begun, in a process of its own, until the block ends."""
+    """Runs an attack in a process of its own until the block ends. It has begun when the block does."""
     command = [sys.executable, "-m", "benchmarks.attacks", key, str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            process.stdout.readline()  # it says so
+            process.stdout.readline()  # it says when it has begun
             yield
         finally:
             process.kill()
@@ -135,7 +135,7 @@ def attacking(key: str, port: int) -> Iterator[None]:
 
 @said_plainly
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 when something that was to be reached was not; 2 when it can't be run."""
+    """Exit code 0; 1 if a figure misses its bar; 2 if it can't be run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description="Visitors who mean harm.")
     parser.add_argument("--seconds", type=float, default=60.0, help="of all attacks together (default: 60)")
     parser.add_argument("--source", type=Path, metavar="VIDEO", help="a video that shows one face")

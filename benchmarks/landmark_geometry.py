@@ -1,8 +1,8 @@
-"""Where the five landmarks lie in face_recognition's boxes: the constants of `faces/alignment.py`.
+"""Measure where the five landmarks lie in face_recognition's boxes, for the constants in `faces/alignment.py`.
 
     python -m benchmarks.landmark_geometry [--data datasets/faces.npz]
 
-Medians over the upright GENKI photos of the training part, made symmetrical; no smile label is looked at.
+Prints medians over the upright GENKI photos of the training part, made symmetrical. It does not look at smile labels.
 """
 
 from __future__ import annotations

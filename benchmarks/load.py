@@ -1,13 +1,14 @@
-"""Many visitors with their own cameras: how soon each picture is answered, and what happens past what the machine can do.
+"""Measure many visitors with their own cameras: how soon each picture is answered, and what happens beyond the machine's
+limit.
 
     python -m benchmarks.load                                       # 30 visitors, 10 pictures a second each, 2 processes
     python -m benchmarks.load --visitors 60 --workers 4 --fps 10
     python -m benchmarks.load --into docs/deploy.md                 # puts the figures between the markers there
 
-Two runs of the real app. In the first, visitors send at a fixed rate. In the second there are far more than the app can
-serve, and they behave as the page does: they wait when told so (503), and send smaller pictures, and fewer, while answers
-are slow. The app is then loaded so once more, which shows whether its memory grows. Visitors live in one process on the same
-machine and take processor time from the app; how much is printed.
+There are two runs of the real app. In the first, visitors send at a fixed rate. In the second there are far more visitors
+than the app can serve. They behave as the page does: they wait when told to (503), and while answers are slow they send
+smaller and fewer pictures. A repetition shows whether the app's memory grows. The visitors share one process on the same
+machine. The processor time that they take from the app is printed.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ from pictures.reading import read_video
 BEGIN, END = "<!-- load: begin -->", "<!-- load: end -->"
 _P95_MS = 100.0
 _OVERLOAD_P95_MS = 500.0
-_KEPT_SHARE = 0.95  # of the rate that was asked for
+_KEPT_SHARE = 0.95  # share of the rate that was asked for
 _GROWTH_MB = 20.0
 _WARM_S = 4.0
 _READY_WITHIN_S = 90.0
-_QUALITY = 80  # as picture_loop.js encodes
+_QUALITY = 80  # the same as in picture_loop.js
 _FRAMES = 72
 _LOOK_EVERY_S = 0.5
 
 
 @dataclass
 class Use:
-    """What the app's processes took meanwhile: seconds of processor, megabytes, and connections by worker."""
+    """What the app's processes took meanwhile: processor seconds, megabytes, and connections by worker."""
 
     cpu_s: float = 0.0
     memory_mb: list[float] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Use:
 
 
 def encoded_pictures(video: Path | None, sides: Iterable[int]) -> dict[int, list[bytes]]:
-    """JPEGs of one face that moves, 4:3, for each length of the longer side in pixels."""
+    """JPEGs of one moving face, 4:3, by the length of the longer side in pixels."""
     frames = list(_frames(video))
     pictures = {}
     for side in sides:
@@ -81,7 +82,7 @@ def _frames(video: Path | None) -> Iterator[np.ndarray]:
 
 
 class Watcher:
-    """Looks at the app's processes while visitors are there; a context manager."""
+    """Looks at the app's processes while visitors are there, as a context manager."""
 
     def __init__(self, app: AppProcess) -> None:
         self._app = psutil.Process(app.process.pid)
@@ -133,7 +134,7 @@ def measure_load(report: Report, app: AppProcess, send: Sender, plan: Plan) -> N
 
 
 def measure_overload(report: Report, app: AppProcess, send: Sender, plan: Plan) -> None:
-    """Far more visitors, who do as the page does; twice."""
+    """Far more visitors, who behave as the page does; twice."""
     first, use_before = send(app, plan)
     seen, use = send(app, plan)
     p50, p95, _ = _quantiles(seen.answer_ms)
@@ -165,7 +166,7 @@ def _add_common(report: Report, key: str, seen: Seen, use: Use) -> None:
 
 
 class Sender:
-    """Runs a plan's visitors in another process, and looks at the app meanwhile; a context manager."""
+    """Runs a plan's visitors in another process and looks at the app meanwhile, as a context manager."""
 
     def __enter__(self) -> Sender:
         self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
@@ -175,7 +176,7 @@ class Sender:
         self._pool.shutdown()
 
     def __call__(self, app: AppProcess, plan: Plan) -> tuple[Seen, Use]:
-        """Raises BenchmarkError when not a single picture was answered."""
+        """Raises BenchmarkError if not a single picture was answered."""
         seen, use = self.watched(app, plan)
         if not seen.answer_ms:
             raise BenchmarkError(f"The app answered no picture; it said {dict(seen.statuses) or 'nothing'}.")
@@ -202,7 +203,7 @@ def measure(report: Report, options: argparse.Namespace, pictures: dict[int, lis
 
 
 def _warm_up(send: Sender, app: AppProcess, plan: Plan, workers: int) -> None:
-    """Until every worker serves and has loaded its network and its detector."""
+    """Waits until every worker serves and has loaded its network and its detector."""
     deadline = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline:
         seen, use = send.watched(app, plan)
@@ -223,7 +224,7 @@ def table(report: Report, command: str, where: dict[str, str]) -> str:
 
 
 def write_into(page: Path, text: str) -> None:
-    """Puts `text` between the two markers in `page`. Raises BenchmarkError when they are not there."""
+    """Puts `text` between the two markers in `page`. Raises BenchmarkError if they are not there."""
     try:
         before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     except OSError as error:
@@ -244,7 +245,7 @@ def _share(seen: Seen, status: int) -> float:
 
 @said_plainly
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 when something that was to be reached was not; 2 when it can't be run."""
+    """Exit code 0; 1 if a figure misses its bar; 2 if it can't be run."""
     argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
     video = options.source or (VIDEO if VIDEO.is_file() else None)

@@ -1,10 +1,10 @@
-"""What each step of the search in photos finds, costs and gets wrong.
+"""Measure what each step of the search in photos finds, costs and gets wrong.
 
     python -m benchmarks.photo_detection ../shared/data/genki.zip --split models/split.csv.gz --part val [--width 64]
 
-Goes through `faces.photo.search_steps` for every photo of one part of a set whose photos show one face each. For each
-step: how many photos had their face found there first, how many candidates the presence output turned down, milliseconds a
-photo that came so far, and the share of right smile labels among the faces that it found.
+It goes through `faces.photo.search_steps` for every photo of one part of a set whose photos show one face each. For each
+step it prints in how many photos that step found the face first, how many candidates the presence output refused, the
+milliseconds for each photo that came so far, and how many of its faces got the right smile label.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The figures behind the choices of how a face is read, on the validation part, for `docs/experiments.md`.
+"""Measure the choices of how a face is read, on the validation part, for `docs/experiments.md`.
 
     python -m benchmarks.reading_choices [--data datasets/faces.npz] [--model models]
     python -m benchmarks.reading_choices --into docs/experiments.md      # a few minutes on one core
 
-Once, in the mirror or upright; where to draw the line for presence and for a smile; from which lean on to read a face
-upright; and how much better the faces are known that were trained on. The test part is for the model card alone: nothing
-here looks at it. Whole photos have a command of their own, `benchmarks.photo_detection`.
+The choices: once, in the mirror or upright; where to draw the line for presence and for a smile; and from which lean on to
+read a face upright. It also shows how much better the network knows the faces that it was trained on. The test part is for
+the model card alone, and nothing here looks at it. Whole photos have a command of their own, `benchmarks.photo_detection`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from training.judging.scores import turned
 
 BEGIN, END = "<!-- begin benchmarks.reading_choices -->", "<!-- end benchmarks.reading_choices -->"
 PRESENCE_THRESHOLDS = (0.5, 0.7, 0.9, 0.95)
-SMILE_THRESHOLDS = np.arange(5, 96) / 100  # that a set may choose among
+SMILE_THRESHOLDS = np.arange(5, 96) / 100  # thresholds that a set may choose among
 LEANS = (0, 10, 20, 30, 45)  # degrees
 MOST_TRAINED = 2000  # training faces of each set
 _WHOLE = (0, CROP_SIZE, CROP_SIZE, 0)
@@ -44,9 +44,9 @@ _MIDDLE = (16, 80, 80, 16)  # the face's box in what `turned` returns
 
 
 def read_upright(recognizer: SmileRecognizer, gray: np.ndarray, box: tuple[int, int, int, int]) -> tuple[float, float]:
-    """P(smile) of a box, `(top, right, bottom, left)` in `gray` uint8 `(h, w)`, as it is and upright by its own landmarks.
+    """P(smile) of a box `(top, right, bottom, left)` in `gray` uint8 `(h, w)`: as it is, and upright by its own landmarks.
 
-    Landmarks that would have the face half as large as its box, or twice, are not followed: then both are the same.
+    Landmarks that would make the face half or twice as large as its box are ignored. Then both numbers are the same.
     """
     (first,) = recognizer.read(gray, [box])
     upright, angle = align(first.points)
@@ -72,7 +72,7 @@ def sets_of(faces: Faces) -> list[str]:
 def ways_to_read(recognizer: SmileRecognizer, faces: Faces) -> Figures:
     """Accuracy on the crops as they are, as the mean with their mirror images, and upright by their own landmarks.
 
-    `NAME_won` and `NAME_lost`: how many faces that way reads right and the plain one wrong, and the other way round.
+    `NAME_won`: how many faces that way reads right and the plain one wrong. `NAME_lost`: the other way round.
     """
     figures: Figures = {}
     for name in sets_of(faces):
@@ -89,7 +89,9 @@ def ways_to_read(recognizer: SmileRecognizer, faces: Faces) -> Figures:
 
 
 def presence_choices(face: np.ndarray, presence: np.ndarray) -> Figures:
-    """By threshold: the share of faces (1 in `face` `(n,)`) that P(face) `(n,)` keeps, and of backgrounds (0) it refuses."""
+    """By threshold: the share of faces (1 in `face` `(n,)`) that P(face) `(n,)` keeps, and the share of backgrounds (0) that
+    it refuses.
+    """
     real = face > 0
     return {
         f"{threshold:g}": {"kept": _mean(presence[real] >= threshold), "refused": _mean(presence[~real] < threshold)}
@@ -98,7 +100,7 @@ def presence_choices(face: np.ndarray, presence: np.ndarray) -> Figures:
 
 
 def trained_and_unseen(recognizer: SmileRecognizer, trained: Faces, unseen: Faces) -> Figures:
-    """Accuracy on faces that were trained on, read as they come, and on faces that were not."""
+    """Accuracy on faces that were trained on, read unchanged, and on faces that were not."""
     figures: Figures = {}
     for name in sets_of(unseen):
         parts = [part.where((part.source == name) & (part.smile >= 0)) for part in (trained, unseen)]
@@ -108,20 +110,20 @@ def trained_and_unseen(recognizer: SmileRecognizer, trained: Faces, unseen: Face
 
 
 def best_threshold(smile: np.ndarray, probability: np.ndarray) -> float:
-    """The threshold that gets most labels 0/1 `(n,)` right; among equals the nearest to one half."""
+    """The threshold that gets most labels 0/1 `(n,)` right; among equals the one nearest to one half."""
     shares = np.array([accuracy(smile, probability, threshold) for threshold in SMILE_THRESHOLDS])
     equal = SMILE_THRESHOLDS[shares == shares.max()]
     return float(equal[np.argmin(np.abs(equal - SMILE_THRESHOLD))])
 
 
 def first_half(group: np.ndarray, seed: int) -> np.ndarray:
-    """A mask `(n,)` of half of the groups `(n,)`: what belongs together stays on one side."""
+    """A mask `(n,)` of half of the groups `(n,)`. Faces that belong together stay on one side."""
     names = np.random.default_rng(seed).permutation(np.unique(group))
     return np.isin(group, names[: len(names) // 2])
 
 
 def own_thresholds(faces: Faces, probability: np.ndarray, *, seed: int = 0) -> Figures:
-    """What a threshold of its own would bring a set: chosen on one half of its faces, judged on the other, and back.
+    """What a threshold of its own would gain a set: chosen on one half of its faces, judged on the other, both ways round.
 
     `faces` n labelled ones, `probability` `(n,)`. NaN for a set with a single group.
     """
@@ -139,9 +141,9 @@ def own_thresholds(faces: Faces, probability: np.ndarray, *, seed: int = 0) -> F
 
 
 def leaning(recognizer: SmileRecognizer, faces: Faces, *, seed: int = 0) -> dict[str, dict[int, tuple[float, float]]]:
-    """Accuracy by set and degrees of lean, of the box as it is and upright by its own landmarks.
+    """Accuracy by set and degrees of lean: for the box as it is, and upright by its own landmarks.
 
-    Every face is turned to one side, drawn by `seed`, about the middle of its box, with what the wide crop has round it.
+    Every face is turned about the middle of its box, with its surroundings from the wide crop. `seed` draws the side.
     """
     side = np.random.default_rng(seed).choice((-1, 1), len(faces))
     figures: dict[str, dict[int, tuple[float, float]]] = {}
@@ -203,7 +205,7 @@ def sample(faces: Faces, most: int, seed: int) -> Faces:
 
 
 def around_marks(document: Path) -> tuple[str, str]:
-    """What stands before and after the place for the figures in `document`. Raises DatasetError where it has none."""
+    """The text before and after the place for the figures in `document`. Raises DatasetError if it has none."""
     before, begin, rest = document.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

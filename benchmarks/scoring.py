@@ -1,4 +1,4 @@
-"""What scoring folders costs: photos a second, memory, and whether a killed run ends with the same table.
+"""Measure the scoring of folders: photos a second, memory, and whether a killed run ends with the same table.
 
     python -m benchmarks.scoring                             # every stage, some minutes
     python -m benchmarks.scoring --only speed                # photos of about 180x192, with one process and with two
@@ -45,7 +45,7 @@ _GROWTH = 10.0  # %
 _LONGEST_S = 7200.0
 _LINKS = 50_000  # to one file; some file systems refuse more than 65,000
 
-# The command, and then what memory it took at most: of itself, and of the largest of its workers, in kilobytes.
+# The command, and then the most memory that it took, in kilobytes: itself, and its largest worker.
 WITH_PEAKS = """if True:
     import pathlib, resource, sys
     import inference
@@ -60,7 +60,7 @@ WITH_PEAKS = """if True:
 
 @dataclass(frozen=True)
 class Plan:
-    """`folder`: of photos; `made`: where tables may be written; the others: how much to do."""
+    """`folder`: the photos; `made`: where tables may be written; the others: how much to do."""
 
     folder: Path
     made: Path
@@ -80,7 +80,7 @@ class Ran:
 
 
 def _run(*arguments: object, code: str = "import sys, inference; sys.exit(inference.main(sys.argv[1:]))") -> Ran:
-    """`python inference.py arguments`. Raises BenchmarkError when it fails."""
+    """Runs `python inference.py arguments`. Raises BenchmarkError if it fails."""
     before, started = os.times(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], cwd=_ROOT, capture_output=True, text=True, timeout=_LONGEST_S
@@ -93,7 +93,7 @@ def _run(*arguments: object, code: str = "import sys, inference; sys.exit(infere
 
 
 def measure_speed(report: Report, plan: Plan) -> None:
-    """The whole command, start included, with one process and with two, in turns."""
+    """The whole command, including its start, with one process and with two, in turns."""
     ran: dict[int, list[Ran]] = {1: [], 2: []}
     for _ in range(plan.repeats):
         for workers, runs in ran.items():
@@ -141,7 +141,7 @@ def measure_memory(report: Report, plan: Plan) -> None:
 
 
 def measure_kills(report: Report, plan: Plan) -> None:
-    """kill -9 of the first process at random moments of a run, each of which is then run to its end."""
+    """Kills (-9) the first process at random moments of a run, then lets the run go on to its end."""
     undisturbed = plan.made / "undisturbed.csv"
     seconds = _run(plan.folder, "--workers", 2, "--out", undisturbed).seconds
     rng = random.Random(plan.seed)
@@ -182,7 +182,7 @@ STAGES = {
 
 
 def _make_photos(folder: Path, source: Path | None, count: int) -> str:
-    """`count` photos in `folder`; where they come from. Raises SettingsError."""
+    """Puts `count` photos into `folder` and returns where they come from. Raises SettingsError."""
     if source is None and _GENKI.is_file():
         source = _GENKI
     if source is None:
@@ -200,7 +200,7 @@ def _make_photos(folder: Path, source: Path | None, count: int) -> str:
             for number, name in enumerate(names[:: len(names) // count][:count]):
                 (folder / f"{number:05}.jpg").write_bytes(photos.read(name))
     except (OSError, zipfile.BadZipFile) as error:
-        raise SettingsError(f"{source} is no zip of photos that can be read; check --photos.") from error
+        raise SettingsError(f"{source} is not a readable zip of photos; check --photos.") from error
     return source.name
 
 
@@ -219,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @said_plainly
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, whatever the figures are; 2 with one sentence when they can't be measured; 130 after Ctrl-C."""
+    """Exit code 0, whatever the figures are; 2 with one sentence if they can't be measured; 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(argv)
     if min(options.count, options.many, options.kills) < 1:

@@ -1,11 +1,11 @@
-"""Is a scraper that is killed again and again any worse off than one that is left alone?
+"""Check that a scraper that is killed again and again ends like one that is left alone.
 
     python -m benchmarks.scraper_kills                     # 20 kills (-9) at random moments of one run
     python -m benchmarks.scraper_kills --kills 100 --seed 7
 
-Both gather the same 200 results from a page server on loopback that loses some pictures, cuts some off and is sometimes
-overloaded. Compared are the table, but for the times in it, and every file. And nothing that was on the disk or in the table
-when a run was killed may be asked for again.
+Both gather the same 200 results from a page server on loopback. That server loses some pictures, cuts some off, and is
+sometimes overloaded. Every file and the table, except its times, must be the same. Nothing that was on the disk or in the
+table when a run was killed may be asked for again.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ TERMS = ("smile", "no smile")
 
 @dataclass
 class Outcome:
-    """What is compared: rows without their times, files by name with their SHA-256; and how often was asked for what."""
+    """What is compared: rows without their times, files by name with their SHA-256, and which requests came how often."""
 
     rows: list[dict[str, str]]
     files: dict[str, str]
     requests: int
-    again: list[str] = field(default_factory=list)  # asked for though it was there
+    again: list[str] = field(default_factory=list)  # asked for although it was there
     kills: list[int] = field(default_factory=list)  # after how many requests
 
 
 def make_server(pages: int = 5, size: int = 20) -> GettyServer:
-    """Two terms with common results, exact and near copies, and faults that are the same whenever they are met."""
+    """Two terms with common results, exact and near copies, and faults that are always the same."""
     smile, neutral = pages_of("smile", pages, size), pages_of("no smile", pages, size, first=5000)
     neutral[0][3] = smile[0][2]  # under both terms
     smile[1][0] = smile[0][0]  # on two pages
@@ -75,9 +75,9 @@ def undisturbed(server: GettyServer, folder: Path) -> Outcome:
 
 
 def killed(server: GettyServer, folder: Path, kills: int, seed: int, requests: int) -> Outcome:
-    """A run that is killed `kills` times, at random requests and a random while after them, and begun again each time.
+    """A run that is killed `kills` times, a random while after random requests, and begun again each time.
 
-    `requests`: of the undisturbed run; some kills come after its last one, when the table is being finished.
+    `requests`: how many the undisturbed run made. Some kills come after the last one, while the table is being finished.
     """
     rng = random.Random(seed)
     moments = sorted((rng.uniform(0, 1.05 * requests), rng.uniform(0, 0.05)) for _ in range(kills))
@@ -87,7 +87,7 @@ def killed(server: GettyServer, folder: Path, kills: int, seed: int, requests: i
     for at, later_s in moments:
         already = len(server.requests)
         process = subprocess.Popen(command(server, folder), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # If the run before came as far as this one is to come, or further, this one is killed early.
+        # If the last run already came as far as this one should, this one is killed early.
         _wait_for(server, max(already, min(at, requests - 1)), process, 60.0 if at > already else rng.uniform(0.5, 1.5))
         time.sleep(later_s)
         process.kill()
@@ -111,8 +111,8 @@ def _wait_for(server: GettyServer, requests: float, process: subprocess.Popen, t
 
 
 def asked_for(server: GettyServer, since: int) -> list[str]:
-    """Pictures and pages, by name, from the `since`-th request on. The first page may be looked at again at the end of a
-    term's results, to see whether they are at an end; that is not counted.
+    """Pictures and pages, by name, from request number `since` on. A run may look at the first page again to see whether a
+    term's results are at an end; that does not count.
     """
     names = []
     for request in server.requests[since:]:
@@ -125,9 +125,9 @@ def asked_for(server: GettyServer, since: int) -> list[str]:
 
 
 def what_is_there(folder: Path) -> set[str]:
-    """Pictures on the disk, failures that are not to be tried again, and pages in the table."""
+    """Pictures on the disk, failures that must not be tried again, and pages in the table."""
     names = {path.stem for path in folder.rglob("*.jpg")}
-    with tempfile.TemporaryDirectory() as copy:  # to read a killed run's table is to repair it: that is for the next run
+    with tempfile.TemporaryDirectory() as copy:  # reading a killed run's table would repair it: the next run's task
         for part in folder.glob("manifest.sqlite3*"):
             shutil.copy(part, copy)
         with closing(sqlite3.connect(Path(copy, "manifest.sqlite3"))) as table, suppress(sqlite3.OperationalError):
@@ -172,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"files: {len(whole.files)} undisturbed, {len(broken.files)} after the kills: {_verdict(same_files)}")
     print(f"killed after so many requests: {', '.join(map(str, broken.kills))}")
     print(f"requests: {whole.requests} undisturbed, {broken.requests} with the kills")
-    print(f"asked for again though it was there: {len(broken.again)}")
+    print(f"asked for again although it was there: {len(broken.again)}")
     return 0 if same_rows and same_files and not broken.again else 1
 
 

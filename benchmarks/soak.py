@@ -1,10 +1,10 @@
-"""Viewers who come and go, slow ones among them: does the app's memory grow, and is anything left behind?
+"""Let viewers come and go, slow ones among them. Does the app's memory grow, and is anything left behind?
 
     python -m benchmarks.soak --minutes 20
     python -m benchmarks.soak --minutes 20 --write-docs       # also puts the figures into docs/benchmarks.md
 
-Memory is compared between minute 2, when everything has been used once, and the end (in a run of less than four minutes:
-half-way). Threads and connections are compared between the rest before and the rest after.
+Memory is compared between minute 2, when everything has been used once, and the end. In a run of less than four minutes it
+is half-way instead of minute 2. Threads and connections are compared at rest, before and after.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOOK_EVERY_S = 1.0
 
 @dataclass
 class Soak:
-    """What was seen: minutes and megabytes, and how many viewers there were."""
+    """What was seen: minutes and megabytes, and the number of viewers."""
 
     minutes: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
@@ -50,7 +50,9 @@ class Soak:
     ended_early: int = 0  # streams that the app ended
 
     def growth_mb(self) -> float:
-        """From the reference to the end, each the median over a twentieth of the looks, at least one."""
+        """Growth from the reference to the end. Each of the two is the median over a twentieth of the looks, at least
+        one.
+        """
         minutes, memory = np.array(self.minutes), np.array(self.memory_mb)
         few = max(1, len(memory) // 20)
         begin = int(np.argmax(minutes >= min(_REFERENCE_MIN, minutes[-1] / 2)))
@@ -58,7 +60,7 @@ class Soak:
 
 
 def soak(app: AppProcess, minutes: float, seed: int) -> Soak:
-    """Random viewers for so long; all have left when it returns."""
+    """Runs random viewers for so long. All have left when it returns."""
     rng = random.Random(seed)
     seen = Soak()
     started = looked = time.monotonic()

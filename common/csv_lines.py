@@ -1,8 +1,8 @@
-"""CSV whose cells come back exactly, whatever they hold, in lines that end with a line feed.
+"""CSV whose cells come back exactly as they were, in lines that end with a line feed.
 
-Before Python 3.13 the csv module quotes a lone carriage return only where lines end with one, and a reader takes it for the
-end of a line: half a file name then passes for another one. A spreadsheet takes some cells for formulas, unless `harmless`
-has seen them.
+Before Python 3.13 the csv module quotes a lone carriage return only where lines end with one. A reader then takes it for the
+end of a line, and half a file name passes for a whole one. A spreadsheet takes some cells for formulas; `harmless` prevents
+that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LineFeeds:
         self._file = file
 
     def write(self, row: str) -> Any:
-        """The writer hands over one whole row at a time."""
+        """Write one row; the csv writer hands over whole rows."""
         return self._file.write(row.removesuffix(_END) + "\n")
 
 

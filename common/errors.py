@@ -5,12 +5,12 @@ Each module that raises one imports it from here. Only what a library asks for d
 
 
 def printable(text: str) -> str:
-    """`text` as one line that moves no cursor and changes no colour: what can't be shown is written out, as `\\x1b`."""
+    """`text` as one line that moves no cursor and changes no colour; what can't be shown is written out, as `\\x1b`."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class SmileError(Exception):
-    """Base of all errors of this project; `str(error)` is fit to be shown to a user."""
+    """The base of this project's errors. `str(error)` may be shown to a user."""
 
 
 # --- settings, files and pictures ---
@@ -25,7 +25,7 @@ class CameraError(SmileError):
 
 
 class PictureError(SmileError):
-    """A picture or video file can't be read; the sentence does not name the file, since a table row does."""
+    """A picture or video file can't be read. The sentence does not name the file, because the table's row does."""
 
 
 class PictureTooCostly(PictureError):
@@ -41,7 +41,7 @@ class OutputError(SmileError):
 
 
 class UnwritableName(OutputError):
-    """One copy can't be written for what its file is called or how large it is; others can."""
+    """One copy can't be written because of its file's name or size. Other copies can."""
 
 
 class DetectorError(SmileError):

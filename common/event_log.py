@@ -3,9 +3,9 @@
     log_event("camera", status="lost", message="Camera 0 stopped sending pictures.")
     time=2026-01-31T12:00:00.000Z level=info event=camera status=lost message="Camera 0 stopped sending pictures."
 
-A line that can't be written, because the disk is full or nobody reads the pipe, is dropped: the app goes on. A kind of line
-that comes too often is written once a minute, with `repeated`: how many were left out. Of every URL only scheme and host are
-written, since cameras take passwords in the rest.
+If a line can't be written, because the disk is full or nobody reads the pipe, it is dropped and the app goes on. A kind of
+line that comes too often is written once a minute; `repeated` says how many were left out. URLs are cut to scheme and host,
+because the rest may hold a camera's password.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOG_FORMATS = ("text", "json")
 
 _EVERY_S = 60.0
 _KINDS_REMEMBERED = 1000
-_LONGEST_VALUE = 500  # with the rest of its line less than a pipe takes at once
+_LONGEST_VALUE = 500  # so that a whole line fits into what a pipe takes at once
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+")
 _PLAIN = re.compile(r"[^\s\"=]+")
 
@@ -50,8 +50,8 @@ def log_event(
 ) -> None:
     """One line about `event`, a word, with `fields` in their order.
 
-    `per_minute`: how many lines of this kind (event and fields) are written in a minute; by default one for warnings and
-    errors, and all others. `error`: its type, text and place are added.
+    `per_minute`: how many lines of this kind (same event and fields) are written in a minute. By default that is one for
+    warnings and errors, and no limit for the rest. `error`: its type, text and place are added.
     """
     _log.log(level, event, exc_info=error, extra={"fields": fields, "per_minute": per_minute})
 
@@ -69,7 +69,8 @@ def set_up_logging(log_format: str) -> None:
 
 @contextmanager
 def native_libraries_silenced() -> Iterator[None]:
-    """Drops what is written straight to standard error meanwhile; LiteRT greets there, and no option keeps it from doing so.
+    """Drops what libraries write straight to standard error meanwhile. LiteRT prints a greeting there that no option turns
+    off.
 
     The log goes on. Without `set_up_logging` nothing is dropped.
     """
@@ -89,7 +90,7 @@ def native_libraries_silenced() -> Iterator[None]:
 
 
 def write_line(stream: IO | io.FileIO | None, line: str) -> None:
-    """Writes a line past Python's buffer, or drops it when it can't be written now. `stream`: standard output or error."""
+    """Writes a line without Python's buffer, or drops it if it can't be written now. `stream`: standard output or error."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # no such stream, no file behind it, disk full
         number = stream.fileno()  # type: ignore[union-attr]
         if hasattr(select, "poll"):
@@ -127,7 +128,7 @@ class LineFormatter(logging.Formatter):
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a kind of line through so many times a minute; the next one let through says how many were not (`repeated`)."""
+    """Limits how often a kind of line comes in a minute. The next line says how many were left out (`repeated`)."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -178,7 +179,7 @@ class _LineHandler(logging.Handler):
         return self._file is not None
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(Exception):  # a line that can't be formatted must not stop what it is about
+        with contextlib.suppress(Exception):  # a line that can't be formatted must not stop the app
             write_line(self._file, self.format(record))
 
     def close(self) -> None:

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SMILE_THRESHOLD = 0.5
-PRESENCE_THRESHOLD = 0.9  # against 0.5: hardly a face fewer, a third of the backgrounds (benchmarks.reading_choices)
-_STILL_THERE = (
-    0.5  # a face is followed until the network is rather sure that it is gone, and found only where it is very sure
-)
+PRESENCE_THRESHOLD = 0.9  # against 0.5: hardly fewer faces, a third of the backgrounds (benchmarks.reading_choices)
+# A face is followed until the network is rather sure that it is gone. A new face counts only if the network is very sure.
+_STILL_THERE = 0.5
 # "left" is the image's left: the order of `landmarks` everywhere.
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
@@ -95,7 +94,7 @@ class Face:
         return np.array(self.landmarks, float).reshape(-1, 2)
 
     def as_json(self) -> dict[str, Any]:
-        """What the page is told of every face, many times a second."""
+        """What the page gets for every face, many times a second."""
         return {
             "id": self.id,
             "box": self.box._asdict(),
@@ -105,7 +104,7 @@ class Face:
         }
 
     def as_full_json(self) -> dict[str, Any]:
-        """What the API tells of every face."""
+        """What the API gives for every face."""
         points = {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, self.landmarks, strict=True)}
         return self.as_json() | {"landmarks": points}
 

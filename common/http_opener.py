@@ -1,4 +1,4 @@
-"""Ask over http and https, with the user and password that stand in the address (Basic or Digest)."""
+"""Requests over http and https, with the user name and password from the address (Basic or Digest)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 
 class _Closing(urllib.request.BaseHandler):
-    """Closes the answer that asked for a password once there is another; urllib leaves it to the garbage collector."""
+    """Closes the answer that asked for a password once the next one is there. urllib leaves that to the garbage
+    collector.
+    """
 
     def http_error_401(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
         try:
@@ -29,7 +31,9 @@ class _Digest(_Closing, urllib.request.HTTPDigestAuthHandler): ...
 
 
 def opener_for(url: str) -> urllib.request.OpenerDirector:
-    """For http and https only, with the user and password in `url`. Cameras sign their certificates themselves."""
+    """An opener for http and https only, with the user name and password in `url`. Certificates are not checked, because
+    cameras sign their own.
+    """
     parts = urlsplit(url)
     opener = urllib.request.OpenerDirector()
     for handler in (

@@ -1,8 +1,8 @@
-"""Standard error belongs to the app: what native libraries write straight to it is kept from it.
+"""Keep what native libraries write off standard error, which belongs to the app.
 
 libpng, for one, writes there whatever a stranger's picture tells it to: line ends that forge lines of the log, and escapes
-that clear the terminal. Python's own `sys.stderr` and the log go on as before. What a library says while it takes the whole
-process down is lost.
+that clear the terminal. Python's own `sys.stderr` and the log go on as before. If a library brings the whole process down,
+its last words are lost.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from common.errors import printable
 from common.event_log import log_event
 
 _EVERY_S = 60.0
-_LONGEST = 200  # bytes of what was written that an event tells
+_LONGEST = 200  # bytes of it that an event quotes
 _AT_ONCE = 65_536
-_NO_NEWS = b"INFO: "  # LiteRT says so which way it computes
+_NO_NEWS = b"INFO: "  # how LiteRT says which way it computes
 
 
 @contextmanager
 def native_output_dropped() -> Iterator[None]:
-    """For commands that say in words of their own what is wrong with a file."""
+    """For commands that say in their own words what is wrong with a file."""
     with open(os.devnull, "wb") as nothing, _standard_error_to(nothing.fileno()):
         yield
 
 
 @contextmanager
 def native_output_logged(*, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
-    """Logs it as `native_output` events: at most one a minute, with the first of it, cut and without control characters, and
-    how many bytes there were. What is left is logged when the block ends.
+    """Logs it as `native_output` events, at most one a minute. Each has the beginning of the text, cut and without control
+    characters, and says how many bytes there were. The rest is logged when the block ends.
     """
     reading, writing = os.pipe()
-    with contextlib.suppress(OSError, AttributeError):  # where it is known: nobody may have to wait for the log
+    with contextlib.suppress(OSError, AttributeError):  # where the system can: nobody should wait for the log
         os.set_blocking(writing, False)
     ended = threading.Event()
     thread = threading.Thread(target=_log, args=(reading, ended, clock), name="native-output", daemon=True)
@@ -49,7 +49,7 @@ def native_output_logged(*, clock: Callable[[], float] = time.monotonic) -> Iter
             yield
     finally:
         ended.set()
-        with contextlib.suppress(OSError):  # full: then it reads anyway
+        with contextlib.suppress(OSError):  # the pipe is full, and is read anyway
             os.write(writing, b"\n")
         thread.join(1.0)
         os.close(writing)
@@ -87,7 +87,7 @@ def _log(reading: int, ended: threading.Event, clock: Callable[[], float]) -> No
     with open(reading, "rb", buffering=0) as pipe:
         while data := pipe.read(_AT_ONCE):
             *lines, line = (line + data).split(b"\n")
-            if len(line) >= _LONGEST:  # else the rest of it may follow: libraries write some lines piece by piece
+            if len(line) >= _LONGEST:  # otherwise the rest may follow: libraries write some lines piece by piece
                 lines, line = [*lines, line], b""
             told = [one for one in lines if not one.startswith(_NO_NEWS)]
             count += sum(len(one) + 1 for one in told)

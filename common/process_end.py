@@ -1,4 +1,4 @@
-"""Ends a process at once."""
+"""End a process at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 def end_now(code: int) -> NoReturn:
-    """Ends the process without waiting for threads: a camera's driver may keep one for longer than anybody waits."""
+    """Ends the process without waiting for threads, because a camera's driver can hold one for very long."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

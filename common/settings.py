@@ -12,6 +12,7 @@ from pathlib import Path
 from common.errors import SettingsError
 from common.event_log import LOG_FORMATS
 from common.places import DEFAULT_MODEL
+from common.version import VERSION
 
 DEFAULT_DETECTOR = "finder"
 JOKE_URL = "https://icanhazdadjoke.com/"
@@ -49,12 +50,12 @@ class Settings:
         _check(1 <= self.viewer_limit <= 500, f"--viewer-limit must be from 1 to 500, not {self.viewer_limit}.")
         _check(64 <= self.max_width <= 7680, f"--max-width must be from 64 to 7680 pixels, not {self.max_width}.")
         _check(1 <= self.jpeg_quality <= 100, f"--jpeg-quality must be from 1 to 100, not {self.jpeg_quality}.")
-        _check(bool(self.source), "--source is empty; give a device number, a file, a URL, auto or none.")
+        _check(bool(self.source), "--source is empty; give a camera number, a file, a URL, auto or none.")
         _check(self.log_format in LOG_FORMATS, f"--log-format must be text or json, not {self.log_format}.")
         _check(1 <= self.workers <= 64, f"--workers must be from 1 to 64, not {self.workers}.")
         _check(
             self.workers == 1 or self.source == "none",
-            "One camera is watched by one process; with --workers give --source none too, for visitors' own cameras.",
+            "Only one process can read a camera; with --workers give --source none too, for visitors' own cameras.",
         )
         _check(0 <= self.trusted_proxies <= 10, f"--trusted-proxies must be from 0 to 10, not {self.trusted_proxies}.")
         rate = self.visitor_rate
@@ -94,13 +95,13 @@ def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str]
 
 
 def visible_passwords(argv: Sequence[str] | None = None) -> list[str]:
-    """Options on the command line with a password in them, which everybody on this computer can read."""
+    """Options on the command line that hold a password. Everybody on this computer can read them."""
     given = vars(_parser().parse_args(argv))
     return [f"--{name}" for name in _MAY_STAND_IN_FILES if given[name] is not None and _PASSWORD.match(given[name])]
 
 
 def _read_line(option: str, path: str) -> str:
-    """An address with a password in it, which is nobody else's business. Raises SettingsError."""
+    """The one line in a file, an address that may hold a password. Raises SettingsError."""
     text = ""
     try:
         with open(path, "rb") as file:
@@ -108,7 +109,7 @@ def _read_line(option: str, path: str) -> str:
     except (OSError, ValueError):
         pass
     right = 0 < len(text) <= _LONGEST_LINE and text.isprintable()
-    _check(right, f"{option} @{path} must name a file that can be read and holds one line, the address.")
+    _check(right, f"{option} @{path} must name a readable file that holds one line, the address.")
     return text
 
 
@@ -120,42 +121,25 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add(
-        "--source",
-        help="camera number, video or picture file, rtsp/http URL, none, or auto (default: auto); @FILE: as it stands there",
-    )
-    add("--host", help="address to listen on (default: 127.0.0.1, this computer only)")
+    add("--source", help="camera number, file, rtsp/http URL, none or auto; @FILE: read it from that file (default: auto)")
+    add("--host", help="address to listen on; 0.0.0.0 lets your network in (default: 127.0.0.1)")
     add("--port", type=int, help="port to listen on (default: 5000)")
-    add("--detector", help="finder, face_recognition, haar or yunet (default: finder)")
-    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another for finder")
+    add("--detector", help="what finds faces: finder, face_recognition, haar or yunet (default: finder)")
+    add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another one for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     add("--loop", action=argparse.BooleanOptionalAction, help="play a video file again and again (default: yes)")
     add("--viewer-limit", type=int, metavar="N", help="people who can watch at once (default: 50)")
-    add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down (default: 1280)")
-    add("--jpeg-quality", type=int, metavar="1-100", help="of the stream (default: 80)")
+    add("--max-width", type=int, metavar="PIXELS", help="larger pictures are scaled down to this width (default: 1280)")
+    add("--jpeg-quality", type=int, metavar="1-100", help="quality of the live picture (default: 80)")
     add("--landmarks", action=argparse.BooleanOptionalAction, help="mark eyes, nose and mouth corners (default: no)")
-    add("--joke-url", metavar="URL", help="joke service; empty: only the app's own jokes")
+    add("--joke-url", metavar="URL", help=f'joke service; "" tells only the app\'s own jokes (default: {JOKE_URL})')
     add("--board", metavar="FILE|URL|none", help="where smiles at jokes are counted (default: a file in your data folder)")
-    add("--allow-host", metavar="NAMES", help="further names of this server, behind a proxy: a.example,b.example")
-    add("--log-format", metavar="FORMAT", help="text (key=value, the default) or json; one line an event on standard error")
-    add(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that serve visitors' own cameras; needs --source none (default: 1)",
-    )
-    add(
-        "--trusted-proxies",
-        type=int,
-        metavar="N",
-        help="proxies before the app whose X-Forwarded-* is believed (default: 0)",
-    )
-    add(
-        "--visitor-rate",
-        type=int,
-        metavar="N",
-        help="pictures a second from one address; 0: any (default: 150 if not from here)",
-    )
+    add("--allow-host", metavar="NAMES", help="names that a proxy serves this app under: a.example,b.example")
+    add("--log-format", metavar="FORMAT", help="text (key=value) or json, one line an event (default: text)")
+    add("--workers", type=int, metavar="N", help="processes for visitors' own cameras; needs --source none (default: 1)")
+    add("--trusted-proxies", type=int, metavar="N", help="proxies whose X-Forwarded headers are believed (default: 0)")
+    add("--visitor-rate", type=int, metavar="N", help="pictures a second from one address; 0 for no limit (default: 150)")
+    add("--version", action="version", version=f"Dad Jokes for Smiles {VERSION}", help="print the version and end")
     return parser
 
 

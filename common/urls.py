@@ -11,12 +11,14 @@ def is_url(source: str) -> bool:
     try:
         parts = urlsplit(source)
         return parts.scheme.lower() in ("rtsp", "rtsps", "http", "https") and bool(parts.hostname)
-    except ValueError:  # brackets where none belong
+    except ValueError:  # misplaced brackets
         return False
 
 
 def without_password(source: str) -> str:
-    """`source` as it may be shown on a page: of a URL only scheme and host, since cameras take passwords in every part."""
+    """`source` as a page may show it: a URL is cut to scheme and host, because any other part may hold a camera's
+    password.
+    """
     scheme, separator, rest = source.partition("://")
     if not separator:
         return Path(source).name

@@ -1,10 +1,10 @@
-"""Who is one visitor, and how much one may ask for: a token bucket for each.
+"""Who counts as one visitor, and how much each may ask for: one token bucket for each.
 
     >>> limit = RateLimit(150, burst=300)     # 150 a second, and 300 at once after a pause
     >>> limit.take(visitor_number("203.0.113.7"))
     0.0
 
-Only a number made from the address is kept, with a key that lives as long as the process.
+Addresses are not kept, only numbers made from them with a key that lives as long as the process.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-MOST_VISITORS = 10_000  # about a megabyte; of more, those that have not asked for longest are forgotten
+MOST_VISITORS = 10_000  # about a megabyte; beyond that, whoever has been quiet for longest is forgotten
 
 _MOST_DEBT_S = 5.0
-_NOTHING_S = 1e-6  # what rounding may be off by
+_NOTHING_S = 1e-6  # allowed for rounding
 _FORGOTTEN_AT_ONCE = 4
 _KEY = secrets.token_bytes(16)
 
 
 class RateLimit:
-    """A token bucket for each visitor. Safe to use from many threads; holds one for each of `most_visitors` at most.
+    """A token bucket for each visitor, for `most_visitors` at most. Safe to use from many threads.
 
-    `per_second`: tokens that come back; `burst`: tokens of a full bucket; `clock`: seconds.
+    `per_second`: tokens that come back each second; `burst`: tokens in a full bucket; `clock`: seconds.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class RateLimit:
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def __len__(self) -> int:
-        """Visitors that are remembered."""
+        """How many visitors are remembered."""
         return len(self._full_at)
 
     def take(self, visitor: Hashable, cost: float = 1.0) -> float:
-        """Takes `cost` tokens and returns 0.0, or takes nothing and returns the seconds until there are as many."""
+        """Takes `cost` tokens and returns 0.0, or takes nothing and returns the seconds until there are enough."""
         now = self._clock()
         with self._lock:
             self._forget(now)
@@ -66,7 +66,7 @@ class RateLimit:
         return 0.0 if allowed else wait
 
     def charge(self, visitor: Hashable, cost: float) -> None:
-        """Takes `cost` tokens that were used already, even if there are fewer; up to five seconds' worth are owed."""
+        """Takes `cost` tokens for work already done, even if there are fewer. A visitor owes at most five seconds' worth."""
         now = self._clock()
         with self._lock:
             full_at = max(self._full_at.pop(visitor, now), now) + cost / self._per_second
@@ -78,7 +78,7 @@ class RateLimit:
             self._full_at.popitem(last=False)
 
     def _forget(self, now: float) -> None:
-        """Drops a few of those whose bucket is full; more than one request can add."""
+        """Drops a few visitors whose bucket is full, more than one request can add."""
         for _ in range(_FORGOTTEN_AT_ONCE):
             visitor = next(iter(self._full_at), None)
             if visitor is None or self._full_at[visitor] > now:
@@ -87,15 +87,15 @@ class RateLimit:
 
 
 def visitor_number(address: str | None) -> int:
-    """What a visitor is known by: 64 bits that can't be turned back into the address once the process has ended.
+    """The number that stands for a visitor: 64 bits that can't be turned back into the address once the process has ended.
 
-    Of IPv6, where one connection owns 64 bits, all addresses that share the first 64 are one visitor.
+    One IPv6 connection owns 64 bits, so all addresses that share the first 64 are one visitor.
     """
     return _number(address, 8)
 
 
 def network_number(address: str | None) -> int:
-    """The same of the first 48 bits of IPv6, which one site may own; of IPv4 it is the visitor's number."""
+    """The same for the first 48 bits of an IPv6 address, which one site may own. For IPv4 it is the visitor's number."""
     return _number(address, 6)
 
 

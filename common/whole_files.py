@@ -55,7 +55,7 @@ def unwritable(path: Path | str, error: OSError, option: str = "--out") -> Outpu
 
 
 def _sync_folder(folder: Path) -> None:
-    """The name too outlasts a power cut; Windows can't do this."""
+    """Makes the name outlast a power cut, too. Windows can't do this."""
     with suppress(OSError):
         _sync(folder, os.O_RDONLY)
 

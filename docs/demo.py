@@ -30,7 +30,7 @@ FRAME_MS = 250
 MOST_FRAMES = 60
 AFTER_PICTURE = 12  # frames
 MOST_JOKES = 200
-WEBCAM_FPS = 30  # at which Chromium plays a .mjpeg
+WEBCAM_FPS = 30  # the rate at which Chromium plays a .mjpeg
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def webcam_frames() -> Iterator[bytes]:
 
 @contextmanager
 def app() -> Iterator[str]:
-    """The app in a process of its own: address."""
+    """Runs the app in a process of its own and yields its address."""
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"],
         cwd=ROOT,
@@ -83,7 +83,7 @@ def app() -> Iterator[str]:
 
 
 def record(url: str, chromium: str, webcam: Path) -> list[Image.Image]:
-    """Frames from before the face comes until the shutter has taken its picture; waits end after Playwright's 30 s."""
+    """Frames from before the face comes until the shutter has taken its picture. Waits end after Playwright's 30 s."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
@@ -97,15 +97,15 @@ def record(url: str, chromium: str, webcam: Path) -> list[Image.Image]:
         page.goto(url, wait_until="domcontentloaded")
         page.locator("#start").click()
         page.locator("#arm").click()
-        # The webcam's film runs in a loop: begin where nobody is in view.
+        # The webcam's film runs in a loop. Begin where nobody is in view.
         page.locator("#faces", has_text="1 face").wait_for()
         page.locator("#faces", has_text="No faces").wait_for()
-        if page.locator("#arm").get_attribute("aria-pressed") == "false":  # it took its picture on the way
+        if page.locator("#arm").get_attribute("aria-pressed") == "false":  # the shutter took its picture on the way
             page.locator("#strip-clear").click()
             page.locator("#strip-undo").wait_for(state="hidden")
             page.locator("#arm").click()
         page.locator("#anew").click()
-        page.locator("#frame").focus()  # not a button, which the space bar would press
+        page.locator("#frame").focus()  # not a button, because the space bar would press it
         page.evaluate("scrollTo(0, 0)")
         tell_joke_with_punchline(page)
         frames: list[Image.Image] = []
@@ -128,7 +128,7 @@ def tell_joke_with_punchline(page: Page) -> None:
 
 
 def take(page: Page) -> Image.Image:
-    page.wait_for_timeout(FRAME_MS - 100)  # taking one lasts about as long as the rest
+    page.wait_for_timeout(FRAME_MS - 100)  # taking a frame lasts about as long as the rest
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     return picture.resize((SHOWN_WIDTH, round(picture.height * SHOWN_WIDTH / picture.width)), Image.Resampling.LANCZOS)
 

@@ -1,8 +1,8 @@
-"""Draw on a frame: a box, a readable label and, if wanted, landmarks for every face, or a sentence when there is no picture.
+"""Draw on a frame: a box, a readable label and, if wanted, landmarks for every face. Or a card with a sentence.
 
 Colours differ in brightness as well as hue, and every label says in words or by its number what its colour says. Lines and
-letters grow with the picture, so that they look alike at 320 and at 1920 pixels, and shrink with a small face, so that a
-group's labels stay off the other faces. Sizes come in steps: a face that moves a little keeps its size of letters.
+letters grow with the picture, so they look alike at 320 and at 1920 pixels. They shrink with a small face, so a group's
+labels stay off the other faces. Sizes come in steps: the letters of a face that moves a little keep their size.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _INK, _PAPER, _MUTED = (24, 33, 43), (234, 248, 255), (74, 87, 102)
 _LANDMARK_COLORS = ((255, 96, 32), (48, 48, 255), (64, 220, 64), (255, 255, 255), (255, 255, 255))
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SUBPIXEL_BITS = 4  # OpenCV then draws to a sixteenth of a pixel
-_LETTERS = 0.42  # OpenCV's scale of letters about 9 pixels high, which belong to a picture 240 pixels high
-_STEP = 1.35  # from one size to the next
-_FITTING = 1 / 90  # letters of this many units for each pixel of the box: "Smile 93 %" is about as wide as the face
-_WIDEST = 2.5  # in box widths; where a longer one would be needed, the label is the number alone
-_LONGEST = "Not smiling 100 %"  # decides for every label, so that a form does not change with the number
+_LETTERS = 0.42  # OpenCV's scale of letters about 9 pixels high, the size for a picture 240 pixels high
+_STEP = 1.35  # from one size of letters to the next
+_FITTING = 1 / 90  # units of letters for each pixel of the box: "Smile 93 %" is about as wide as the face
+_WIDEST = 2.5  # in box widths; instead of a longer label the number stands alone
+_LONGEST = "Not smiling 100 %"  # decides for every label, so that the form does not change with the number
 
 
 def label_text(face: Face) -> str:
@@ -40,12 +40,12 @@ def label_text(face: Face) -> str:
 def annotate(image: np.ndarray, faces: Sequence[Face], *, landmarks: bool = False) -> np.ndarray:
     """Draws boxes and labels into `image`, uint8 BGR `(h, w, 3)`, and returns it. `faces`: the largest first.
 
-    A label stands above, below or inside its box, where it covers the least of other faces; on a small face among others it
-    is the number alone. `landmarks`: also a dot on each landmark: left eye blue, right eye red, nose green, mouth corners
-    white, where "left" is the image's left.
+    A label stands above, below or inside its box, where it covers least of other faces. On a small face among others it is
+    the number alone. `landmarks`: also draws a dot on each landmark: left eye blue, right eye red, nose green, mouth corners
+    white. "Left" is the image's left.
     """
     unit = max(1.0, min(image.shape[:2]) / 240)
-    smallest = math.sqrt(unit)  # still to be seen where the whole picture is shown
+    smallest = math.sqrt(unit)  # still visible when the whole picture is shown
     for face in reversed(faces):  # the largest last, on top
         line = round(max(smallest, _stepped(unit, face.box.width / 60)))
         corners = (face.box.left, face.box.top), (face.box.right, face.box.bottom)
@@ -68,18 +68,18 @@ def _color(face: Face) -> tuple[int, int, int]:
 
 
 def _stepped(largest: float, wanted: float) -> float:
-    """`largest`, or the next of its steps down that is not above `wanted`."""
+    """`largest`, or the first of the steps below it that is at most `wanted`."""
     if wanted >= largest:
         return largest
     return largest / _STEP ** math.ceil(math.log(largest / max(wanted, 0.01), _STEP))
 
 
 def _draw_landmarks(image: np.ndarray, face: Face) -> None:
-    # On a small face two pixels are the least whose colour can be told; on a large one dots should not hide the eye.
+    # On a small face a dot needs two pixels for its colour to show; on a large one it should not hide the eye.
     radius = max(2.0, 0.018 * face.box.height)
     rim = max(1.0, 0.3 * radius)
     for (x, y), color in zip(face.landmarks, _LANDMARK_COLORS, strict=False):  # a face may come without landmarks
-        if not (abs(x) < 1e5 and abs(y) < 1e5):  # not a number, or beyond what OpenCV can count in sixteenths
+        if not (abs(x) < 1e5 and abs(y) < 1e5):  # not a number, or too large for OpenCV to count in sixteenths
             continue
         center = _subpixel(x), _subpixel(y)
         for size, ink in ((radius + rim, _INK), (radius, color)):
@@ -102,8 +102,8 @@ class _Label:
 
 
 def _label(shape: tuple[int, int], face: Face, taken: Sequence[Box], size: float, smallest: float) -> _Label:
-    """The first of the label's forms and places that covers nothing of `taken`, and little of the face itself; else the one
-    that covers the least. Letters are `size` large, or `smallest` where there is little room, in units of `annotate`.
+    """The first of the label's forms and places that covers nothing of `taken` and little of the face itself, or else the
+    one that covers least. Letters are `size` large, or `smallest` where there is little room, in units of `annotate`.
     """
     words = label_text(face)
     number = " ".join(words.split()[-2:])
@@ -136,7 +136,7 @@ def _thickness(units: float) -> int:
 
 
 def _places(shape: tuple[int, int], box: Box, text: str, units: float) -> Iterator[_Label]:
-    """A label of letters `units` large in each of its places, the best first, all inside the picture of `shape`."""
+    """A label with letters of `units` in each of its places, the best first, all inside the picture of `shape`."""
     height, width = shape
     pad = round(5 * units)
     text_width, text_height = _text_size(text, units)
@@ -158,7 +158,7 @@ def _places(shape: tuple[int, int], box: Box, text: str, units: float) -> Iterat
 
 
 def _overlap(box: Box, other: Box) -> int:
-    """Pixels that both cover."""
+    """How many pixels both cover."""
     high = min(box.bottom, other.bottom) - max(box.top, other.top)
     wide = min(box.right, other.right) - max(box.left, other.left)
     return high * wide if high > 0 and wide > 0 else 0
@@ -171,7 +171,7 @@ def _draw_label(image: np.ndarray, face: Face, label: _Label) -> None:
 
 
 def message_picture(message: str, size: tuple[int, int] = (640, 480)) -> np.ndarray:
-    """A calm card that says `message`, uint8 BGR of `size` (width, height)."""
+    """A calm card with `message` on it, uint8 BGR of `size` (width, height)."""
     width, height = size
     image = np.full((height, width, 3), _PAPER, np.uint8)
     scale = width / 640 * 0.8

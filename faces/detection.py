@@ -23,19 +23,19 @@ from common.face import Box
 
 
 class Candidate(NamedTuple):
-    """A box that may hold a face which leans `angle` degrees clockwise."""
+    """A box that may hold a face that leans `angle` degrees clockwise."""
 
     box: Box
     angle: float = 0.0
 
 
 class FaceDetector(Protocol):
-    """What the rest of the project knows of a detector."""
+    """What every detector offers."""
 
     name: str
 
     def load(self) -> None:
-        """Load the model now rather than at the first picture. Raises DetectorError."""
+        """Load the model now and not with the first picture. Raises DetectorError."""
 
     def detect(self, image: np.ndarray, *, min_face: float = 40) -> list[Box]:
         """Boxes of all faces at least about `min_face` pixels high. Raises DetectorError if the model can't be loaded."""
@@ -43,24 +43,24 @@ class FaceDetector(Protocol):
 
 @runtime_checkable
 class LeaningDetector(Protocol):
-    """A detector that sees faces at any angle, and at which."""
+    """A detector that sees faces at any angle and knows the angle."""
 
     def candidates(self, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
-        """As `detect`, with the lean of each face."""
+        """Like `detect`, with the lean of each face."""
 
 
 def candidates(detector: FaceDetector, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
-    """What `detector` sees; of most detectors every face is upright."""
+    """What `detector` sees. For most detectors every face is upright."""
     if isinstance(detector, LeaningDetector):
         return detector.candidates(image, min_face=min_face)
     return [Candidate(box) for box in detector.detect(image, min_face=min_face)]
 
 
-_MOST_PIXELS = 8_000_000  # of the scaled picture; a 16:9 photo's finest look takes 6.6 million
+_MOST_PIXELS = 8_000_000  # of the scaled picture; the finest look at a 16:9 photo takes 6.6 million
 
 
 class _LazyDetector:
-    """Loads its model once, at first use, whichever thread comes first; one picture at a time."""
+    """Loads its model once, at first use, whichever thread comes first. Takes one picture at a time."""
 
     name = ""
     _smallest = 80.0  # height in pixels of the smallest face the raw detector finds, at scale 1
@@ -79,8 +79,8 @@ class _LazyDetector:
         height, width = image.shape[:2]
         if min(height, width) < 8:
             return []
-        # Scaling the picture so that `min_face` becomes the raw detector's smallest face keeps cost and reach apart from
-        # resolution; far beyond real pixels it adds blur, not faces.
+        # The picture is scaled so that `min_face` becomes the raw detector's smallest face. So neither cost nor reach
+        # depends on resolution. Enlarging far beyond real pixels adds blur, not faces.
         scale = float(np.clip(self._smallest / max(min_face, 1), 0.02, 4))
         scale = min(scale, (_MOST_PIXELS / (height * width)) ** 0.5)  # long narrow ones would take minutes
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -109,19 +109,19 @@ class FaceRecognitionDetector(_LazyDetector):
     _smallest = 80.0
 
     def _load(self) -> Callable[[np.ndarray], Any]:
-        # What face_recognition.face_locations() asks, without the package round it: that loads four networks first, a
-        # second and a hundred megabytes. And a detector of our own, since it keeps state while it works.
+        # face_recognition.face_locations() calls the same detector, but the package loads four networks first: a second and
+        # a hundred megabytes. This detector is ours alone, because it keeps state while it works.
         try:
             import dlib
         except ImportError as error:
             raise DetectorError(
-                "The face_recognition detector can't be loaded, its package dlib is missing or damaged; "
+                "The face_recognition detector can't be loaded because its package dlib is missing or damaged; "
                 "run `pip install -r requirements/app.txt`, or start with --detector haar."
             ) from error
         return dlib.get_frontal_face_detector()
 
     def _find(self, image: np.ndarray) -> list[tuple[float, float, float, float]]:
-        # HOG reads brightness only, so grey in gives the same faces for less work.
+        # HOG reads only brightness, so a grey picture gives the same faces for less work.
         gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         height, width = gray.shape
         return [
@@ -131,7 +131,7 @@ class FaceRecognitionDetector(_LazyDetector):
 
 
 class HaarDetector(_LazyDetector):
-    """OpenCV's Haar cascade: quicker on whole frames."""
+    """OpenCV's Haar cascade, which is quicker on whole frames."""
 
     name = "haar"
     _smallest = 40.0
@@ -154,7 +154,7 @@ class HaarDetector(_LazyDetector):
 
 
 class YuNetDetector(_LazyDetector):
-    """OpenCV's YuNet network: finds more faces, tilted ones too; its file must be given."""
+    """OpenCV's YuNet network. It finds more faces, tilted ones too. Its file must be given."""
 
     name = "yunet"
     _smallest = 20.0
@@ -174,7 +174,7 @@ class YuNetDetector(_LazyDetector):
             raise DetectorError(f"There is no detector model at {self._path}; check --detector-model.")
         try:
             model = cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), score_threshold=0.6)
-            model.detect(np.zeros((320, 320, 3), np.uint8))  # another network loads too, and fails only here
+            model.detect(np.zeros((320, 320, 3), np.uint8))  # another network also loads, and only fails here
             return model
         except cv2.error as error:
             raise DetectorError(f"{self._path} is not a YuNet model that OpenCV can read; download it again.") from error
@@ -188,7 +188,9 @@ class YuNetDetector(_LazyDetector):
 
 
 class _Geometry(NamedTuple):
-    """face_recognition's box in sides of another detector's box of the same face: centre shift and size."""
+    """How face_recognition's box lies to another detector's box of the same face, in that box's sides: centre shift and
+    size.
+    """
 
     right: float
     down: float
@@ -196,7 +198,7 @@ class _Geometry(NamedTuple):
     height: float
 
 
-# The network was trained on face_recognition's boxes, so the other detectors' are moved to match.
+# The network was trained on face_recognition's boxes, so those of other detectors are moved to match.
 # Medians of `python -m benchmarks.box_geometry`, over GENKI photos and without a look at any smile.
 _AS_IT_IS = _Geometry(0, 0, 1, 1)
 _HAAR_GEOMETRY = _Geometry(0.005, 0.058, 0.873, 0.878)

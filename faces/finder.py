@@ -4,9 +4,9 @@
     >>> finder.find(gray, (160, 128))
     [FoundFace(score=0.93, x=297.1, y=211.8, side=185.2, landmarks=array([[252.2, 175.1], ...]))]
 
-The picture is shrunk to fit the size given, which decides how small a face may be (about 8 of its pixels) and what a look
-costs. Each cell of 8x8 pixels says whether a face has its centre there, and where exactly, how large it is, and where eyes,
-nose and mouth corners are (as CenterNet does, Zhou et al. 2019).
+The picture is shrunk to fit the given size. That size decides how small a face may be (about 8 of its pixels) and what a
+look costs. Each cell of 8x8 pixels says whether a face has its centre there and where exactly, how large it is, and where
+eyes, nose and mouth corners are (like CenterNet, Zhou et al. 2019).
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ WIDTH, HEIGHT = 160, 128  # of the frames that the network was trained on
 CELL = 8
 CHANNELS = 14  # score; centre x, y from the middle of its cell, in cells; log of side in cells; landmarks x, y in sides
 _DEEPEST = 32  # pixels of one cell of the coarsest layer: widths and heights are multiples of it
-_SMALLEST = 20.0  # side in pixels of the input from which on a face is found nearly always
+_SMALLEST = 20.0  # pixels of the input: a face with this side or more is nearly always found
 _MOST_ENLARGED = 4.0
 _MOST_PIXELS = 2_000_000  # of an input
-_LEAST_CONTRAST = 0.5  # deviation of grey levels: a covered lens shows nobody, and the network never saw one
+_LEAST_CONTRAST = 0.5  # deviation of grey levels; below it the lens is covered, which the network never saw in training
 _MOST_SIZES = 4  # kept ready; a camera's frames need two
 _SAME_FACE = 0.35  # overlap of boxes
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """One face: `score` 0 to 1; centre `x`, `y` and `side` of its upright square, and `landmarks` float `(5, 2)`.
+    """One face: `score` 0 to 1; centre `x`, `y` and `side` of its upright square; `landmarks` float `(5, 2)`.
 
     All in pixels counted from the picture's upper left edge, where the first pixel's centre is (0.5, 0.5).
     """
@@ -52,7 +52,7 @@ class FoundFace:
 
     @property
     def lean(self) -> float:
-        """Degrees clockwise by which the face leans: how its eyes lie, and how its mouth lies to them."""
+        """The face's lean in degrees clockwise, from its eyes and the mouth's place below them."""
         left, right, _, mouth_left, mouth_right = self.landmarks @ [1, 1j]
         across, down = right - left, (mouth_left + mouth_right - left - right) / 2
         return float(np.degrees(np.angle(across - 1j * down)))
@@ -68,7 +68,7 @@ class FoundFace:
 
 
 def decode(maps: np.ndarray, threshold: float) -> list[FoundFace]:
-    """The faces in a network's output float32 `(h, w, 14)`, in pixels of its input, surest first."""
+    """The faces in a network's output, float32 `(h, w, 14)`, in pixels of its input, the surest first."""
     rows, columns = np.nonzero(maps[:, :, 0] >= threshold)
     order = np.argsort(-maps[rows, columns, 0], kind="stable")[:100]
     faces: list[FoundFace] = []
@@ -84,7 +84,7 @@ def decode(maps: np.ndarray, threshold: float) -> list[FoundFace]:
 
 
 def looks(shape: tuple[int, ...], min_face: float) -> list[tuple[int, int]]:
-    """The sizes (width, height) in which to look at a picture `(h, w)` for faces of `min_face` pixels and more."""
+    """The sizes (width, height) at which to look at a picture `(h, w)` for faces of `min_face` pixels and more."""
     height, width = shape[:2]
     whole = WIDTH / max(width, height * WIDTH / HEIGHT)
     scale = min(_SMALLEST / max(min_face, 1), _MOST_ENLARGED, (_MOST_PIXELS / (height * width)) ** 0.5)
@@ -97,7 +97,7 @@ def _rounded(pixels: float) -> int:
 
 
 def fitted(gray: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:
-    """`gray` uint8 `(h, w)` scaled to fit `size` (width, height), with its border repeated to fill that, and the scale."""
+    """`gray` uint8 `(h, w)` scaled to fit `size` (width, height), with its border repeated to fill it, and the scale."""
     width, height = size
     scale = min(width / gray.shape[1], height / gray.shape[0])
     inner = max(1, min(width, round(gray.shape[1] * scale))), max(1, min(height, round(gray.shape[0] * scale)))
@@ -119,7 +119,7 @@ class FaceFinder:
         self._interpreters = {(WIDTH, HEIGHT): _interpreter(self._model)}
 
     def find(self, gray: np.ndarray, size: tuple[int, int] = (WIDTH, HEIGHT), threshold: float = 0.5) -> list[FoundFace]:
-        """Faces of `gray` uint8 `(h, w)`, looked at in `size` (width, height; multiples of 32), surest first."""
+        """Faces of `gray` uint8 `(h, w)` at the size `size` (width, height; multiples of 32), the surest first."""
         scaled, scale = fitted(gray, size)
         if scaled.std() < _LEAST_CONTRAST:
             return []
@@ -127,9 +127,9 @@ class FaceFinder:
         return [FoundFace(f.score, f.x / scale, f.y / scale, f.side / scale, f.landmarks / scale) for f in faces]
 
     def find_all(self, gray: np.ndarray, *, min_face: float = 40, threshold: float = 0.5) -> list[FoundFace]:
-        """Faces from about `min_face` pixels up to larger than the picture `gray` uint8 `(h, w)`, surest first.
+        """Faces of `gray` uint8 `(h, w)`, from about `min_face` pixels to larger than the picture, the surest first.
 
-        Looks once at the whole in little, and once more from nearer if `min_face` is too small for that.
+        Looks at the whole picture once, shrunk, and once more at a larger size if `min_face` is too small for that.
         """
         faces: list[FoundFace] = []
         for size in looks(gray.shape, min_face):
@@ -143,18 +143,18 @@ class FaceFinder:
     def _run(self, gray: np.ndarray) -> np.ndarray:
         size = gray.shape[1], gray.shape[0]
         with self._lock:
-            # One for each size: to change an interpreter's size takes longer than to use it.
+            # One for each size, because changing an interpreter's size takes longer than using it.
             interpreter = self._interpreters.pop(size, None) or _interpreter(self._model, size)
             self._interpreters[size] = interpreter
             if len(self._interpreters) > _MOST_SIZES:
-                del self._interpreters[next(iter(self._interpreters))]  # the one that was not used for longest
+                del self._interpreters[next(iter(self._interpreters))]  # the one unused for longest
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], gray[None, :, :, None].astype(np.float32))
             interpreter.invoke()
             return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
 
 
 def _read(path: Path) -> bytes:
-    """The file, once it is known to be a finder network. Raises ModelError."""
+    """The file's bytes, if it is a finder network. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"There is no finder network at {path}; restore it with `git checkout models`.")
     damaged = f"{path} is not a finder network that this app can read; restore it with `git checkout models`."
@@ -170,7 +170,7 @@ def _read(path: Path) -> bytes:
 
 
 def _interpreter(model: bytes, size: tuple[int, int] | None = None) -> Any:
-    from ai_edge_litert.interpreter import Interpreter  # not at import: 0.1 s that a help text should not cost
+    from ai_edge_litert.interpreter import Interpreter  # here, because a help text should not cost 0.1 s
 
     interpreter = Interpreter(model_content=model, num_threads=1)
     if size is not None and size != (WIDTH, HEIGHT):
@@ -180,7 +180,9 @@ def _interpreter(model: bytes, size: tuple[int, int] | None = None) -> Any:
 
 
 class FinderDetector:
-    """The finder network, trained in this project: faces at any angle, in dim light, near, tiny and cut by the border."""
+    """The finder network, trained in this project. It finds faces at any angle, in dim light, near, tiny and cut by the
+    border.
+    """
 
     name = "finder"
 

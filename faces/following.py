@@ -1,11 +1,11 @@
-"""From a face in one frame to the same face in the next, by the smile network alone and with no memory.
+"""Follow a face from one frame to the next by the smile network alone. Nothing is remembered in between.
 
     >>> face = follow(gray, before.points, recognizer)   # landmarks of the frame before, (5, 2) pixels
     >>> face.present, face.smile
     (True, 0.97)
 
-The landmarks of the last frame say where to cut this one; what is cut out says where the landmarks are now, and whether it
-still is a face. A detector is needed to begin, not to go on.
+The landmarks of the last frame say where to cut this one. The cut says where the landmarks are now, and whether it still is
+a face. A detector is needed to begin, not to go on.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from common.face import Box, Face
 from faces.alignment import TYPICAL_LANDMARKS, align
 from smile_recognition import SmileRecognizer
 
-_UPRIGHT = 8.0  # degrees of lean that the network reads as well as none, and boxes of detectors know nothing of
-# What one look can be off by and still see: beyond, a second look from the better place costs a millisecond.
+_UPRIGHT = 8.0  # degrees of lean that the network reads as well as an upright face; detectors' boxes don't show them
+# How far off a look may be and still see the face. Beyond that, a second look from the better place costs a millisecond.
 _NEAR_SHIFT, _NEAR_SIZE, _NEAR_ANGLE = 0.10, 1.12, 10.0
-# What cannot happen to a face between two looks, nor to the shape of one: then it was something else.
+# Changes that can't happen to a face between two looks. What changes so much was something else.
 _FARTHEST = 1e5  # pixels; no picture is as large
 _MOST_SHIFT, _MOST_SIZE, _MOST_MISFIT = 0.7, 1.8, 0.17
 
 
 def follow(gray: np.ndarray, landmarks: np.ndarray, recognizer: SmileRecognizer) -> Face:
-    """The face of `landmarks` `(5, 2)`, of a moment ago, in the picture `gray` uint8 `(h, w)`; check `present`.
+    """The face that had these `landmarks` `(5, 2)` a moment ago, in the picture `gray` uint8 `(h, w)`. Check `present`.
 
-    Landmarks that mean nothing, from a stranger say, give a sight that is not present.
+    Landmarks that make no sense, for example from a stranger, give a sight that is not present.
     """
-    if not (np.abs(landmarks) < _FARTHEST).all():  # nor not a number
+    if not (np.abs(landmarks) < _FARTHEST).all():  # also refuses NaN
         return _nothing(Box(0, 0, 0, 0))
     box, angle = align(landmarks)
     return look(gray, box, angle, recognizer)
 
 
 def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) -> Face:
-    """What the network sees in `box`, which leans `angle` degrees clockwise; looks again from nearer if that was far off."""
+    """What the network sees in `box`, which leans `angle` degrees clockwise. Looks again from the better place if that was
+    far off.
+    """
     if not _inside(box, gray.shape):
         return _nothing(box)
     sight = _look_once(gray, box, angle, recognizer)
@@ -56,13 +58,13 @@ def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) 
 
 
 def distance(box: Box, other: Box) -> float:
-    """Between the centres of two boxes, in heights of the larger one."""
+    """The distance between the centres of two boxes, in heights of the larger one."""
     (x, y), (u, v) = box.center, other.center
     return math.hypot(x - u, y - v) / max(1, box.height, other.height)
 
 
 def misfit(landmarks: np.ndarray, box: Box, angle: float) -> float:
-    """How unlike a face's the landmarks lie: root mean square distance from typical places, in box heights."""
+    """How little the landmarks lie like a face's: root mean square distance from their typical places, in box heights."""
     radians = math.radians(angle)
     turn = np.array([[math.cos(radians), -math.sin(radians)], [math.sin(radians), math.cos(radians)]])
     expected = (TYPICAL_LANDMARKS - 0.5) @ turn.T * box.height + box.center - 0.5

@@ -3,8 +3,8 @@
     >>> analyze_photo(image, create_detector("finder"), SmileRecognizer())
     [Face(id=1, box=Box(top=41, right=139, bottom=130, left=49), smile=0.98, raw_smile=0.98, ...)]
 
-The detector looks first; where it finds no face, it looks again for smaller ones. If it sees only upright faces, turned
-copies and a less strict detector come next. More effort means more mistakes, so every candidate must look like a face to the
+The detector looks first. If it finds no face, it looks again for smaller ones. If it sees only upright faces, turned copies
+and a less strict detector come next. More effort means more mistakes, so every candidate must look like a face to the
 network's presence output. A face that leans is read upright, by its own landmarks.
 """
 
@@ -25,7 +25,7 @@ from faces.search import effective_height, smallest_face
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 _TILTS = (-30.0, 30.0)
-_LEANING = 20.0  # degrees; the detector sees few faces that lean more
+_LEANING = 20.0  # degrees; few faces that lean more are seen
 _SAME_FACE = 0.3  # overlap of boxes
 _LARGEST_TURNED = 16_000_000  # pixels; a long narrow picture, turned, is mostly border
 _FINER = 20.0  # pixels: the smallest face of the second look
@@ -44,13 +44,13 @@ def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRe
 
 
 def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[str, list[Candidate]]]:
-    """Name and candidates of one step after the other, each more willing than the last; stop at the first success."""
+    """Name and candidates of one step after another, each less strict than the last. Stop at the first success."""
     smallest = smallest_face(*image.shape[:2])
-    # The second look goes below the first, but a large picture is not blown up for faces that nobody could see.
+    # The second look goes for smaller faces, but a large picture is not blown up for faces that nobody could see.
     smaller = max(_FINER, smallest / 2)
     yield "first look", candidates(detector, image, min_face=smallest)
     yield "smaller faces", candidates(detector, image, min_face=smaller)
-    if isinstance(detector, LeaningDetector):  # which has seen tilted faces already, and dim ones
+    if isinstance(detector, LeaningDetector):  # it has seen tilted and dim faces already
         return
     yield "tilted copies", [found for tilt in _TILTS for found in _tilted(image, detector, tilt, smallest)]
     yield (
@@ -60,10 +60,10 @@ def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[st
 
 
 def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecognizer) -> list[Face]:
-    """What is read of each candidate that looks like a face; the same face only once, the surest first.
+    """The reading of each candidate that looks like a face, each face once, the surest first.
 
-    A face that leans by `_LEANING` degrees or more is read upright and centred; others as the detector's box shows them,
-    which is what the network learned from (on the validation photos that was right at least as often).
+    A face that leans by `_LEANING` degrees or more is read upright and centred. Others are read as the detector's box shows
+    them, as the network was trained. On the validation photos that was right at least as often.
     """
     kept: list[Face] = []
     for candidate in proposed:
@@ -73,7 +73,7 @@ def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecog
         if not _plausible(box, candidate.box):
             continue
         (second,) = recognizer.read(gray, [box], [angle])
-        presence = min(first.presence, second.presence)  # a pattern seldom fools it from both sides
+        presence = min(first.presence, second.presence)  # a pattern seldom fools the network from both sides
         if presence >= PRESENCE_THRESHOLD:
             leans = max(abs(angle), abs(leant)) >= _LEANING
             kept.append(replace(second if leans else first, presence=presence))
@@ -91,7 +91,7 @@ def _plausible(box: Box, proposed: Box) -> bool:
 
 def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float, smallest: float) -> list[Candidate]:
     """Faces of a copy turned so that those which lean `tilt` degrees clockwise stand upright."""
-    shrink = min(1.0, 80 / smallest)  # more than the detector looks at would only cost memory
+    shrink = min(1.0, 80 / smallest)  # more pixels than the detector looks at would only cost memory
     height, width = (round(side * shrink) for side in image.shape[:2])
     if min(height, width) < 8:
         return []  # a line, which holds no face

@@ -1,4 +1,4 @@
-"""Search whole pictures for faces with a detector, in a thread of its own, so that no frame waits for it."""
+"""Search whole pictures for faces in a thread of its own, so that no frame waits for the detector."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from common.errors import DetectorError, SmileError
 from faces.detection import Candidate, FaceDetector, candidates
 
 log = logging.getLogger("smile")
-_SHARE = 0.2  # of one core that searches may take while no face is in view
-_PAUSE_S = (0.03, 0.25)  # between two searches, from one's beginning to the next one's: at least and at most
+_SHARE = 0.2  # share of one core that searches may take while no face is in view
+_PAUSE_S = (0.03, 0.25)  # from the beginning of one search to that of the next: at least and at most
 
 
 def effective_height(height: int, width: int) -> int:
-    """Of a picture in pixels, by which faces are large or small: a tall strip counts as if it were cut into pieces."""
+    """The height in pixels by which faces in a picture count as large or small. A tall strip counts as if cut into
+    pieces.
+    """
     return min(height, 2 * width)
 
 
 def smallest_face(height: int, width: int) -> float:
-    """Height in pixels of the smallest face to look for in a picture of that size."""
+    """The height in pixels of the smallest face to look for in a picture of that size."""
     return max(40.0, effective_height(height, width) / 12)
 
 
@@ -43,23 +45,23 @@ class Search(Protocol):
         """Whether a search is under way."""
 
     def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0, urgent: bool = True) -> bool:
-        """As `FaceSearch.ask`. `urgent`: no face is known, or one was just lost."""
+        """Like `FaceSearch.ask`. `urgent`: no face is known, or one was just lost."""
 
     def take(self) -> list[Candidate]:
         """The boxes found since the last call. Raises the SmileError that the search met, if it met one."""
 
     def forget(self) -> None:
-        """What comes next is another scene."""
+        """The next picture shows another scene."""
 
     def close(self, timeout: float = 2.0) -> None:
         """Ends what was started."""
 
 
 class FaceSearch:
-    """One picture at a time. `ask` and `take` are called from one thread; the other ends with `close()`."""
+    """Searches one picture at a time. Call `ask` and `take` from one thread; the searching thread ends with `close()`."""
 
     def __init__(self, detector: FaceDetector, *, at_once: bool = False) -> None:
-        """`at_once`: `ask` itself searches, so that what is found depends on pictures alone, not on the computer's speed."""
+        """`at_once`: `ask` itself searches, so that the result depends on pictures alone and not on the computer's speed."""
         self._detector = detector
         self.at_once = at_once
         self._changed = threading.Condition()
@@ -77,10 +79,10 @@ class FaceSearch:
         self.failures = 0
 
     def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0, urgent: bool = True) -> bool:
-        """Have `image`, uint8 BGR `(h, w, 3)`, searched for faces at least `smallest` pixels high (0: `smallest_face`).
+        """Search `image`, uint8 BGR `(h, w, 3)`, for faces at least `smallest` pixels high (0: `smallest_face`).
 
-        False, and nothing is done, while another is being searched and for `pause` seconds after the last. The picture must
-        not be changed from then on.
+        False, without a search, while another picture is being searched and for `pause` seconds after the last search. The
+        picture must not be changed from then on.
         """
         with self._changed:
             if self._closed or self._busy or now - self._asked_at < pause:
@@ -93,7 +95,7 @@ class FaceSearch:
         elif self._thread is None:
             thread = threading.Thread(target=self._run, name="face-search", daemon=True)
             thread.start()
-            self._thread = thread  # one that has begun: `close` can wait for it
+            self._thread = thread  # only a thread that has begun: `close` can wait for it
         return True
 
     def take(self) -> list[Candidate]:
@@ -107,9 +109,9 @@ class FaceSearch:
 
     @property
     def pause(self) -> float:
-        """Seconds between two searches that leave the computer for other things, by what the last one took.
+        """Seconds from one search to the next that leave the computer time for other things, from what the last one took.
 
-        The longest if `ask` itself searches: then nothing may depend on the computer's speed.
+        The longest pause if `ask` itself searches: then nothing may depend on the computer's speed.
         """
         shortest, longest = _PAUSE_S
         if self.at_once:
@@ -122,7 +124,7 @@ class FaceSearch:
         return self._busy
 
     def forget(self) -> None:
-        """What comes next is another scene: what a search under way finds is dropped, and the next one may begin at once."""
+        """The next picture shows another scene. Drops what a search under way finds, and lets the next one begin at once."""
         with self._changed:
             self._scene += 1
             self._found = None
@@ -162,7 +164,7 @@ class FaceSearch:
         finally:
             del image
             with self._changed:
-                self._took_s = time.thread_time() - started  # alone: a busy computer makes no detector slow
+                self._took_s = time.thread_time() - started  # of this thread alone: a busy computer is no slow detector
                 self._problem = problem
                 self._found = found if scene == self._scene else None
                 self._busy = False

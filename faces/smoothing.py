@@ -10,13 +10,13 @@ from smile_recognition import SMILE_THRESHOLD
 
 
 class OneEuroFilter:
-    """Smooths points: strongly while they rest, hardly while they move (Casiez, Roussel and Vogel, CHI 2012).
+    """Smooths points: strongly while they rest, hardly at all while they move (Casiez, Roussel and Vogel, CHI 2012).
 
     Unlike the original, all points share one cutoff, from their common speed: a face's points rest or move together.
     """
 
     def __init__(self, *, min_cutoff: float = 1.2, beta: float = 10.0, speed_cutoff: float = 2.0) -> None:
-        """Cutoff in Hz: `min_cutoff` at rest, `beta` more for each unit a second; `speed_cutoff` smooths the speed."""
+        """Cutoff in Hz: `min_cutoff` at rest, and `beta` more for each unit a second. `speed_cutoff` smooths the speed."""
         self._min_cutoff, self._beta, self._speed_cutoff = min_cutoff, beta, speed_cutoff
         self._points: np.ndarray | None = None
         self._raw: np.ndarray | None = None
@@ -56,8 +56,8 @@ class OneEuroFilter:
 class SmoothedSmile:
     """P(smile) over time, and a label with hysteresis that never contradicts it.
 
-    The probability follows within about a tenth of a second. Near one half it stays on the side where it was, so that a
-    face between two expressions does not flicker; beyond `band` it changes sides.
+    The probability follows within about a tenth of a second. Near one half it stays on its side, so that a face between two
+    expressions does not flicker. Beyond `band` it changes sides.
     """
 
     def __init__(self, *, time_constant: float = 0.08, band: float = 0.07) -> None:

@@ -12,8 +12,8 @@ from common.face import Box, Face
 from faces.smoothing import OneEuroFilter, SmoothedSmile
 from smile_recognition import crop_tilted
 
-SHOWN_AFTER_S = 0.12  # a frame or two that can't be read do not make a box flicker
-_COAST_S = 1.0  # a hidden face is expected to move on as it did, for so long
+SHOWN_AFTER_S = 0.12  # a frame or two that can't be read don't make a box flicker
+_COAST_S = 1.0  # for so long a hidden face is expected to move on as it did
 _PORTRAIT = 16  # pixels
 PORTRAIT_SHAPE = (11, _PORTRAIT)  # the upper, calmer part
 THUMBNAIL_SHAPE = (24, 32)
@@ -22,7 +22,7 @@ PORTRAITS = 4  # the last of which may show a hand already
 
 @dataclass
 class Track:
-    """A face, and what is known of its past. Positions in pixels, times as the tracker is told them."""
+    """A face and what is known about its past. Positions are in pixels, times as the tracker gets them."""
 
     face: Face  # as it is shown
     sight: Face  # the last one, as it was read
@@ -34,14 +34,14 @@ class Track:
     smile: SmoothedSmile = field(default_factory=SmoothedSmile)
     portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=PORTRAITS))
     portrait_at: float = float("-inf")
-    like_at: float = float("-inf")  # when it last looked as before, or the detector saw it too
+    like_at: float = float("-inf")  # when it last looked as before, or the detector saw it, too
     missed: bool = False  # looked for since it was seen, and not found
 
     def hidden(self, now: float) -> bool:
         return now - self.seen_at > (SHOWN_AFTER_S if self.missed else _COAST_S)
 
     def moved_by(self, now: float) -> np.ndarray:
-        """Pixels `(x, y)` by which the face has probably moved since it was seen."""
+        """By how many pixels `(x, y)` the face has probably moved since it was seen."""
         return (self.course if self.hidden(now) else self.velocity) * min(now - self.seen_at, _COAST_S)
 
     def expected(self, now: float) -> Box:
@@ -55,7 +55,7 @@ class Track:
 
 @dataclass
 class Memory:
-    """All that a tracker knows between two pictures."""
+    """Everything that a tracker knows between two pictures."""
 
     tracks: list[Track] = field(default_factory=list)
     next_id: int = 1
@@ -72,7 +72,7 @@ def portrait(gray: np.ndarray, sight: Face) -> np.ndarray:
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two pictures of one shape, -1 to 1; 0 where one has no contrast."""
+    """The correlation of two pictures of one shape, -1 to 1; 0 if one has no contrast."""
     a, b = a - a.mean(), b - b.mean()
     norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
     return float((a * b).sum()) / norm if norm > 1e-6 else 0.0

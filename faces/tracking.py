@@ -1,8 +1,8 @@
 """Follow faces from frame to frame: the same id, a steady box and a steady probability.
 
-A detector is too slow to search every frame. So a thread of its own searches whole frames now and then for new faces, and
-each face already known is followed by the smile network alone: its landmarks say where to look next, its presence output
-whether the face is still there. What a tracker knows is a `Memory`: it stays, or goes with a visitor to the next picture.
+A detector is too slow to search every frame. So a thread of its own now and then searches a whole frame for new faces, and
+the smile network alone follows each known face. Its landmarks say where to look next, its presence output says whether the
+face is still there. What a tracker knows is a `Memory`: it stays, or goes with a visitor to the next picture.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from faces.track import SHOWN_AFTER_S, THUMBNAIL_SHAPE, Memory, Track, correlati
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 MAX_FACES = 32
-_SEARCH_OFFLINE_S = 0.1  # between two searches; else as the detector's cost allows
-_SEARCHED_LESS = 4  # times as long between two searches while every face is in view ...
-_SEARCHED_FINELY = 12  # ... and between two for small ones
-_FORGET_AFTER_S = 2.0  # a hand or a passer-by hides a face for a moment; it comes back as itself
-_VELOCITY_S = 0.15  # over which velocity is averaged
-_COURSE_S = 0.5  # the same of a face that goes out of sight, whose last movements were partly what hid it
-_FOLLOWED_PER_FRAME = 8  # more faces take turns
+_SEARCH_OFFLINE_S = 0.1  # between two searches; otherwise as the detector's cost allows
+_SEARCHED_LESS = 4  # searches are so many times rarer while every face is in view ...
+_SEARCHED_FINELY = 12  # ... and those for small faces
+_FORGET_AFTER_S = 2.0  # a face that a hand or a passer-by hides for so long comes back with its id
+_VELOCITY_S = 0.15  # time over which velocity is averaged
+_COURSE_S = 0.5  # the same for a face that goes out of sight: its last movements may be those of what hid it
+_FOLLOWED_PER_FRAME = 8  # beyond that, faces take turns
 _SAME_FACE = 0.4  # distance in box heights at which two tracks have come to follow one face
-_LIKE = 0.6  # correlation of two portraits of one person, minutes apart at most
-_ODD_S = 0.25  # a face that looks like another thing for so long is looked for like one that was lost
-_UNLIKE_S = 0.6  # a face that looks like another thing for so long must be found by the detector, or is given up
-_SURELY_LIKE = 0.85  # the same where much else has changed
+_LIKE = 0.6  # correlation of two portraits of one person, at most minutes apart
+_ODD_S = 0.25  # a face that looks different for so long is searched for like one that was lost
+_UNLIKE_S = 0.6  # a face that looks different for so long is dropped unless the detector finds it
+_SURELY_LIKE = 0.85  # the same if much else has changed
 _PORTRAIT_EVERY_S = 0.5
-_HELD = 0.012  # of its height, by which a box may be off before it moves
-_CUT = 0.5  # correlation of two frames' thumbnails below which they show different scenes
+_HELD = 0.012  # share of its height by which a box may be off before it moves
+_CUT = 0.5  # two frames show different scenes if the correlation of their thumbnails is lower
 
 
 class FaceTracker:
@@ -53,10 +53,10 @@ class FaceTracker:
         search: Search | None = None,
         memory: Memory | None = None,
     ) -> None:
-        """`offline`: nothing has to be in time, so `update` itself searches, and follows every face in every frame: what is
-        found depends on the frames and their times only, not on how fast the computer is.
+        """`offline`: time does not matter, so `update` itself searches and follows every face in every frame. The result
+        depends only on the frames and their times, not on the computer's speed.
 
-        `search`: in place of a thread with `detector`. `memory`: of a tracker before this one.
+        `search`: used in place of a thread with `detector`. `memory`: that of an earlier tracker.
         """
         self._offline = offline
         self._recognizer = recognizer
@@ -76,7 +76,7 @@ class FaceTracker:
     def update(self, image: np.ndarray, now: float) -> list[Face]:
         """Faces in the next frame, uint8 BGR `(h, w, 3)` or grey `(h, w)`, at `now` seconds; largest first.
 
-        Raises the SmileError that the searching thread met, if it met one.
+        Raises the SmileError that the searching thread met, if any.
         """
         started = time.perf_counter()
         found = self._search.take()
@@ -89,7 +89,7 @@ class FaceTracker:
         self._follow_all(gray, now)
         self._take_in(found, gray, now)
         self._ask_for_search(image, now)
-        if self._search.at_once:  # it is over already
+        if self._search.at_once:  # it is already over
             self._take_in(self._search.take(), gray, now)
         self.memory.tracks = [track for track in self.memory.tracks if not _is_over(track, now, gray.shape)]
         self.timings_ms = {"follow": (time.perf_counter() - started) * 1e3}
@@ -97,7 +97,7 @@ class FaceTracker:
         return sorted(shown, key=lambda face: -face.box.area)
 
     def forget(self) -> None:
-        """Drop all faces: what comes next is another scene."""
+        """Drop all faces: the next frame shows another scene."""
         self.memory = Memory(next_id=self.memory.next_id)
         self._search.forget()
 
@@ -125,18 +125,18 @@ class FaceTracker:
     def _find_again(self, track: Track, gray: np.ndarray, now: float) -> Face | None:
         moved = track.moved_by(now)
         sight = follow(gray, track.sight.points + moved, self._recognizer)
-        if not sight.present and np.abs(moved).max() > 0.1 * track.sight.box.height:  # it stopped, or turned back
+        if not sight.present and np.abs(moved).max() > 0.1 * track.sight.box.height:  # the face stopped, or turned back
             sight = follow(gray, track.sight.points, self._recognizer)
         if not sight.present:
             return None
         if not track.hidden(now):
             lasting = now - track.like_at > _UNLIKE_S  # patterns beside a face that has gone can pass for one
             return None if lasting and not self._is_like(track, sight, gray) else sight
-        # Hidden for a while: now it must be a face for certain, and the same one.
+        # It was hidden for a while, so now it must certainly be a face, and the same one.
         return sight if sight.presence >= PRESENCE_THRESHOLD and self._is_like(track, sight, gray) else None
 
     def _settled(self, sights: list[tuple[Track, Face]], gray: np.ndarray, now: float) -> list[tuple[Track, Face]]:
-        """Of two tracks that see one face, as when people pass each other, it is the one's that expected it there."""
+        """If two tracks see one face, as when people pass each other, the track that expected it there keeps it."""
         lost: set[int] = set()
         for (a, sight_a), (b, sight_b) in itertools.combinations(sights, 2):
             if {a.face.id, b.face.id} & lost or not _same_place(sight_a.box, sight_b.box):
@@ -177,7 +177,7 @@ class FaceTracker:
             if self._is_followed(box, now):
                 self._confirm(box, gray, now)
                 continue
-            # The detector takes a pattern for a face now and then; the network is asked before one is shown.
+            # The detector sometimes takes a pattern for a face, so the network is asked before a face is shown.
             sight = look(gray, box, angle, self._recognizer)
             if sight.presence < PRESENCE_THRESHOLD or self._is_followed(sight.box, now):
                 continue
@@ -192,7 +192,7 @@ class FaceTracker:
             self._see(track, sight, gray, now)
 
     def _confirm(self, box: Box, gray: np.ndarray, now: float) -> None:
-        """The detector sees a followed face too, which may only have changed, as by another light."""
+        """The detector sees a followed face, too. It may only have changed, for example in another light."""
         for track in self.memory.tracks:
             if now - track.like_at > 0 and track.seen_at == now and _same_place(box, track.sight.box):
                 track.like_at = track.portrait_at = now
@@ -203,7 +203,9 @@ class FaceTracker:
         return any(other.iou(box) > 0.2 or _holds(other, box) for other in seen)
 
     def _hidden_one(self, sight: Face, gray: np.ndarray, now: float) -> Track | None:
-        """The face that went out of sight and may be this one: near enough for the time that passed, and like it."""
+        """The face that went out of sight and may be this one: it looks alike and is near enough for the time that
+        passed.
+        """
         hidden = [track for track in self.memory.tracks if track.hidden(now)]
         for track in sorted(hidden, key=lambda track: distance(track.expected(now), sight.box)):
             ratio = track.sight.box.height / max(1, sight.box.height)
@@ -221,7 +223,7 @@ class FaceTracker:
             if self._search.ask(image, now, pause=_SEARCH_OFFLINE_S if self._offline else pause):
                 self.memory.searched_finely_at = now
             return
-        # Who joins a face is mostly about as near to the camera, and small faces cost the most to look for.
+        # People who join are mostly as near to the camera as those in view, and small faces cost most to search for.
         fine = now - self.memory.searched_finely_at >= _SEARCHED_FINELY * pause
         smallest = 0.0 if fine else min(track.sight.box.height for track in self.memory.tracks) / 2
         asked = self._search.ask(image, now, pause=_SEARCHED_LESS * pause, smallest=smallest, urgent=False)
@@ -231,13 +233,13 @@ class FaceTracker:
     # --- scenes ---
 
     def _scene_changed(self, gray: np.ndarray, now: float) -> bool:
-        """Sees a cut, and puts all faces aside; they come back with their scene if that was only broken or covered."""
+        """Notices a cut and puts all faces aside. They come back with their scene if it was only broken or covered."""
         thumbnail = cv2.resize(gray[::4, ::4], THUMBNAIL_SHAPE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self.memory.thumbnail = self.memory.thumbnail, thumbnail
-        # A picture of one colour, from a covered lens, is no other scene.
+        # A picture of one colour, from a covered lens, is not another scene.
         if before is None or min(before.std(), thumbnail.std()) < 4 or correlation(before, thumbnail) >= _CUT:
             return False
-        if self._sees_somebody_again(gray, now):  # who moves before a plain wall, or a light that was switched on
+        if self._sees_somebody_again(gray, now):  # somebody moves before a plain wall, or a light was switched on
             return False
         tracks, self.memory.tracks = self.memory.tracks, []
         self._search.forget()
@@ -255,7 +257,7 @@ class FaceTracker:
             sight = self._find_again(track, gray, now)
             if sight is None or sight.presence < PRESENCE_THRESHOLD:
                 continue
-            sight = follow(gray, sight.points, self._recognizer)  # from near, for a portrait that can be compared
+            sight = follow(gray, sight.points, self._recognizer)  # from close up, for a portrait that can be compared
             if sight.present and track.likeness(portrait(gray, sight)) >= _SURELY_LIKE:
                 return True
         return False
@@ -264,7 +266,7 @@ class FaceTracker:
 def _is_over(track: Track, now: float, shape: tuple[int, ...]) -> bool:
     hidden = now - track.seen_at
     x, y = track.expected(now).center
-    gone = not (0 <= x <= shape[1] and 0 <= y <= shape[0])  # it has left the picture
+    gone = not (0 <= x <= shape[1] and 0 <= y <= shape[0])  # the face has left the picture
     return hidden > (SHOWN_AFTER_S if gone else _FORGET_AFTER_S)
 
 
@@ -278,6 +280,6 @@ def _holds(box: Box, other: Box) -> bool:
 
 
 def _held(old: Box, new: Box) -> Box:
-    """The old box while the new one is nearly the same: it trembles less than its edges are rounded."""
+    """The old box while the new one is nearly the same. A box must not move for less than what rounding its edges adds."""
     most = max(1.0, _HELD * new.height)
     return old if all(abs(a - b) <= most for a, b in zip(old, new, strict=True)) else new

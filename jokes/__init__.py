@@ -1,1 +1,1 @@
-"""What stands behind `generate_joke.py`: our own jokes, how often each is told, and which made people smile."""
+"""Jokes: from the service and our own, how often each is told, and which made people smile."""

@@ -1,12 +1,12 @@
-"""Which joke made people smile: numbers in a SQLite file, or in PostgreSQL, and nothing about who smiled.
+"""The joke board: which joke made people smile, in a SQLite file or in PostgreSQL. It holds nothing about who smiled.
 
     >>> board = JokeBoard("board.sqlite3")
     >>> board.add(joke, Reaction(before=0.1, peak=0.8, seconds=2.5))
     >>> board.tallies()
     [Tally(joke=Joke(id='...', text='...', source='house'), reactions=1, lifts=0.7, squares=0.49, seconds=2.5)]
 
-No file, folder or connection is made before the first reaction; a board that is not there reads as empty. Each call opens
-and closes its own connection, so nothing is held open between two reactions, and a file may be moved away meanwhile.
+The first reaction makes the file and its folder. Until then the board reads as empty. Each call opens and closes its own
+connection, so nothing is held open between two reactions, and the file may be moved away meanwhile.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 _FILE_NAME = "joke_board.sqlite3"
-_WAIT_S = 5  # for another process that writes, or for a database server
+_WAIT_S = 5  # for another process that is writing, or for the database server
 
 
 class JokeBoard:
     """A board at `place`: a file, a `postgresql://` URL, or empty for `default_file()`. Safe to use from many threads.
 
-    Raises SettingsError for a URL that can never work; PostgreSQL needs the package psycopg.
+    Raises SettingsError for a URL that can never work. PostgreSQL needs the package psycopg.
     """
 
     def __init__(self, place: str = "") -> None:
@@ -59,19 +59,19 @@ class JokeBoard:
         try:
             self._url = sa.make_url(f"postgresql+psycopg://{rest}")
         except (sa.exc.ArgumentError, ValueError):
-            raise SettingsError("--board is no PostgreSQL URL; write postgresql://NAME:PASSWORD@HOST/DATABASE.") from None
+            raise SettingsError("--board is not a PostgreSQL URL; write postgresql://NAME:PASSWORD@HOST/DATABASE.") from None
 
     @property
     def on_server(self) -> bool:
-        """Whether other computers may share it, as a database server lets them; a file is this computer's own."""
+        """Whether other computers may share it. A database server allows that; a file belongs to this computer."""
         return self._file is None
 
     def exists(self) -> bool:
-        """Whether there may be something to read, without opening it."""
+        """Whether there may be something to read. Opens nothing."""
         return self._file is None or os.path.exists(self._file)  # unlike Path.exists(), never raises
 
     def add(self, joke: Joke, reaction: Reaction) -> None:
-        """Stores one reaction, whole or not at all; the joke's text too when it is the first. Raises BoardError."""
+        """Stores one reaction, whole or not at all, and with a joke's first reaction its text. Raises BoardError."""
         with self.connection(create=True) as connection:
             import sqlalchemy as sa
 
@@ -91,7 +91,7 @@ class JokeBoard:
             )
 
     def tallies(self) -> list[Tally]:
-        """One for each joke that anybody reacted to, in no order; none when there is no board yet. Raises BoardError."""
+        """One tally for each joke that anybody reacted to, in no order; none if there is no board yet. Raises BoardError."""
         if not self.exists():
             return []
         with self.connection(create=False) as connection:
@@ -109,9 +109,9 @@ class JokeBoard:
 
     @contextmanager
     def connection(self, *, create: bool) -> Iterator[sa.Connection]:
-        """A transaction that ends with the block, on a board that is made first if `create`.
+        """A transaction that ends with the block. `create`: make the board first if it is not there.
 
-        Everything that can go wrong with the database comes out as BoardError.
+        Whatever goes wrong with the database comes out as BoardError.
         """
         import sqlalchemy.exc
 
@@ -151,7 +151,7 @@ def open_board(place: str) -> JokeBoard | None:
 def default_file(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
     """The board's file in the user's data folder.
 
-    There, not beside the code: it outlives a new copy of the project, and works where the project's folder is read-only.
+    The data folder outlives a new copy of the project, and the project's own folder may be read-only.
     """
     try:
         home = Path.home()
@@ -168,7 +168,7 @@ def default_file(environ: Mapping[str, str] = os.environ, platform: str = sys.pl
 
 
 def _prepare(connection: sa.Connection, *, create: bool) -> None:
-    """Makes the tables if they are not there and `create`; refuses those of a later version of the app."""
+    """Makes missing tables if `create`, and refuses tables of a later version of the app."""
     import sqlalchemy as sa
 
     from jokes import board_tables as tables
@@ -178,9 +178,9 @@ def _prepare(connection: sa.Connection, *, create: bool) -> None:
     if not sa.inspect(connection).has_table(tables.board.name):
         if not create:
             return
-        if connection.dialect.name == "postgresql":  # where two at once would trip over each other
+        if connection.dialect.name == "postgresql":  # two processes at once would trip over each other
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x5311E)))
-        else:  # all tables or none: Python's SQLite begins no transaction of its own for them
+        else:  # all tables or none: Python's SQLite does not begin a transaction for them by itself
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         for table in tables.metadata.sorted_tables:
             connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
@@ -195,7 +195,7 @@ def _prepare(connection: sa.Connection, *, create: bool) -> None:
 
 
 def _insert_new(connection: sa.Connection, table: sa.Table, **values: object) -> None:
-    """Inserts a row, or nothing where it would break a unique constraint."""
+    """Inserts a row unless it would break a unique constraint."""
     from sqlalchemy.dialects import postgresql, sqlite
 
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -203,13 +203,13 @@ def _insert_new(connection: sa.Connection, table: sa.Table, **values: object) ->
 
 
 def _set_up_sqlite(connection, _record) -> None:
-    # WAL: readers and one writer don't wait for each other, and a process that dies in mid-write leaves the file whole.
+    # WAL: readers and one writer don't wait for each other, and a process that dies while writing leaves the file whole.
     for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}").close()
 
 
 def _tally(identity: object, text: object, source: object, count: int, *numbers: object) -> Tally:
-    """Raises TypeError or ValueError for what this app did not write: SQLite keeps values of any type."""
+    """Raises TypeError or ValueError for values that this app did not write. SQLite keeps values of any type."""
     if not (isinstance(identity, str) and isinstance(text, str) and isinstance(source, str)):
         raise TypeError("a joke in it is not text")
     return Tally(Joke(identity, text, source), count, *map(_finite, numbers))

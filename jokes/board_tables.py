@@ -1,7 +1,7 @@
-"""The tables of the joke board, for SQLite and PostgreSQL. Loaded when a board is first opened, not before.
+"""The tables of the joke board, for SQLite and PostgreSQL. This module is loaded when a board is first opened.
 
-`smile_board` has one row, the schema's version. Raise VERSION with every change of a table, and bring older boards up to it
-in `jokes.board._prepare`.
+`smile_board` has one row, the version of the tables. Raise VERSION with every change to a table, and bring older boards up
+to date in `jokes.board._prepare`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ reactions = sa.Table(
     sa.Column("smile_peak", sa.Double, nullable=False),
     sa.Column("lift", sa.Double, nullable=False),
     sa.Column("seconds", sa.Double, nullable=False),
-    sa.Column("day", sa.Date, nullable=False),  # UTC; no hour, which would tell when somebody sat here
+    sa.Column("day", sa.Date, nullable=False),  # UTC; an hour would tell when somebody sat here
     sa.CheckConstraint("smile_before BETWEEN 0 AND 1"),
     sa.CheckConstraint("smile_peak BETWEEN 0 AND 1"),
     sa.CheckConstraint("lift BETWEEN -1 AND 1"),
     sa.CheckConstraint("seconds BETWEEN 0 AND 60"),
 )
 
-# Apart from the board's own tables: short-lived, and made only where several processes share a board.
+# Not one of the board's own tables: its rows live for minutes, and only boards that several processes share have it.
 tellings = sa.Table(
     "smile_tellings",
     sa.MetaData(),

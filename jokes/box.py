@@ -1,4 +1,4 @@
-"""Jokes fetched ahead by a thread of its own, so that nobody waits; those that made people smile come again."""
+"""Jokes that are ready at once: a thread fetches them ahead, and those that made people smile come again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _AHEAD = 5
-_REMEMBERED = 30  # jokes that are not told again for now
+_REMEMBERED = 30  # jokes that are not repeated for now
 _PAUSES_S = (5.0, 30.0, 120.0, 600.0)
 _POLITE_PAUSE_S = 0.5
 _BOARD_EVERY_S = 30.0
@@ -32,14 +32,14 @@ log = logging.getLogger("smile")
 
 
 class Board(Protocol):
-    """What a box must know of a `jokes.board.JokeBoard`."""
+    """The part of a `jokes.board.JokeBoard` that a box uses."""
 
     def exists(self) -> bool: ...
     def tallies(self) -> list[Tally]: ...
 
 
 class Told(Protocol):
-    """Where a box notes what it told: a `jokes.tellings.Tellings`, or one that several processes share."""
+    """Where a box notes what it told: `jokes.tellings.Tellings`, or tellings that several processes share."""
 
     def note(self, joke: Joke, visitor: int = 0) -> None: ...
     def take(self, source: str, identity: str, visitor: int = 0) -> Joke: ...
@@ -47,11 +47,11 @@ class Told(Protocol):
 
 
 class JokeBox:
-    """Jokes at once. The thread starts with the first joke, if there is something to fetch, and ends in `close()`.
+    """Jokes at once. If there is something to fetch, a thread starts with the first joke and ends in `close()`.
 
-    `url` empty: no joke service. `board`: whose jokes are told again; it is read every half minute while jokes are told.
-    `tellings`: where it notes what it told (default: in memory). `own`: jokes told when none is fetched (default:
-    `house_jokes()`). `remembered`: jokes that are not told again for now.
+    `url`: the joke service; empty for none. `board`: the reactions by which jokes are chosen, read every half minute while
+    jokes are told. `tellings`: where the box notes what it told (default: in memory). `own`: jokes for when none is fetched
+    (default: `house_jokes()`). `remembered`: how many of the latest jokes are not repeated.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class JokeBox:
         self._thread: threading.Thread | None = None
 
     def get_joke(self, *, visitor: int = 0, noted: bool = True) -> Joke:
-        """A joke that was not told lately, without waiting.
+        """A joke that was not told lately. Never waits.
 
-        `visitor`: a number for whom it is told to. `noted` False: this telling is not one that a reaction may answer.
+        `visitor`: a number for the listener. `noted` False: no reaction may answer this telling.
         """
         with self._changed:
             if self._board is not None and time.monotonic() - self._read_at >= self._board_every_s:
@@ -104,12 +104,12 @@ class JokeBox:
         return joke
 
     def rank(self, ranking: Ranking) -> None:
-        """Jokes are chosen by `ranking` from now on."""
+        """From now on `ranking` chooses the jokes."""
         with self._changed:
             self._ranking = ranking
 
     def close(self, timeout: float = TIMEOUT_S + 0.5) -> None:
-        """Ends the thread, waiting up to `timeout` seconds; a fetch under way ends within its own limit."""
+        """Ends the thread and waits up to `timeout` seconds for it. A fetch under way ends within its own limit."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -120,7 +120,7 @@ class JokeBox:
         told = set(self._told)
         own = self._own if self._own is not None else house_jokes()
         gone = {standing.joke.key for standing in self._ranking.standings if standing.joke.source == "house"}
-        gone -= {joke.key for joke in own}  # left out of a later version of this app
+        gone -= {joke.key for joke in own}  # dropped in a later version of this app
         tried = [one.joke for one in self._ranking.standings if one.joke.key not in told and one.joke.key not in gone]
         untried = next((joke for joke in self._ready if joke.key not in told), None)
         if untried is None:
@@ -154,11 +154,11 @@ class JokeBox:
         try:
             if self._board is not None:
                 self.rank(Ranking(self._board.tallies()))
-        except Exception as error:  # a BoardError, or something that must not end the fetching for good
+        except Exception as error:  # a BoardError, or an error that must not stop the fetching for good
             log_event("board", level=logging.WARNING, status="failed", message=str(error))
 
     def _fetch(self) -> float:
-        """Fetches one joke; returns the seconds to leave the service in peace after it."""
+        """Fetches one joke. Returns for how many seconds to leave the service in peace."""
         try:
             joke = fetch_joke(self._url)
             with self._changed:
@@ -167,7 +167,7 @@ class JokeBox:
                 self._ready.append(joke)
             self._failures = 0
             return _POLITE_PAUSE_S
-        except Exception as error:  # JokeUnavailable, or something that must not end the fetching for good
+        except Exception as error:  # JokeUnavailable, or an error that must not stop the fetching for good
             if not self._failures:
                 log.info("No jokes from %s (%s); telling our own.", self._url, error)
             pause = self._pauses_s[min(self._failures, len(self._pauses_s) - 1)]

@@ -1,4 +1,4 @@
-"""A joke, and what is counted of it."""
+"""A joke, a reaction to it, and the sum of its reactions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MAX_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Reaction:
-    """How somebody took a joke. `before`, `peak`: P(smile) as the joke came and at its highest after; `seconds`: 0 to 60,
-    how long the smile lasted. Raises ValueError out of range.
+    """How somebody took a joke. `before`: P(smile) when the joke began; `peak`: the highest after it; `seconds`: how long
+    the smile lasted, 0 to 60. Raises ValueError out of range.
     """
 
     before: float
@@ -38,7 +38,7 @@ class Reaction:
 
     @property
     def lift(self) -> float:
-        """-1 to 1: how much more of a smile there was; 0 or less when the joke fell flat."""
+        """By how much the smile grew, -1 to 1; 0 or less if the joke fell flat."""
         return self.peak - self.before
 
 

@@ -1,11 +1,11 @@
-"""How much of the joke board one visitor can move: no more than a lively person would, however often he asks.
+"""How much one visitor can change the joke board: no more than a lively person would, however often they ask.
 
     quotas = Quotas()
-    quotas.may_be_told(visitor)                # whether a joke told now may be answered by a reaction
+    quotas.may_be_told(visitor)                # whether a reaction may answer a joke told now
     quotas.count(visitor, joke.key)            # one reaction to it; raises TooManyCounted or AlreadyCounted
 
-A visitor is a number (`common.visitor_limits.network_number`), kept in memory only while it
-matters. Each process counts for itself.
+A visitor is a number (`common.visitor_limits.network_number`) that stays in memory only while it matters. Each process
+counts by itself.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from jokes.tellings import TOO_MANY_FOR_S
 
 TOLD_PER_MINUTE = 60
 COUNTED_PER_MINUTE = 20
-OF_A_JOKE_PER_DAY = 3  # a class behind one address counts no more; nor does one person who wants a joke to win
+OF_A_JOKE_PER_DAY = 3  # also for a class behind one address, or for one person who wants a joke to win
 
 _DAY_S = 86_400.0
 
 
 class Quotas:
-    """Safe to use from many threads. `clock`: seconds."""
+    """Counts for all visitors. Safe to use from many threads. `clock`: seconds."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._told = RateLimit(TOLD_PER_MINUTE / 60, TOLD_PER_MINUTE, clock=clock)
@@ -33,17 +33,21 @@ class Quotas:
         self._of_a_joke = RateLimit(OF_A_JOKE_PER_DAY / _DAY_S, OF_A_JOKE_PER_DAY, clock=clock)
 
     def may_be_told(self, visitor: int) -> bool:
-        """Asks for one telling that counts. Without it a visitor has the joke, and no reaction to it is counted."""
+        """Whether the next joke for this visitor counts. If not, the visitor still hears it, but a reaction to it is
+        refused.
+        """
         return self._told.take(visitor) == 0
 
     def count(self, visitor: int, joke: tuple[str, str]) -> None:
-        """Takes one reaction to the joke of that key. Raises TooManyCounted, and AlreadyCounted where that was enough."""
+        """Counts one reaction to the joke with that key. Raises TooManyCounted, or AlreadyCounted after enough of them in a
+        day.
+        """
         if self._counted.take(visitor) > 0:
             raise TooManyCounted("Too many smiles at once from your address; try again in a minute.")
         if self._of_a_joke.take((visitor, joke)) > 0:
-            raise AlreadyCounted("Enough smiles at this joke from your address were counted today; ask for another joke.")
+            raise AlreadyCounted("Your address has sent enough smiles at this joke today; ask for another joke.")
 
     def give_back(self, visitor: int, joke: tuple[str, str]) -> None:
-        """What `count` took: the reaction could not be stored."""
+        """Takes back what `count` counted, because the reaction could not be stored."""
         self._counted.charge(visitor, -1)
         self._of_a_joke.charge((visitor, joke), -1)

@@ -1,16 +1,16 @@
-"""How funny each joke is, from few and noisy reactions: an estimate, how sure it is, the order, and which joke comes next.
+"""How funny each joke is, from few and noisy reactions: an estimate, its certainty, the order, and which joke comes next.
 
 Model: a lift is its joke's true lift plus chance, `lift ~ N(joke, spread^2)`, and true lifts differ from joke to joke,
 `joke ~ N(typical, spread^2 / PRIOR_REACTIONS)`; `typical` and `spread` are estimated from all jokes (empirical Bayes: Efron
 and Morris, "Data analysis using Stein's estimator", JASA 70, 1975; Gelman et al., "Bayesian Data Analysis", 3rd ed., 5.4).
-So a joke's estimate is its own mean, drawn towards the typical one as if PRIOR_REACTIONS people had reacted that way, and
-the spread is that of all jokes together, since two reactions tell nothing about their own spread.
+So a joke's estimate is its own mean, drawn towards the typical one as if PRIOR_REACTIONS people had reacted that way. The
+spread is that of all jokes together, because two reactions tell nothing about their own spread.
 
 Order: by the lower end of the 95 % interval, so that one big smile does not beat fifty good ones (as Evan Miller, "How not
 to sort by average rating", 2009, does for votes).
 
-Choice: Thompson sampling (Russo et al., "A tutorial on Thompson sampling", 2018): every joke draws a lift from what is known
-about it, and the highest is told.
+Choice: Thompson sampling (Russo et al., "A tutorial on Thompson sampling", 2018). Each joke draws a lift from what is known
+about it, and the joke with the highest lift is told.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 PRIOR_REACTIONS = 8.0
-UNTRIED_SHARE = 0.2  # of all jokes told, at least, while there are any: new ones keep coming however good the old are
+UNTRIED_SHARE = 0.2  # of all jokes told, at least, while there are new ones, however good the old ones are
 
-_PRIOR_LIFT, _PRIOR_JOKES = 0.2, 4.0  # `typical` before anything is known, and how many jokes that weighs
-_PRIOR_SPREAD, _PRIOR_DEGREES = 0.4, 20.0  # smiles are mostly there or not: sqrt(p (1 - p)) is 0.4 at p = 0.2
+_PRIOR_LIFT, _PRIOR_JOKES = 0.2, 4.0  # `typical` before anything is known, and how many jokes that counts for
+_PRIOR_SPREAD, _PRIOR_DEGREES = 0.4, 20.0  # most smiles are there or not: sqrt(p (1 - p)) is 0.4 at p = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Ranking:
         means = [tally.lifts / tally.reactions for tally in tallies]
         within = sum(tally.squares - tally.reactions * mean**2 for tally, mean in zip(tallies, means, strict=True))
         degrees = sum(tally.reactions - 1 for tally in tallies)
-        # Each joke counts once, less while little is known of it; by reactions, the best ones, told most, would count most.
+        # Each joke counts once, and less while little is known of it. Counted by reactions, the best jokes, told most, would
+        # weigh most.
         weights = [tally.reactions / (tally.reactions + PRIOR_REACTIONS) for tally in tallies]
         weighted = sum(weight * mean for weight, mean in zip(weights, means, strict=True))
         self.typical = (_PRIOR_JOKES * _PRIOR_LIFT + weighted) / (_PRIOR_JOKES + sum(weights))
@@ -69,12 +70,12 @@ class Ranking:
         return joke.key in self._known
 
     def sample(self, joke: Joke, chance: random.Random) -> float:
-        """A lift that `joke` may truly have, drawn from what is known about it, or about jokes when it is untried."""
+        """A lift that `joke` may truly have, drawn from what is known about it, or about all jokes if it is untried."""
         estimate, reactions = self._known.get(joke.key, (self.typical, 0))
         return chance.gauss(estimate, self._doubt(reactions))
 
     def choose(self, tried: Sequence[Joke], untried: Joke | None, chance: random.Random) -> Joke | None:
-        """Which to tell: one of `tried`, or `untried`; None when there is neither."""
+        """The joke to tell: one of `tried`, or `untried`; None if there is neither."""
         if untried is not None and untried not in self and (not tried or chance.random() < UNTRIED_SHARE):
             return untried
         candidates = [*tried, untried] if untried is not None else [*tried]

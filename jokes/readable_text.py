@@ -1,4 +1,4 @@
-"""A joke service's text as a person reads it: no markup, nothing that moves or hides other letters.
+"""Make a joke service's text readable: no markup, and nothing that moves or hides other letters.
 
 >>> readable("Salt &amp; pepper\\u202e")
 'Salt & pepper'
@@ -15,9 +15,9 @@ _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink
 
 
 def readable(text: str) -> str:
-    """`text` in one line, HTML's entities decoded once; without control, bidirectional and other invisible characters.
+    """`text` in one line, with HTML entities decoded once, without control, bidirectional and other invisible characters.
 
-    Empty when there is nothing to be seen in it.
+    Empty if nothing visible is left.
     """
     kept = "".join(letter for letter in " ".join(html.unescape(text).split()) if _is_kept(letter))
     return " ".join(kept.split()) if any(_is_seen(letter) for letter in kept) else ""

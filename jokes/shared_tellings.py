@@ -1,8 +1,8 @@
-"""Tellings that several processes share through the joke board's database: one tells a joke, another takes the reaction.
+"""Tellings that several processes share through the joke board's database. One tells a joke, another takes the reaction.
 
-The same rules as `jokes.tellings`, over all processes together, but for one: a telling is which joke and when, nothing about
-whom it was told to, since that would stand in a database. Its row is deleted some eleven minutes later. A thread writes, so
-nobody who is told a joke waits for the database.
+The rules are those of `jokes.tellings`, over all processes together, with one difference: a telling says which joke and
+when, but not to whom, because that would stand in a database. Its row is deleted some eleven minutes later. A thread does
+the writing, so nobody who hears a joke waits for the database.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from jokes.board import JokeBoard
 
 _MOST_ROWS = 20_000
-_MOST_WAITING = 1000  # to be written; older ones are forgotten
+_MOST_WAITING = 1000  # waiting to be written; older ones are forgotten
 _TIDY_EVERY_S = 30.0
 _FORGET_AFTER_S = GOOD_FOR_S + 60.0
-_LATE_S = 0.3  # for what another process is writing just now
+_LATE_S = 0.3  # for another process that is still writing
 
 
 class SharedTellings:
-    """As `jokes.tellings.Tellings`, in `board`'s database. Safe to use from many threads. `clock`: seconds since 1970."""
+    """Like `jokes.tellings.Tellings`, in `board`'s database. Safe to use from many threads. `clock`: seconds since 1970."""
 
     def __init__(self, board: JokeBoard, *, clock: Callable[[], float] = time.time, per_minute: int = PER_MINUTE) -> None:
         self._board = board
@@ -45,7 +45,7 @@ class SharedTellings:
         self._thread: threading.Thread | None = None
 
     def note(self, joke: Joke, visitor: int = 0) -> None:
-        """`joke` is told now; it is written a moment later, without the visitor."""
+        """Notes that `joke` is told now. The row is written a moment later, without the visitor."""
         with self._changed:
             if self._closed:
                 return
@@ -69,7 +69,7 @@ class SharedTellings:
             return self._take(source, identity)
 
     def close(self, timeout: float = 2.0) -> None:
-        """Writes what is left and ends the thread, waiting up to `timeout` seconds."""
+        """Writes what is left, ends the thread, and waits up to `timeout` seconds for it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -92,7 +92,7 @@ class SharedTellings:
             text = connection.scalar(sa.select(row.text).where(of_joke).limit(1))
             if text is None:
                 raise unknown
-            # Two processes never take the same row: PostgreSQL skips one that is being taken, SQLite has one writer.
+            # Two processes never take the same row: PostgreSQL skips a row that another takes, and SQLite has one writer.
             first = sa.select(row.number).where(free).order_by(row.number).limit(1).with_for_update(skip_locked=True)
             taken = sa.update(tables.tellings).where(row.number == first.scalar_subquery(), row.taken_at.is_(None))
             if connection.execute(taken.values(taken_at=now)).rowcount != 1:
@@ -118,7 +118,7 @@ class SharedTellings:
                 if time.monotonic() - tidied_at >= _TIDY_EVERY_S:
                     tidied_at = time.monotonic()
                     self._tidy()
-            except Exception as error:  # a BoardError, or something that must not end the writing for good
+            except Exception as error:  # a BoardError, or an error that must not stop the writing for good
                 known = isinstance(error, SmileError)
                 log_event(
                     "board", level=logging.WARNING, status="failed", message=str(error), error=None if known else error
@@ -152,7 +152,7 @@ class SharedTellings:
 
 
 def choose_tellings(board: JokeBoard | None, *, several: bool) -> SharedTellings | None:
-    """Shared ones where another process may serve who was told a joke here: `several`, or a board that lies on a server."""
+    """Shared tellings if another process may get the reaction: with `several` processes, or with a board on a server."""
     return SharedTellings(board) if board is not None and (several or board.on_server) else None
 
 
@@ -165,14 +165,16 @@ def _storable(source: str, identity: str) -> bool:
 
 
 def _make_table(connection: sa.Connection) -> None:
-    """Made when it is needed, and not with the board's own: a board without it is none of an older version."""
+    """Makes the table if it is not there. It is not one of the board's own tables, so the board's version says nothing about
+    it.
+    """
     import sqlalchemy as sa
 
     from jokes import board_tables as tables
 
     if sa.inspect(connection).has_table(tables.tellings.name):
         return
-    if connection.dialect.name == "postgresql":  # where two at once would trip over each other
+    if connection.dialect.name == "postgresql":  # two processes at once would trip over each other
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x5311E)))
     connection.execute(sa.schema.CreateTable(tables.tellings, if_not_exists=True))
     for index in tables.tellings.indexes:

@@ -11,10 +11,11 @@ from functools import cache
 from common.errors import JokeUnavailable
 from common.places import HOUSE_JOKES
 from common.settings import JOKE_URL
+from common.version import HOME, VERSION
 from jokes.joke import Joke
 from jokes.readable_text import readable
 
-USER_AGENT = "Dad Jokes for Smiles/0.1 (https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
+USER_AGENT = f"Dad Jokes for Smiles/{VERSION} ({HOME})"
 TIMEOUT_S = 2.0
 _MAX_BYTES = 16_384
 _MAX_LETTERS = 600
@@ -26,7 +27,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
 
     Raises JokeUnavailable.
     """
-    import requests  # not at import: 0.1 s of start-up that the page does not need
+    import requests  # here, because it would cost 0.1 s of every start
     import urllib3
 
     deadline = time.monotonic() + timeout
@@ -36,7 +37,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
             headers={"Accept": "application/json", "User-Agent": USER_AGENT},
             timeout=timeout,
             allow_redirects=False,
-            stream=True,  # so that a service that trickles can be left at the deadline
+            stream=True,  # so that a slow trickle can be left at the deadline
         ) as response:
             if response.status_code in (429, 503):
                 raise JokeUnavailable(
@@ -44,7 +45,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
                 )
             response.raise_for_status()
             body = b""
-            while chunk := response.raw.read1(1024, decode_content=True):  # as it comes, not once 1024 bytes are there
+            while chunk := response.raw.read1(1024, decode_content=True):  # what has come, even if less
                 body += chunk
                 if len(body) > _MAX_BYTES or time.monotonic() > deadline:
                     raise JokeUnavailable("the answer was too long or too slow")
@@ -59,7 +60,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
         raise JokeUnavailable("the answer was no joke")
     try:
         (identity + text).encode()
-    except UnicodeEncodeError as error:  # half a surrogate pair, which no page can be written with
+    except UnicodeEncodeError as error:  # half a surrogate pair, which a page can't hold
         raise JokeUnavailable("the answer was no text") from error
     text = readable(text)
     if not text:
@@ -68,7 +69,7 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
 
 
 def _retry_after_s(value: str) -> float:
-    """Of a number of seconds, or a date; a day at most. 0 when it says nothing that can be read."""
+    """Seconds to wait, from a number of seconds or a date; a day at most. 0 if the value can't be read."""
     try:
         if value.strip().isdecimal():
             return min(float(value), _LONGEST_PAUSE_S)
@@ -81,7 +82,7 @@ def _retry_after_s(value: str) -> float:
 def house_jokes() -> tuple[Joke, ...]:
     """The jokes written for this project, one a line in `house_jokes.txt`.
 
-    An id is made from its joke's text, so that the board means the same joke however the file is changed.
+    Each id is made from the joke's text, so the board keeps its jokes however the file is changed.
     """
     lines = [line.strip() for line in HOUSE_JOKES.read_text(encoding="utf-8").splitlines()]
     texts = [line for line in lines if line and not line.startswith("#")]

@@ -1,9 +1,9 @@
-"""Which jokes were told lately: each telling may be answered by one reaction, within ten minutes. In memory only;
-`shared_tellings` has the same for several processes.
+"""Which jokes were told lately. Each telling may be answered by one reaction, within ten minutes. In memory only;
+`shared_tellings` does the same for several processes.
 
-Whoever wants to count a joke twice must be told it twice, and nobody uses up what was told to somebody else: a visitor is a
-number made from the address with a key that the process forgets (`visitors`), and no cookie. What one visitor may do is in
-`jokes.quotas`; all together are counted 600 times a minute at most.
+To count a joke twice, a visitor must hear it twice, and nobody can use up a telling that was for somebody else. A visitor is
+a number made from the address with a key that ends with the process (`common.visitor_limits`); there is no cookie.
+`jokes.quotas` limits each visitor. All together may send 600 reactions a minute.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ PER_MINUTE = 600
 TOO_MANY_FOR_S = 60
 GOOD_FOR_S = 600.0
 
-_MOST_JOKES = 10_000  # told to one visitor each
-_MOST_TELLINGS = 100  # of one joke to one visitor
+_MOST_JOKES = 10_000  # pairs of joke and visitor
+_MOST_TELLINGS = 100  # tellings of one joke to one visitor
 
 
 class Tellings:
-    """Safe to use from many threads. `clock`: seconds. `per_minute`: reactions of all visitors together."""
+    """What was told, in memory. Safe to use from many threads. `clock`: seconds. `per_minute`: reactions of all visitors
+    together.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, per_minute: int = PER_MINUTE) -> None:
         self._clock = clock
@@ -37,7 +39,7 @@ class Tellings:
         self._taken: deque[float] = deque(maxlen=per_minute)
 
     def note(self, joke: Joke, visitor: int = 0) -> None:
-        """`joke` is told to `visitor` now."""
+        """Notes that `visitor` hears `joke` now."""
         key = (visitor, *joke.key)
         with self._lock:
             _, times = self._jokes.get(key, (joke, deque(maxlen=_MOST_TELLINGS)))
@@ -70,4 +72,4 @@ class Tellings:
             return joke
 
     def close(self, timeout: float = 0.0) -> None:
-        """Nothing is left to do."""
+        """Does nothing; there is no thread to end."""

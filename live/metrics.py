@@ -1,6 +1,6 @@
-"""What `GET /metrics` tells Prometheus: how many frames, how long each stage took, who watches, and how the camera is.
+"""The metrics of `GET /metrics`, for Prometheus: frames, the time of each stage, viewers, and the state of the camera.
 
-Numbers that the app keeps anyway are read only when Prometheus asks; a frame costs a few observations, microseconds in all.
+Numbers that the app keeps anyway are read only when Prometheus asks. A frame costs a few observations, microseconds in all.
 Each app has a registry of its own, so that several can live in one process.
 """
 
@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 METRICS_MIMETYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _STAGE_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0)
-# Fine round 15 and 40 ms, which 95 % and 99 % of the pictures are meant to stay under.
+# Fine steps round 15 and 40 ms: 95 % and 99 % of the pictures should stay below these.
 _DELIVERY_BUCKETS_S = (
     *(0.002, 0.004, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.06, 0.08),
     *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0),
@@ -27,8 +27,8 @@ _DELIVERY_BUCKETS_S = (
 class Counts:
     """What the app has counted since it started, and how things stand now.
 
-    `dropped`: frames captured and not analysed, by reason. `searches`: searches of whole frames for faces that worked;
-    `failed_searches`: those that did not. `viewers`: open streams, by kind. `camera`: which of `camera_states` it is in.
+    `dropped`: frames captured but not analysed, by reason. `searches`: searches of whole frames that worked;
+    `failed_searches`: those that failed. `viewers`: open streams, by kind. `camera`: its state, one of `camera_states`.
     """
 
     captured: int
@@ -44,7 +44,7 @@ class Counts:
 
 
 class Metrics(Collector):
-    """The metrics of one app. `counts` is called, from any thread, each time that Prometheus asks."""
+    """The metrics of one app. `counts` is called from any thread whenever Prometheus asks."""
 
     def __init__(self, counts: Callable[[], Counts]) -> None:
         self._counts = counts
@@ -60,7 +60,7 @@ class Metrics(Collector):
         self._stages = {stage: stages.labels(stage) for stage in ("track", "draw", "encode")}
         self._analysis = Histogram(
             "smile_analysis_seconds",
-            "Time that the whole analysis of a frame took, from taking it to handing its picture to the viewers.",
+            "Time that the whole analysis of a frame took, until its picture went to the viewers.",
             buckets=_STAGE_BUCKETS_S,
             registry=self._registry,
         )
@@ -81,25 +81,25 @@ class Metrics(Collector):
         self._analysis.observe(whole)
 
     def delivered(self, seconds: float) -> None:
-        """Note that one viewer's picture was taken by the server `seconds` after its capture."""
+        """Note that the server took one viewer's picture `seconds` after its capture."""
         self._delivery.observe(seconds)
 
     def text(self, *, worker: int = 0) -> bytes:
         """All metrics in Prometheus's text format, `METRICS_MIMETYPE`.
 
-        `worker`: this process's number among several that serve one address, as a label of every value. Whoever asks gets
-        the numbers of the worker that answers; the label keeps those of others apart. 0: no label.
+        `worker`: this process's number among those that serve one address; it becomes a label of every value. Prometheus
+        gets the numbers of the worker that answers, and the label tells workers apart. 0: no label.
         """
         return generate_latest(_Labelled(self._registry, {"worker": str(worker)}) if worker else self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics that are read off `counts`; called by the registry."""
+        """The metrics that come from `counts`. The registry calls this."""
         now = self._counts()
         yield _counter("smile_frames_captured", "Frames that the camera gave.", now.captured)
         yield _counter("smile_frames_analysed", "Frames that were analysed and shown.", now.analysed)
         yield _counter(
             "smile_frames_dropped",
-            "Frames captured and not analysed: late (a newer one came first), unwatched (nobody watched), or failed.",
+            "Frames captured but not analysed: late (a newer one came first), unwatched (nobody watched), or failed.",
             now.dropped,
             "reason",
         )
@@ -114,7 +114,7 @@ class Metrics(Collector):
 
 
 class _Labelled(CollectorRegistry):
-    """What `inner` has, with further labels."""
+    """The metrics of `inner` with more labels."""
 
     def __init__(self, inner: CollectorRegistry, labels: Mapping[str, str]) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """The newest encoded picture, handed to any number of viewers, each at the pace it can take.
 
-A picture is encoded once. A viewer that is slow skips pictures; it never queues them and never holds up another. One that
-keeps up, and only got no turn for a moment because the computer is busy, gets what it missed in order. Nothing here knows
-what is in the picture.
+A picture is encoded once. A slow viewer skips pictures: it never queues them and never holds up another viewer. A viewer
+that keeps up may miss its turn for a moment on a busy computer; it then gets the missed pictures in order. Nothing here
+knows what is in the picture.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ MJPEG_MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
 # A browser shows a part when the next one begins, so each part's head is sent ahead of its picture: the end of one picture
 # is then the beginning of the next part, and it is shown at once.
 _PART_HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
-# How far a viewer may be behind and still get all pictures: one that keeps up, and one that does not.
+# How far a viewer may be behind and still get every picture: a viewer that keeps up, and one that does not.
 _CATCH_UP, _CATCH_UP_S = 16, 0.5
 _CATCH_UP_SLOW = 2
-_KEEPS_UP_AFTER = 15  # times in a row that it had to wait for the next picture
+_KEEPS_UP_AFTER = 15  # it keeps up once it had to wait for a picture so many times in a row
 _WAIT_FOR_ROOM_S, _LOOK_FOR_ROOM_EVERY_S = 3.0, 0.01
 _REPEAT_S = 1.0  # a generator that yields nothing never learns that its viewer left
 
 
 @dataclass(frozen=True)
 class Published:
-    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ...; `passing`: another will follow soon.
+    """`jpeg`: one encoded picture; `event`: JSON text about it; `number`: 1, 2, ...; `passing`: another follows soon.
 
     `captured_at`: when the camera gave it, in `time.monotonic()` seconds; None for a picture that no camera gave.
     """
@@ -45,7 +45,7 @@ class Published:
 
 @dataclass(eq=False)
 class _Place:
-    """A viewer's. `lost`: somebody else has it now."""
+    """A viewer's place. `lost`: somebody else has it now."""
 
     viewer: int
     lost: bool = False
@@ -55,9 +55,9 @@ class LiveStream:
     """Where the analysis puts its newest picture and where viewers wait for it."""
 
     def __init__(self, *, viewer_limit: int = 50, on_delivered: Callable[[float], None] | None = None) -> None:
-        """`on_delivered`: told the seconds from a picture's capture until the server had taken it, for each viewer once.
+        """`on_delivered`: called for each viewer's picture with the seconds from its capture until the server took it.
 
-        It is called from the viewers' threads.
+        The viewers' threads call it.
         """
         self.viewer_limit = viewer_limit
         self._on_delivered = on_delivered
@@ -84,7 +84,7 @@ class LiveStream:
         return any(self._places.values())
 
     def publish(self, jpeg: bytes, event: str, *, passing: bool = False, captured_at: float | None = None) -> None:
-        """Replaces the newest picture and wakes everybody who waits. `passing`: not what a snapshot is meant to show."""
+        """Replaces the newest picture and wakes everybody who waits. `passing`: a snapshot should not show it."""
         with self._changed:
             self._count += 1
             self._published_at = time.monotonic()
@@ -92,7 +92,7 @@ class LiveStream:
             self._changed.notify_all()
 
     def forget(self) -> None:
-        """Drops the newest picture: nobody who comes later shall see it."""
+        """Drops the newest picture, so that later viewers don't see it."""
         with self._changed:
             self._recent.clear()
             self._published_at = float("-inf")
@@ -110,9 +110,9 @@ class LiveStream:
             self._changed.notify_all()
 
     def wait_newer(self, after: int, timeout: float, *, catch_up: int = 0) -> Published | None:
-        """The newest picture if its number is above `after`, waiting up to `timeout` seconds; else None.
+        """The newest picture if its number is above `after`; waits up to `timeout` seconds for it. Else None.
 
-        `catch_up`: rather the one that follows `after`, if there are no more than so many, and none is half a second old.
+        `catch_up`: instead, the picture right after `after`, if at most so many are waiting and none is half a second old.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._recent and self._recent[-1].number > after), timeout)
@@ -142,8 +142,8 @@ class LiveStream:
     def mjpeg(self, *, viewer: int = 0, has_room: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
         """A viewer's stream, in parts of `MJPEG_MIMETYPE`. Raises ViewersFull at once, not at the first part.
 
-        `viewer`: a number for who watches. Where all places are taken, whoever has the most loses his newest to one who has
-        at least two fewer. `has_room`: whether he has read what was sent; he gets nothing more before.
+        `viewer`: a number for who watches. If all places are taken, whoever has most loses the newest one to a viewer with
+        at least two fewer. `has_room`: whether the viewer has read what was sent; until then nothing more is sent.
         """
         return self._stream("picture", viewer, _PART_HEAD, lambda new: new.jpeg + b"\r\n" + _PART_HEAD, 0.0, has_room)
 
@@ -161,7 +161,7 @@ class LiveStream:
         has_room: Callable[[], bool] = lambda: True,
     ) -> Iterator[bytes]:
         stream = self._generate(kind, viewer, head, encode, interval, has_room)
-        next(stream)  # runs to the first yield: the place is taken, or refused, now; close() gives it back
+        next(stream)  # runs to the first yield: the place is taken or refused now, and close() gives it back
         return stream
 
     def _generate(
@@ -179,13 +179,13 @@ class LiveStream:
             number = waits = 0
             catch_up = _CATCH_UP
             last: Published | None = None
-            before = self._count  # an older picture is late for a viewer who was late himself
+            before = self._count  # the viewer was late, so an older picture is late too
             while not self._closed and not place.lost:
                 self._wait_for_room(has_room, place)
                 waits = waits + 1 if self._count <= number else 0
                 new = self.wait_newer(number, _REPEAT_S, catch_up=catch_up if kind == "picture" else 0)
                 if new is not None and new.number > number + 1 and number:
-                    catch_up = _CATCH_UP_SLOW  # it does not keep up; what would wait for it would only get older
+                    catch_up = _CATCH_UP_SLOW  # it does not keep up: waiting pictures would only get older
                 elif waits >= _KEEPS_UP_AFTER:
                     catch_up = _CATCH_UP
                 last = new or last
@@ -227,7 +227,7 @@ class LiveStream:
 
 
 def _make_room(places: list[_Place], newcomer: int) -> bool:
-    """Whether somebody had so many places that the newcomer gets one of them."""
+    """Takes a place for the newcomer from whoever has most, if that leaves nobody worse off. Whether it did."""
     counts = Counter(place.viewer for place in places)
     viewer, most = counts.most_common(1)[0]
     if most < counts[newcomer] + 2:

@@ -30,16 +30,18 @@ from live.metrics import Counts, Metrics
 from live.stream import LiveStream
 from smile_recognition import SmileRecognizer
 
-# How long the picture before stays, in seconds, until a card says what the camera's status is. Opening is mostly quick.
+# For how many seconds the last picture stays before a card tells the camera's status. Opening is mostly quick.
 _CARD_AFTER_S = {"opening": 1.0, "lost": 0.25, "ended": 0.25, "none": 0.25}
 _HANGS_AFTER_S = 10.0  # with frames to analyse
-_STUCK_AFTER_S = 60.0  # with anything else; loading network and detector takes its time on a busy computer
-_SAY_AFTER_S = 1.0  # a few frames that can't be analysed go unseen; more are said in the picture
+_STUCK_AFTER_S = 60.0  # while anything else is done; loading network and detector takes long on a busy computer
+_SAY_AFTER_S = 1.0  # a few frames that can't be analysed go unnoticed; then the picture says so
 _UNEXPECTED = "A picture could not be analysed ({}); the app's log says more."
 
 
 class SmileWatch:
-    """The running whole. Threads begin with `start()` and end with `close()`; nothing is loaded before somebody watches."""
+    """Camera, tracker and stream, running together. Threads begin with `start()` and end with `close()`. Nothing is loaded
+    before somebody watches.
+    """
 
     def __init__(self, settings: Settings, *, camera: Camera | None = None) -> None:
         self.metrics = Metrics(self._counts)
@@ -59,12 +61,12 @@ class SmileWatch:
         self._searches_seen = 0
         self._failures = 0  # since the last problem began
         self._watched = False
-        self._skipping = "unwatched"  # why frames between the last one and the next are not analysed
+        self._skipping = "unwatched"  # why the frames before the next one are not analysed
         self._number = 0  # of the newest frame that was taken
         self._shown_at = float("-inf")
         self._started_at = self._beat_at = time.monotonic()
         self._analysed_at: float | None = None
-        self._not_analysed_since: float | None = None  # a frame was taken, and none was analysed since
+        self._not_analysed_since: float | None = None  # a frame was taken, and no frame was analysed since
         self._dropped = {"late": 0, "unwatched": 0, "failed": 0}
         self.analysed = 0
         self.timings_ms: dict[str, float] = {}
@@ -79,9 +81,9 @@ class SmileWatch:
                 self._thread.start()
 
     def warm_up(self, load: Callable[[], object] | None = None) -> None:
-        """Load network and detector now, so that the first viewer need not wait for them. Problems are kept for later.
+        """Load network and detector now, so that the first viewer need not wait. Problems are kept for later.
 
-        `load`: another part's loading, in place of this one's own.
+        `load`: what to load instead.
         """
         try:
             (load or self._get_tracker)()
@@ -92,11 +94,11 @@ class SmileWatch:
             self._note_problem(sentence, error)
 
     def close(self, timeout: float = 2.0) -> None:
-        """End all streams and threads and release the camera, waiting up to `timeout` seconds in all."""
+        """End all streams and threads and release the camera. Waits `timeout` seconds at most."""
         deadline = time.monotonic() + timeout
         self._closing.set()
         self.stream.close()
-        self.camera.stop(0)  # all are told to end before any is waited for
+        self.camera.stop(0)  # tell all of them to end before waiting for one
         if self._thread is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         self.camera.stop(max(0.0, deadline - time.monotonic()))
@@ -106,9 +108,9 @@ class SmileWatch:
     def health(self) -> dict[str, Any]:
         """What `/healthz` says. `status`, with a sentence in `message` unless it is `ok`:
 
-        `ok`: all is well, or nobody watches. `degraded`: no pictures, or no smiles in them, for a reason that no restart
-        mends: the camera is lost and will be tried again, or the network file is damaged. `failed`: the analysis has ended,
-        hangs, or has failed for every frame of the last ten seconds; only this asks for a restart (HTTP 503).
+        `ok`: all is well, or nobody watches. `degraded`: there are no pictures or no smiles, and a restart would not help:
+        the camera is lost and will be tried again, or the network file is damaged. `failed`: the analysis has ended, hangs,
+        or has failed for every frame of the last ten seconds. Only this asks for a restart (HTTP 503).
 
         `seconds_since_frame`: since a frame was last analysed; null before the first.
         """
@@ -131,7 +133,7 @@ class SmileWatch:
         }
 
     def _failure(self) -> str:
-        """Why only a restart helps, in a sentence; empty when none is needed."""
+        """A sentence on why only a restart helps; empty if none is needed."""
         if self._thread is None or self._closing.is_set():
             return ""
         now = time.monotonic()
@@ -164,11 +166,11 @@ class SmileWatch:
             self._beat_at = time.monotonic()
             try:
                 self._go_on()
-            except Exception as error:  # one bad frame must not end the show
+            except Exception as error:  # one bad frame must not end the analysis
                 self._closing.wait(self._survive(error))
 
     def _go_on(self) -> None:
-        """Waits for viewers, then for a frame, for a second at most; shows what there is to see."""
+        """Waits for viewers, then for a frame, a second at most, and shows what there is to see."""
         if not self.stream.watched:
             self._skipping = "unwatched"
         if not self.stream.wait_until_watched(1.0):
@@ -178,7 +180,7 @@ class SmileWatch:
             return
         if not self._watched:
             self._watched, self._shown_at = True, time.monotonic()
-        tracker = self._get_tracker()  # before the camera: a video must not play on while networks are loaded
+        tracker = self._get_tracker()  # before the camera opens: a video must not play on while networks load
         self.camera.want()
         frame = self.camera.wait_for_frame(after=self._number, timeout=0.2)
         if frame is not None:
@@ -202,7 +204,7 @@ class SmileWatch:
         self._not_analysed_since = None
 
     def _survive(self, error: Exception) -> float:
-        """Says what went wrong; returns how many seconds to wait before going on."""
+        """Says what went wrong. Returns how many seconds to wait before going on."""
         expected = isinstance(error, SmileError)
         sentence = str(error) if expected else _UNEXPECTED.format(type(error).__name__)
         self._note_problem(sentence, None if expected else error)
@@ -229,7 +231,7 @@ class SmileWatch:
     def _show(self, frame: Frame, tracker: FaceTracker) -> None:
         began = time.perf_counter()
         image = _at_most(frame.image, self._settings.max_width)
-        if self._size != (image.shape[1], image.shape[0]):  # places in a picture of another size mean nothing in this one
+        if self._size != (image.shape[1], image.shape[0]):  # boxes from a picture of another size mean nothing in this one
             self._size = (image.shape[1], image.shape[0])
             tracker.forget()
         sized = time.perf_counter()
@@ -240,7 +242,7 @@ class SmileWatch:
         drawn = time.perf_counter()
         jpeg = encode_jpeg(picture, self._settings.jpeg_quality)
         encoded = time.perf_counter()
-        if tracker.searches > self._searches_seen:  # until a search has worked, what went wrong is still wrong
+        if tracker.searches > self._searches_seen:  # until a search works, the last problem still holds
             self._note_recovery()
             self._searches_seen = tracker.searches
         self.analysed += 1

@@ -1,4 +1,4 @@
-"""How an AVIF picture is to be turned and mirrored, which OpenCV leaves to whoever asks for it.
+"""How to turn and mirror an AVIF picture. OpenCV leaves that to its caller.
 
 for kind, value in avif_turns(data) or ():
     image = np.rot90(image, value) if kind == b"irot" else np.flip(image, value)
@@ -15,9 +15,9 @@ _MOST_PROPERTIES = 1000
 
 
 def avif_turns(data: bytes) -> list[tuple[bytes, int]] | None:
-    """An AVIF's turns in order: `irot` by so many quarters to the left, `imir` along that axis of an array.
+    """An AVIF's turns in order: `irot` by so many quarter turns to the left, `imir` along that axis of an array.
 
-    None for anything else, which is turned by its EXIF data; in an AVIF these count for nothing (ISO/IEC 23000-22).
+    None for any other file, which EXIF data turn. In an AVIF file EXIF data do not count (ISO/IEC 23000-22).
     """
     if data[4:8] != b"ftyp":
         return None
@@ -53,7 +53,7 @@ def _turns(data: bytes) -> list[tuple[bytes, int]]:
 
 
 def _associated(table: bytes, picture: int) -> list[int]:
-    """Numbers of the properties of `picture`, from 1, in an `ipma` box's body."""
+    """The numbers of the properties of `picture`, from 1, in the body of an `ipma` box."""
     version, wide = table[0], table[3] & 1
     (entries,) = struct.unpack_from(">I", table, 4)
     at = 8

@@ -15,18 +15,18 @@ import cv2
 
 from common.errors import SettingsError
 
-_RAW = "Camera raw pictures can't be read; convert it to JPEG."
+_RAW = "Camera raw pictures can't be read; convert this one to JPEG."
 _UNREADABLE = dict.fromkeys(
     (".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq"),
     _RAW,
 ) | {
-    suffix: f"{kind} can't be read; convert it to JPEG or PNG."
+    suffix: f"{kind} can't be read; convert this one to JPEG or PNG."
     for suffix, kind in ((".tga", "TGA pictures"), (".jxl", "JPEG XL pictures"), (".psd", "Photoshop files"))
 }
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif"}
     | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr", ".mpo"}
-    # OpenCV can't read these: they are listed so that a phone's photos are reported rather than passed over in silence.
+    # OpenCV can't read these. They are listed so that a phone's photos are reported and not passed over in silence.
     | {".heic", ".heif", ".hif"}
     | _UNREADABLE.keys()
 )
@@ -37,14 +37,14 @@ VIDEO_SUFFIXES = frozenset(
 )
 _SUFFIXES = PHOTO_SUFFIXES | VIDEO_SUFFIXES
 _TRANSPORT_STREAM = ".ts"  # or TypeScript
-_PACKET, _SYNC = 188, 0x47  # of a transport stream: the length of its packets, and their first byte
-_NAMES_AT_ONCE = 10_000  # in memory, of one folder; those of a million photos would fill a hundred megabytes
+_PACKET, _SYNC = 188, 0x47  # in a transport stream: the length of a packet, and its first byte
+_NAMES_AT_ONCE = 10_000  # of one folder in memory; the names of a million photos would fill a hundred megabytes
 _BLOCK = 4096  # bytes
 
 
 @dataclass(frozen=True)
 class MediaFile:
-    """One file to read. `problem`: why it can't even be opened, if it is known already."""
+    """One file to read. `problem`: why it can't even be opened, if that is known already."""
 
     path: str
     is_video: bool = False
@@ -52,22 +52,24 @@ class MediaFile:
 
 
 def find_media(paths: Sequence[str], *, on_other: Callable[[str], None] = lambda path: None) -> Iterator[MediaFile]:
-    """Every picture and video, in the order of `paths`, folders recursively in name order, however many there are.
+    """Every picture and video, in the order of `paths`; folders with all that is in them, in name order.
 
-    Inside a folder the suffix decides, and hidden files and folders (`.name`) are passed over; a file that is given itself
-    is always taken. `on_other` hears of every file that is left out for its suffix. No more than some thousand names are
-    held. Raises SettingsError for a path that does not exist.
+    Inside a folder the suffix decides, and hidden files and folders (`.name`) are passed over. A file that is named itself
+    is always taken. `on_other` gets every file that is left out for its suffix. Only some thousand names are in memory at a
+    time. Raises SettingsError for a path that does not exist.
     """
     return _find(paths, lambda folder: _names_in_order(folder, on_other))
 
 
 def scan_media(paths: Sequence[str]) -> Iterator[MediaFile]:
-    """What `find_media` finds, in no order, each folder read only once: to count, or to see whether there is any."""
+    """What `find_media` finds, in no order, with each folder read only once. For counting, or to see whether there is
+    any.
+    """
     return _find(paths, _names)
 
 
 def count_media(paths: Sequence[str], *, within_s: float) -> int | None:
-    """How many files `find_media` finds; None when counting them would take longer than `within_s` seconds."""
+    """How many files `find_media` finds; None if counting them takes longer than `within_s` seconds."""
     deadline = time.monotonic() + within_s
     count = 0
     for _ in scan_media(paths):
@@ -105,12 +107,12 @@ def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Itera
             yield MediaFile(path, is_video=suffix in VIDEO_SUFFIXES, problem=_UNREADABLE.get(suffix, ""))
         else:
             real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real, name)
-            if real not in [above for above, _, _ in open_folders]:  # a link may lead back to where we came from
+            if real not in [above for above, _, _ in open_folders]:  # a link may lead back to a folder above
                 open_folders.append((real, path, names(path)))
 
 
 def _names(folder: str, on_other: Callable[[str], None] = lambda path: None) -> Iterator[tuple[str, bool]]:
-    """Pictures, videos and folders (True) in a folder, as they come."""
+    """Pictures, videos and folders (True) in a folder, in the order in which the system lists them."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith("."):
@@ -122,7 +124,7 @@ def _names(folder: str, on_other: Callable[[str], None] = lambda path: None) -> 
 
 
 def _names_in_order(folder: str, on_other: Callable[[str], None]) -> Iterator[tuple[str, bool]]:
-    """The same in name order; of a large folder some thousand names are in memory, the others in a temporary file."""
+    """The same in name order. For a large folder some thousand names are in memory, the others in a temporary file."""
     names: list[tuple[str, bool]] = []
     with contextlib.ExitStack() as closing:
         runs: list[Iterator[tuple[str, bool]]] = []
@@ -138,9 +140,9 @@ def _names_in_order(folder: str, on_other: Callable[[str], None]) -> Iterator[tu
 
 
 def _put_aside(names: list[tuple[str, bool]], file: IO[bytes]) -> Iterator[tuple[str, bool]]:
-    """Writes names at the end of `file` and reads them again, some at a time, as they are asked for."""
+    """Writes names to the end of `file` and reads them back as they are asked for, some at a time."""
     start = file.seek(0, os.SEEK_END)
-    # No name holds a zero byte or a slash.
+    # A name never holds a zero byte or a slash.
     file.writelines(os.fsencode(name) + (b"/\0" if is_folder else b"\0") for name, is_folder in names)
     return _take_up(file, start, file.tell())
 
@@ -159,7 +161,7 @@ def _take_up(file: IO[bytes], start: int, end: int) -> Iterator[tuple[str, bool]
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that nobody may follow
+    except OSError:  # a link that can't be followed
         return False
 
 

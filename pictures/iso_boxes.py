@@ -4,7 +4,7 @@
         for box in boxes(file, 0, size):
             print(box.kind, box.start, box.end)
 
-Nothing is raised for a damaged file: a walk ends where no box can be read.
+A damaged file raises nothing: the walk ends where no box can be read.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_MOST = 100_000  # boxes side by side; a recording in fragments has two for each
+_MOST = 100_000  # boxes side by side; a recording in fragments has two for each fragment
 _MOST_INSIDE = 100
 
 
 @dataclass(frozen=True)
 class IsoBox:
-    """A box, whose body stands from byte `start` to before `end`; the file may be shorter."""
+    """A box. Its body goes from byte `start` up to `end`, exclusive; the file may be shorter."""
 
     kind: bytes
     start: int
@@ -52,9 +52,10 @@ def boxes(file: BinaryIO, start: int, end: int, *, most: int = _MOST) -> Iterato
 
 
 def inner(file: BinaryIO, box: IsoBox, *path: bytes) -> Iterator[IsoBox]:
-    """All boxes at `path` below `box`, such as `b"mdia", b"hdlr"`; of each box the first hundred inside, no further than it.
+    """All boxes at `path` below `box`, such as `b"mdia", b"hdlr"`. In each box only the first hundred count, and only as far
+    as it reaches.
 
-    So a file whose boxes claim to hold each other takes no longer for that.
+    So a file whose boxes claim to hold each other takes no longer than another.
     """
     if not path:
         yield box
@@ -65,6 +66,6 @@ def inner(file: BinaryIO, box: IsoBox, *path: bytes) -> Iterator[IsoBox]:
 
 
 def body(file: BinaryIO, box: IsoBox, most: int = 4096) -> bytes:
-    """The first `most` bytes of its body, or fewer where the box or the file ends."""
+    """The first `most` bytes of the box's body, or fewer if the box or the file ends."""
     file.seek(box.start)
     return file.read(min(most, box.end - box.start))

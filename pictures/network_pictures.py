@@ -1,10 +1,11 @@
-"""Pictures of HTTP cameras: streams of JPEGs (MJPEG) however their parts are labelled, and addresses of single pictures.
+"""Pictures from HTTP cameras: streams of JPEGs (MJPEG), however their parts are labelled, and addresses of single pictures.
 
     answer = ask("http://192.168.1.7/video", "192.168.1.7")
-    answer.pictures.read()                      # None in place of `pictures`: something else, for FFmpeg
+    answer.pictures.read()                      # if `pictures` is None, it is something else, for FFmpeg
 
-The pictures of a stream are found by JPEG's own markers: boundaries, types and lengths are often wrong or missing. They are
-read with the limits of any picture that somebody else made; FFmpeg takes a part without an end, or of any size, into memory.
+Pictures in a stream are found by JPEG's own markers, because boundaries, types and lengths are often wrong or missing. They
+have the limits of any picture that a stranger made. FFmpeg would take a part of any size, even one without an end, into
+memory.
 """
 
 from __future__ import annotations
@@ -29,28 +30,28 @@ MAX_PIXELS = 34_000_000  # 8K
 MAX_BYTES = 16 << 20  # of one picture
 _TIMEOUT_S = 5.0
 _CHUNK = 1 << 16
-_MOST_WAITING = 8  # pictures; of a longer queue the newest
+_MOST_WAITING = 8  # pictures; if more wait, the newest of them
 _NOT_MORE_OFTEN_S = 1 / 30
-# In a JPEG's compressed data: a marker that is neither a stuffed zero, a restart nor padding.
+# In a JPEG's compressed data: a marker other than a stuffed zero, a restart or padding.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# Between segments: padding before a marker, and markers without a length. A camera may send megabytes of them.
+# Between segments: padding before a marker, and markers without a length. A camera may send megabytes of these.
 _NO_SEGMENT = re.compile(rb"(?:\xff[\x00\x01\xd0-\xd7]|\xff(?=\xff))*+")
 _START = b"\xff\xd8\xff"
 _PLAYLISTS = ("mpegurl", "dash+xml")
 
 
 class JpegSplitter:
-    """Cuts a stream of bytes into JPEGs, by their markers alone; a thumbnail inside another picture is no picture."""
+    """Cuts a stream of bytes into JPEGs by their markers alone. A thumbnail inside a picture does not count."""
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._at = 0  # up to here the first picture has been looked at
+        self._at = 0  # the first picture has been looked at up to here
         self._inside = False  # `_data` begins with a picture
         self._in_scan = False
         self._markers = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The pictures that end in `data`. One that breaks off where the next begins is among them."""
+        """The pictures that end in `data`, also those that break off where the next one begins."""
         self._data += data
         found = []
         while (picture := self._next()) is not None:
@@ -59,7 +60,7 @@ class JpegSplitter:
 
     @property
     def unfinished(self) -> int:
-        """Bytes of the picture that has begun."""
+        """How many bytes of the unfinished picture have come."""
         return len(self._data)
 
     def _next(self) -> bytes | None:
@@ -78,13 +79,13 @@ class JpegSplitter:
                 picture = bytes(self._data[:end])
                 self._restart(end)
                 return picture
-            if marker < 0:  # damaged: on to what may be the next
+            if marker < 0:  # damaged: go on to what may be the next picture
                 self._restart(2)
 
     def _marker(self) -> int | None:
-        """The next marker that ends the picture, -1 where there should be one and is none, None for want of bytes.
+        """Where the marker is that ends the picture; -1 if it should be there and is not; None if more bytes must come.
 
-        Leaves `_at` there.
+        Leaves `_at` at that place.
         """
         while True:
             if self._in_scan:
@@ -122,12 +123,14 @@ class JpegSplitter:
 
 
 class JpegStream:
-    """A response that goes on for ever; see `pictures.playback.PictureSource`."""
+    """Pictures from a response that goes on for ever; see `pictures.playback.PictureSource`."""
 
     interval = 0.0
 
     def __init__(self, response: Any, called: str, *, begun: bytes = b"", timeout: float = _TIMEOUT_S) -> None:
-        """`called`: the camera, for sentences. `begun`: what was read of `response` already. `timeout`: between pictures."""
+        """`called`: the camera's name in sentences. `begun`: what was already read of `response`. `timeout`: seconds between
+        pictures.
+        """
         self._response = response
         self._called = called
         self._timeout = timeout
@@ -136,9 +139,9 @@ class JpegStream:
         self._any = False
 
     def read(self) -> np.ndarray | None:
-        """The next picture; damaged ones are passed over. None when no more come.
+        """The next picture, without damaged ones. None if no more come.
 
-        Raises CameraError for one that is too large, and when none came at all.
+        Raises CameraError for a picture that is too large, and if none came at all.
         """
         deadline = time.monotonic() + self._timeout
         while True:
@@ -164,12 +167,12 @@ class JpegStream:
 
 
 class Snapshots:
-    """An address of a single picture, asked for as often as it answers; see `pictures.playback.PictureSource`."""
+    """An address of a single picture, asked again and again; see `pictures.playback.PictureSource`."""
 
     interval = 0.0
 
     def __init__(self, url: str, called: str, first: Any) -> None:
-        """`first`: the response that there is already."""
+        """`first`: the first response, which is already there."""
         self._url = url
         self._called = called
         self._opener = opener_for(url)
@@ -177,7 +180,7 @@ class Snapshots:
         self._asked_at = time.monotonic()
 
     def read(self) -> np.ndarray | None:
-        """The next picture; None when none comes or it can't be read. Raises CameraError for one that is too large."""
+        """The next picture; None if none comes or it can't be read. Raises CameraError for one that is too large."""
         if self._response is None:
             time.sleep(max(0.0, self._asked_at + _NOT_MORE_OFTEN_S - time.monotonic()))
             self._asked_at = time.monotonic()
@@ -199,16 +202,16 @@ class Snapshots:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an address turned out to be. `recorded`: a file of known length rather than something live."""
+    """What an address turned out to be. `recorded`: a file of known length, not live pictures."""
 
     pictures: JpegStream | Snapshots | None = None
     recorded: bool = False
 
 
 def ask(url: str, called: str, *, timeout: float = _TIMEOUT_S) -> Answer:
-    """Asks for `url`; `called`: the camera, for sentences. `timeout`: seconds to connect, and between two pictures.
+    """Asks for `url`. `called`: the camera's name in sentences. `timeout`: seconds to connect, and between two pictures.
 
-    Raises CameraError when it refuses, wants a password or sends a web page.
+    Raises CameraError if it refuses, wants a password or sends a web page.
     """
     try:
         response = opener_for(url).open(without_user(url), timeout=timeout)
@@ -246,7 +249,7 @@ def _too_large(called: str) -> str:
 
 
 def _decoded(data: bytes, called: str) -> np.ndarray | None:
-    """The picture; None for a damaged one. Raises CameraError for one that would cost too much."""
+    """The decoded picture; None for a damaged one. Raises CameraError for one that would cost too much."""
     try:
         check_picture(data, most_pixels=MAX_PIXELS)
         return decode_checked(data)
@@ -257,7 +260,7 @@ def _decoded(data: bytes, called: str) -> np.ndarray | None:
 
 
 def _some(response: Any) -> bytes:
-    """What has come, at least a byte; nothing at the end or when the connection is lost."""
+    """The bytes that have come, at least one; none at the end or if the connection is lost."""
     try:
         return response.read1(_CHUNK)
     except (OSError, http.client.HTTPException, ValueError):
@@ -265,7 +268,7 @@ def _some(response: Any) -> bytes:
 
 
 def _whole(response: Any, called: str) -> bytes:
-    """The picture in `response`. A stream that goes on after its first JPEG is left there."""
+    """The picture in `response`. If it is a stream, reading stops after the first JPEG."""
     splitter = JpegSplitter()
     data = bytearray()
     while chunk := _some(response):

@@ -12,21 +12,21 @@ from __future__ import annotations
 import re
 import struct
 
-MAX_PIXELS = 128_000_000  # a 108-megapixel phone's photo; decoded it takes 384 MB
+MAX_PIXELS = 128_000_000  # enough for a phone of 108 megapixels; decoded, that takes 384 MB
 _NETPBM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}  # the other JPEG markers from C0 to CF begin a frame
-# Strangers send pictures: what is looked at in Python is bounded, and everything else is left to the library underneath.
-# No quantifier: with one, a file of FF bytes alone would take time that grows with the square of its length.
+# Strangers send pictures. So what Python looks at is bounded, and everything else is left to the library underneath.
+# No quantifier: with one, the time for a file of FF bytes alone would grow with the square of its length.
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")  # neither a stuffed byte nor a restart
-MOST_MARKERS = 2000  # of a JPEG; profiles and previews cut into segments make some hundreds
-_MOST_BETWEEN = 65_536  # bytes of a JPEG's head, in all, that belong to no segment
+MOST_MARKERS = 2000  # of a JPEG; profiles and previews in segments add up to some hundreds
+_MOST_BETWEEN = 65_536  # bytes of a JPEG's head outside segments, in all
 _MOST_TIFF_ENTRIES = 1000
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:
-    """`(width, height)` as stored, before any rotation; None for what is not a JPEG, PNG, WebP, BMP, GIF, TIFF, JPEG 2000,
-    AVIF, Sun raster or Netpbm picture, and for one that is cut off before its size.
+    """`(width, height)` as stored, before any rotation, of a JPEG, PNG, WebP, BMP, GIF, TIFF, JPEG 2000, AVIF, Sun raster or
+    Netpbm picture. None for other files, and for a picture that is cut off before its size.
     """
     try:
         return _size(data)
@@ -85,9 +85,9 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
 
 
 def jpeg_scans(data: bytes) -> tuple[int, bool]:
-    """A JPEG's scans, and whether its end mark comes after them, other than in an embedded preview.
+    """How many scans a JPEG has, and whether its end mark comes after them (that of an embedded preview does not count).
 
-    Of one with more than `MOST_MARKERS` markers: that number, and False.
+    For a JPEG with more than `MOST_MARKERS` markers: that number, and False.
     """
     at, scans = 2, 0
     for _ in range(MOST_MARKERS):
@@ -98,7 +98,7 @@ def jpeg_scans(data: bytes) -> tuple[int, bool]:
         if marker == 0xD9:
             return scans, True
         scans += marker == 0xDA
-        at += int.from_bytes(data[at : at + 2], "big")  # past the segment; what follows a scan's is searched for markers
+        at += int.from_bytes(data[at : at + 2], "big")  # past it; the data after a scan's are searched for markers
     return MOST_MARKERS, False
 
 

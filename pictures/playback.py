@@ -1,4 +1,4 @@
-"""Open picture sources: cameras, streams, recordings and stills, each read one picture at a time."""
+"""Open sources of pictures: cameras, streams, recordings and stills. Each is read one picture at a time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class PictureSource(Protocol):
 
     @property
     def interval(self) -> float:
-        """Seconds from the picture before to the one just read, or 0 when the source sets the pace itself."""
+        """Seconds from the previous picture to the one just read, or 0 if the source sets the pace itself."""
 
     def read(self) -> np.ndarray | None:
-        """The next picture, uint8 BGR `(h, w, 3)`; None when there is none any more."""
+        """The next picture, uint8 BGR `(h, w, 3)`; None after the last."""
 
     def close(self) -> None: ...
 
@@ -74,13 +74,13 @@ class LiveStream:
 
 
 class Recording:
-    """A video, played by its frames' own times, again and again.
+    """A video that plays by its frames' own times, again and again.
 
-    It begins again by being opened again: many kinds say that they were wound back, and then give no picture.
+    To begin again it is opened again: many kinds of video say that they were wound back, and then give no picture.
     """
 
     def __init__(self, opened: Callable[[], CaptureFrames]) -> None:
-        """`opened` opens it. Raises what it raises."""
+        """`opened` opens the video; its errors are raised here."""
         self._open = opened
         self._frames = opened()
         self._before: VideoFrame | None = None
@@ -94,7 +94,7 @@ class Recording:
         if frame is None:
             return None
         if self._before is not None:
-            # The last one stands for the time of a usual one.
+            # The last frame is shown for as long as a usual one.
             gap = frame.time_s - self._before.time_s if frame.number else 1 / self._before.rate
             self.interval = max(gap, _SHORTEST_S)
         self._before = frame

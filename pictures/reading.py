@@ -4,9 +4,9 @@
         if file.is_video:
             for frame in read_video(file.path): ...
         else:
-            data = read_bytes(file.path)                        # for picture_decoding.decode_picture
+            data = read_bytes(file.path)                        # for pictures.decoding.decode_picture
 
-Whatever is wrong with a file is a PictureError with one sentence; nothing else is raised for it.
+Whatever is wrong with a file is a PictureError with one sentence; nothing else is raised.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _MAX_BYTES = 1 << 30
 
 
 def is_still(path: str) -> bool:
-    """Whether the file is to be read as a picture; a GIF is a video, which may be of one frame."""
+    """Whether to read the file as a picture. A GIF counts as a video, even one with a single frame."""
     return suffix_of(path) != ".gif" and not is_video_path(path)
 
 
 def read_bytes(path: str) -> bytes:
-    """The whole file. Raises PictureError when it can't be read, is empty, or too large for a picture."""
+    """The whole file. Raises PictureError if it can't be read, is empty, or is too large for a picture."""
     try:
         state = os.stat(path)
         if not stat.S_ISREG(state.st_mode):  # reading a pipe would wait for ever

@@ -25,13 +25,15 @@ _NETWORK_TIMEOUT_MS = 5000
 
 
 def opener_for(source: str) -> Callable[[str], PictureSource]:
-    """What opens `source`, again and again if need be: `open_source`, or for `auto` one that remembers what it tried."""
+    """The function that opens `source`, also again: `open_source`, or for `auto` an opener that remembers what it has
+    tried.
+    """
     return AnyDevice() if source == "auto" else open_source
 
 
 def open_source(source: str) -> PictureSource:
-    """Opens a device number, path, URL or `auto`. Raises CameraError with a sentence for the user."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the sentence below says it better
+    """Opens a camera number, path, URL or `auto`. Raises CameraError with a sentence for the user."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own sentence below says it better
     if source == "auto":
         return AnyDevice()(source)
     if source.isdigit():
@@ -52,13 +54,13 @@ def check_source(source: str) -> None:
     elif "://" in source:
         if _has_raw_password(source):
             raise SettingsError(
-                f"The address {without_password(source)} has a password with a mark in it that ends it; "
+                f"The password in {without_password(source)} has a mark in it that ends it; "
                 "such marks must be percent-encoded: # as %23, / as %2F, ? as %3F, @ as %40."
             )
         if not is_url(source):
             raise SettingsError(f"The source {without_password(source)} must be an rtsp, http or https address.")
-    elif not os.path.exists(source):  # unlike Path.exists() it takes any text
-        raise SettingsError(f"There is no file {source}; give --source a device number, a file, a URL, auto or none.")
+    elif not os.path.exists(source):  # unlike Path.exists(), it takes any text
+        raise SettingsError(f"There is no file {source}; give --source a camera number, a file, a URL, auto or none.")
     elif os.path.isdir(source):
         raise SettingsError(f"{source} is a folder; give --source one video or picture file.")
     else:
@@ -72,7 +74,7 @@ def _check_device(path: str) -> None:
         return
     linux = sys.platform.startswith("linux")
     if not stat.S_ISCHR(state.st_mode) or (linux and os.major(state.st_rdev) != _CAMERA_MAJOR):
-        raise SettingsError(f"{path} is no camera; give --source one such as /dev/video0, a file, a URL, auto or none.")
+        raise SettingsError(f"{path} is not a camera; give --source one such as /dev/video0, a file, a URL, auto or none.")
 
 
 def _has_raw_password(source: str) -> bool:
@@ -84,13 +86,13 @@ def _has_raw_password(source: str) -> bool:
 
 
 class AnyDevice:
-    """Opens the first camera of this computer that can be opened, and the next one if that sends nothing."""
+    """Opens the first camera of this computer that can be opened, or the next one if that sends nothing."""
 
     def __init__(self) -> None:
         self._last: tuple[int, DeviceSource] | None = None
 
     def __call__(self, source: str) -> DeviceSource:
-        """`source`: always `auto`. Raises CameraError when none can be opened."""
+        """`source`: always `auto`. Raises CameraError if no camera can be opened."""
         numbers = _device_numbers()
         if self._last is not None:
             last, device = self._last
@@ -167,7 +169,7 @@ def _open_file(path: Path) -> PictureSource:
 
 
 def _check_size(capture: cv2.VideoCapture, called: str) -> None:
-    """Raises CameraError before a picture is made."""
+    """Checks the size before a picture is decoded. Raises CameraError."""
     width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if width * height > MAX_PIXELS:
         capture.release()

@@ -2,7 +2,7 @@
 
 for frame in read_video("party.mp4"): ...
 
-reader = VideoReader("party.mp4")           # the same for whoever asks for one frame at a time
+reader = VideoReader("party.mp4")           # the same, one frame at a time
 while frame := reader.read(): ...
 reader.close()
 """
@@ -21,10 +21,10 @@ from common.errors import PictureError
 from pictures.picture_size import MAX_PIXELS
 from pictures.video_length import is_cut_short, promised_seconds
 
-_BREAKS_OFF = 0.75  # a video that ends before this part of the time that its header promises
+_BREAKS_OFF = 0.75  # damaged, if a video ends before this share of the time that its header promises
 _USUAL_RATE = 25.0
-_HIGHEST_RATE = 240.0  # above it is what most often is no rate but the clock of the time stamps
-_COVER_RATE = 90_000.0  # that clock, of a picture that belongs to sound
+_HIGHEST_RATE = 240.0  # a higher number is mostly not a rate but the clock of the time stamps
+_COVER_RATE = 90_000.0  # that clock, for a cover picture of a sound file
 _LOOK_AHEAD = 9  # frames
 _SQUEEZED_AT_MOST = 5.0
 
@@ -40,7 +40,7 @@ class VideoFrame:
 
 
 class CaptureFrames:
-    """The frames of an open `cv2.VideoCapture`, with times that always grow; it is closed by `close`."""
+    """The frames of an open `cv2.VideoCapture`, with times that always grow. `close` closes it."""
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self.capture = capture
@@ -61,7 +61,7 @@ class CaptureFrames:
             self.time_s = max(0.0, stamp)
         elif stamp > self.time_s:
             self._gap, self.time_s = stamp - self.time_s, stamp
-        else:  # without a usable time stamp: it stands as long as the one before
+        else:  # without a usable time stamp: as long as the frame before
             self.time_s += self._gap
         self.count += 1
         if image.ndim == 2:
@@ -76,7 +76,7 @@ class CaptureFrames:
 
 
 def _stretch(capture: cv2.VideoCapture) -> tuple[float, float]:
-    """What width and height grow by so that pixels are square: one of them, as in browsers, and the other stays."""
+    """The factors for width and height that make pixels square. As in browsers, one of them grows and the other stays."""
     wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
     if not (wide > 0 and high > 0) or not 1 / _SQUEEZED_AT_MOST <= wide / high <= _SQUEEZED_AT_MOST:
         return 1.0, 1.0
@@ -88,8 +88,8 @@ class VideoReader(CaptureFrames):
     """The frames of one video file."""
 
     def __init__(self, path: str) -> None:
-        """Raises PictureError for what is no video, or too large."""
-        # An absolute path, so that FFmpeg takes no part of a name for a protocol such as `http:`.
+        """Raises PictureError for anything but a video, and for one that is too large."""
+        # With an absolute path FFmpeg can't take part of a name for a protocol such as `http:`.
         self._path = os.path.abspath(path)
         capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
         try:
@@ -111,11 +111,13 @@ class VideoReader(CaptureFrames):
             raise
 
     def _measure_rate(self) -> None:
-        """From the first frames' own times. Raises PictureError when there is only the picture that belongs to sound."""
+        """Takes the rate from the first frames' own times. Raises PictureError if there is only the cover picture of a sound
+        file.
+        """
         while len(self._ahead) < _LOOK_AHEAD and (frame := super().read()):
             self._ahead.append(frame)
         if len(self._ahead) == 1 and self.capture.get(cv2.CAP_PROP_FPS) >= _COVER_RATE:
-            raise PictureError("The file holds no video, only sound with a picture.")
+            raise PictureError("The file holds no video, only sound with a cover picture.")
         if len(self._ahead) > 1:
             self.rate = float(1 / np.median(np.diff([frame.time_s for frame in self._ahead])))
         self._ahead = deque(replace(frame, rate=self.rate) for frame in self._ahead)
@@ -125,7 +127,7 @@ class VideoReader(CaptureFrames):
         return self._ahead.popleft() if self._ahead else super().read()
 
     def problem(self) -> str:
-        """After the last frame: in a sentence, why there should have been more; empty when all is well."""
+        """After the last frame: a sentence on why there should have been more; empty if all is well."""
         if not self.count:
             return "No frame of this video can be read; it may be damaged."
         told = max(0.0, self.capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -133,7 +135,7 @@ class VideoReader(CaptureFrames):
         ended_s = self.time_s + max(self._gap, 1 / self.rate)
         if promised_s is None:
             promised_s = told / self.rate
-            trusted = _is_avi(self._path)  # elsewhere it is a guess, or sound that goes on longer counts too
+            trusted = _is_avi(self._path)  # elsewhere the number is a guess, or counts sound that goes on longer
         else:
             trusted = self.count < told
         breaks_off = trusted and ended_s < _BREAKS_OFF * promised_s and promised_s - ended_s > 1
@@ -152,9 +154,9 @@ def _is_avi(path: str) -> bool:
 
 
 def read_video(path: str) -> Iterator[VideoFrame]:
-    """Every frame of a video. Raises PictureError for what is no video, and after the last frame of one that breaks off.
+    """Every frame of a video. Raises PictureError for anything but a video, and after the last frame of one that breaks off.
 
-    Where pixels are not square, width or height is stretched until they are.
+    If pixels are not square, width or height is stretched until they are.
     """
     reader = VideoReader(path)
     try:

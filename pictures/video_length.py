@@ -1,6 +1,6 @@
-"""What a video's container promises: how long it plays, and how many bytes there are.
+"""What a video's container promises: how long the video plays, and how many bytes there are.
 
-The number of frames that decoders tell is often a guess from the bit rate, or counts what an edit list hides.
+The number of frames that decoders give is often a guess from the bit rate, or counts frames that an edit list hides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _ISO = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"pnot"}
 
 
 def is_cut_short(path: str) -> bool:
-    """Whether the container says that its file was longer once. MP4, MOV, AVI, Matroska and WebM can; others never do."""
+    """Whether the container says that the file was once longer. MP4, MOV, AVI, Matroska and WebM can say so; others never
+    do.
+    """
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -25,19 +27,19 @@ def is_cut_short(path: str) -> bool:
                 return any(box.end > size for box in boxes(file, 0, size))
             if head.startswith(b"RIFF"):
                 (told,) = struct.unpack_from("<I", head, 4)
-                return 0 < told < 0xFFFF_FFF0 and told + 8 > size  # neither: a recording that was not ended in order
+                return 0 < told < 0xFFFF_FFF0 and told + 8 > size  # the others: a recording that did not end in order
             at = head.find(_SEGMENT) + 4
             if head.startswith(b"\x1aE\xdf\xa3") and at >= 4:
-                length = 9 - head[at].bit_length()  # of the number: its first byte begins with so many bits less one of 0
+                length = 9 - head[at].bit_length()  # of the number: the zero bits at the start of its first byte, plus one
                 told = int.from_bytes(head[at : at + length], "big") & ((1 << 7 * length) - 1)
-                return told < (1 << 7 * length) - 1 and at + length + told > size  # all ones: unknown
+                return told < (1 << 7 * length) - 1 and at + length + told > size  # all ones: unknown length
     except (OSError, struct.error, IndexError):
         pass
     return False
 
 
 def promised_seconds(path: str) -> float | None:
-    """How long an MP4's or MOV's picture plays after all edits; 0 when it does not say; None for another kind of file."""
+    """How many seconds an MP4 or MOV plays after all edits; 0 if it does not say; None for another kind of file."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -23,7 +23,7 @@ from pictures.finding import suffix_of
 from pictures.reading import VideoFrame
 from scoring.output_folder import OutputFolder
 
-# By suffix, what is encoded. Other kinds become PNG files, with `.png` after their name.
+# The kind that is encoded, by suffix. Other kinds become PNG files, with `.png` after their name.
 _ENCODED_AS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg"} | {
     suffix: suffix for suffix in (".png", ".webp", ".bmp", ".tif", ".tiff")
 }
@@ -33,12 +33,12 @@ _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
 class AnnotatedCopies:
-    """Writes copies into `folder`, never over a file that is read."""
+    """Writes copies into `folder`, but never over a file that is read."""
 
     def __init__(self, folder: str, paths: Sequence[str], *, landmarks: bool = False) -> None:
         """`paths`: all that is read.
 
-        Raises SettingsError when copies could fall among them, OutputError when the folder can't be made.
+        Raises SettingsError if copies could fall among them, OutputError if the folder can't be made.
         """
         self._folder = OutputFolder(folder, paths, option="--annotate", holds="annotated copies")
         self._landmarks = landmarks
@@ -64,8 +64,8 @@ class AnnotatedCopies:
     def add_frame(self, file: str, frame: VideoFrame, faces: Sequence[Face]) -> None:
         """Draws into the frame's image and adds it to the video's copy, an MP4 of constant rate.
 
-        There a frame is repeated or left out so that it is shown when it is in the video. A copy that can't be written for
-        its name is left out, and said by `end_video`.
+        Frames are repeated or left out so that each is shown when it is shown in the video. A copy that can't be written
+        because of its name is left out, and `end_video` says so.
         """
         if frame.number == 0:
             self._refused = None
@@ -80,7 +80,7 @@ class AnnotatedCopies:
         self._shown_s = frame.time_s
 
     def end_video(self, *, whole: bool) -> None:
-        """The video is over; a copy that is not `whole` is removed. Raises OutputError."""
+        """Ends the video's copy, and removes it if it is not `whole`. Raises OutputError."""
         if self._refused is not None:
             raise self._refused
         if self._video is None:
@@ -100,7 +100,7 @@ class AnnotatedCopies:
 
     def _open_video(self, file: str, frame: VideoFrame) -> None:
         self._video_whole = self._folder.target(file, "" if suffix_of(file) == ".mp4" else ".mp4")
-        self._video_part = self._folder.part_of(self._video_whole, ".part.mp4")  # OpenCV goes by the suffix
+        self._video_part = self._folder.part_of(self._video_whole, ".part.mp4")  # OpenCV chooses the format by the suffix
         size = (frame.image.shape[1], frame.image.shape[0])
         rate = min(frame.rate, _FASTEST)
         self._rate = rate * max(1, math.ceil(_SLOWEST / rate))
@@ -110,10 +110,10 @@ class AnnotatedCopies:
             self._video = writer
         elif not self._told:
             self._told = True
-            print("Annotated videos can't be written here and are left out; the table is complete.", file=sys.stderr)
+            print("Annotated videos can't be written here, so they are left out. The table is complete.", file=sys.stderr)
 
     def _fill_until(self, time_s: float) -> None:
-        """Writes what is shown so often that it is shown until then."""
+        """Writes the current picture as often as it takes to show it until then."""
         if self._video is None or self._shown is None:
             return
         until = round((time_s - self._begun_s) * self._rate)

@@ -3,13 +3,13 @@
     photos = lambda: smiling_photos(table.written())
     for photo in best_smiles(photos, 20): ...
 
-A photo is as good as the least smile among its main faces, those at least half as high as its largest one: in a good group
-photo everybody smiles, and a passer-by in the background does not matter. Of photos that are equal to two digits the one
-with more main faces is better, then the one with the higher mean, then the earlier one. Videos are left out.
+A photo is as good as the weakest smile among its main faces. Main faces are at least half as high as the largest. So in a
+good group photo everybody smiles, and a passer-by in the background does not matter. If photos are equal to two digits, the
+one with more main faces is better, then the one with the higher mean, then the earlier one. Videos are left out.
 
-Photos look alike when their fingerprints (the signs of the 63 lowest frequencies, "pHash") differ in few bits. Those of one
-burst are taken one after the other, so they are compared with photos of the same folder that are near them in name order;
-the same picture twice is told anywhere.
+Photos look alike if their fingerprints (the signs of the 63 lowest frequencies, "pHash") differ in few bits. The photos of a
+burst are taken one after another, so each photo is compared with those near it in name order in the same folder. The same
+picture twice is found anywhere.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ from pictures.reading import read_bytes
 from smile_recognition import SMILE_THRESHOLD
 
 _MAIN = 0.5  # of the largest face's height
-_NEAR = 15  # photos apart in name order
-# Bits of 63 that may differ, in one burst and anywhere. Of pairs of GENKI's photos, all head and shoulders of other people,
-# one in ten thousand differs in 12 or fewer; shots of one scene a third of a second apart differ in 0 to 12.
+_NEAR = 15  # photos apart, in name order
+# How many of 63 bits may differ, in one burst and anywhere. Among pairs of GENKI's photos, all head and shoulders of other
+# people, one in ten thousand differs in 12 or fewer. Shots of one scene a third of a second apart differ in 0 to 12.
 _ALIKE_NEAR, _ALIKE = 12, 2
-_AT_ONCE = 1000  # photos that are held
+_AT_ONCE = 1000  # photos held in memory
 
 
 @dataclass(frozen=True)
 class SmilingPhoto:
-    """A photo with at least one smile. `place`: its number among all files; `lowest`, `mean`: P(smile) of `main` faces."""
+    """A photo with at least one smile. `place`: its number among all files; `lowest`, `mean`: P(smile) of its `main`
+    faces.
+    """
 
     file: str
     place: int
@@ -49,18 +51,18 @@ class SmilingPhoto:
 
     @property
     def rank(self) -> tuple[float, int, float, int]:
-        """The lower the better."""
+        """The sort key: lower is better."""
         return -round(self.lowest, 2), -self.main, -self.mean, self.place
 
 
 def smiling_photos(rows: Iterable[Mapping[str, Any]]) -> Iterator[SmilingPhoto]:
-    """Of a table's rows, one file after the other, with values as numbers or as text."""
+    """The photos with a smile in a table's rows, which hold values as numbers or as text."""
     place = -1
     file: str | None = None
     faces: list[tuple[float, float]] = []  # height, P(smile)
     for row in rows:
         number = int(row["face"] or 0)
-        if row["file"] != file or number <= len(faces):  # the next file, or frame, or the same file once more
+        if row["file"] != file or number <= len(faces):  # the next file or frame, or the same file again
             if file is not None and (photo := _photo(file, place, faces)):
                 yield photo
             file, faces = row["file"], []
@@ -96,10 +98,10 @@ class _Burst:
 def best_smiles(
     photos: Callable[[], Iterable[SmilingPhoto]], count: int, *, one_per_burst: bool = True, folder: str = ""
 ) -> list[SmilingPhoto]:
-    """The `count` best of `photos`, which are gone through as often as it takes, the best first.
+    """The `count` best of `photos`, the best first. `photos` is called as often as needed.
 
-    `one_per_burst`: of photos that look alike only the best. No more than some thousand are held. Photos that can't be read
-    any more are passed over.
+    `one_per_burst`: only the best of photos that look alike. At most some thousand are held in memory. Photos that can no
+    longer be read are passed over.
     """
     chosen: list[SmilingPhoto] = []
     bursts: list[_Burst] = []
@@ -128,7 +130,7 @@ def best_smiles(
 
 
 def fingerprint(path: str) -> int | None:
-    """63 bits, of which few differ between photos that look alike; None for what can't be read."""
+    """63 bits; few of them differ between photos that look alike. None if the photo can't be read."""
     try:
         small = decode_small(read_bytes(path), 128, gray=True)
     except PictureError:

@@ -54,10 +54,10 @@ class ContactSheet:
     """The page `path`, written in one step over an older one."""
 
     def __init__(self, path: str, read: Sequence[str]) -> None:
-        """`read`: all that is read. Raises SettingsError or OutputError when the page can't stand there."""
+        """`read`: all that is read. Raises SettingsError or OutputError if the page can't be written there."""
         self._path = Path(path)
         if suffix_of(path) not in (".html", ".htm"):
-            raise SettingsError(f"--report {path} is no name of a page; give it one such as smiles.html.")
+            raise SettingsError(f"--report {path} is not the name of a page; give it one such as smiles.html.")
         if self._path.is_dir():
             raise OutputError(f"{path} is a folder; give --report a file such as {self._path / 'smiles.html'}.")
         if not self._path.parent.is_dir():
@@ -66,7 +66,9 @@ class ContactSheet:
             raise SettingsError(f"--report {path} would overwrite a file that is to be read; choose another name.")
 
     def write(self, photos: Sequence[SmilingPhoto], *, title: str, note: str = "") -> int:
-        """One picture for each of `photos`, which come best first; how many could be read. Raises OutputError."""
+        """Writes one picture for each of `photos`, which come best first. Returns how many could be read. Raises
+        OutputError.
+        """
         part = self._path.with_name(self._path.name + ".part")
         shown = 0
         try:
@@ -82,7 +84,7 @@ class ContactSheet:
         return shown
 
     def _item(self, photo: SmilingPhoto, number: int) -> str:
-        """One photo; nothing for one that can't be read any more."""
+        """The HTML for one photo; nothing if it can no longer be read."""
         try:
             image = decode_small(read_bytes(photo.file), _SIDE)
         except PictureError:
@@ -94,7 +96,7 @@ class ContactSheet:
         data = base64.b64encode(jpeg.tobytes()).decode()
         faces = "1 face" if photo.faces == 1 else f"{photo.faces} faces"
         smile = f"smile {100 * photo.lowest:.0f} %"
-        # Shown without what is no text; the link keeps every byte.
+        # The name is shown without bytes that are not text; the link keeps every byte.
         name = html.escape(os.fsencode(photo.file).decode("utf-8", "replace"))
         link = html.escape(urllib.parse.quote(os.fsencode(self._link(photo.file))))
         return (
@@ -108,7 +110,7 @@ class ContactSheet:
             link = os.path.relpath(os.path.abspath(file), self._path.resolve().parent)
         except ValueError:  # Windows: on another drive
             return Path(file).resolve().as_posix()
-        # With a dot, so that `a:b.jpg` is no address.
+        # With a dot, so that `a:b.jpg` does not look like an address.
         return link.replace(os.sep, "/") if link.startswith("..") else "./" + link.replace(os.sep, "/")
 
 

@@ -1,10 +1,10 @@
-"""Score files on a Dask cluster: the same rows in the same order, whichever computers come and go.
+"""Score files on a Dask cluster: the same rows in the same order, even if computers come and go.
 
     with DaskScoring("tcp://10.0.0.1:8786", Work(folder=os.getcwd())) as cluster:
         for file, rows in cluster.results(find_media(["/photos/holiday"])): ...
 
-Every worker needs this project in its Python path and finds the files under the same path. What a lost worker had not
-delivered is given to another one; only what has arrived here is written, so every file is scored once.
+Every worker needs this project in its Python path, and the files under the same path. If a worker is lost, another gets what
+it had not delivered. Only rows that have arrived here are written, so every file is scored once.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _LOST_AFTER_S = 60.0
 
 
 class DaskScoring:
-    """The cluster at `address`; a context manager that leaves it."""
+    """The cluster at `address`, as a context manager that leaves it at the end."""
 
     def __init__(self, address: str, work: Work) -> None:
-        """Raises SettingsError without the package, ClusterError when there is no scheduler or no worker."""
+        """Raises SettingsError without the package, ClusterError if there is no scheduler or no worker."""
         self._distributed = _distributed()
         self._address = address
         self._work = work
@@ -68,19 +68,19 @@ class DaskScoring:
         self.close()
 
     def close(self) -> None:
-        """Gives up what is still to be done, and leaves the cluster as it is."""
+        """Drops the work that is still to be done, and leaves the cluster as it is."""
         self._client.close(timeout=10)
 
     def results(self, files: Iterator[MediaFile]) -> Iterator[tuple[MediaFile, Rows]]:
-        """Every file with its rows, in the order of `files`, which is read no further ahead than some files a thread.
+        """Every file with its rows, in the order of `files`, which is read only some files for each thread ahead.
 
-        Raises ClusterError when the cluster is lost, and the SmileError that a worker met.
+        Raises ClusterError if the cluster is lost, and the SmileError that a worker met.
         """
         asked: deque[tuple[MediaFile, Any]] = deque()
         upcoming = next(files, None)
         while upcoming is not None or asked:
             while upcoming is not None and len(asked) < self._ahead():
-                # Not pure: a file that is given twice has its rows twice.
+                # Not pure: a file that is named twice has its rows twice.
                 job = pickle.dumps((self._work, upcoming))
                 asked.append((upcoming, self._client.submit(self._on_worker, job, pure=False)))
                 upcoming = next(files, None)
@@ -109,7 +109,7 @@ class DaskScoring:
                 raise ClusterError(
                     f"The Dask workers do not find this project ({error}); start them with its folder in PYTHONPATH."
                 ) from error
-            except Exception as error:  # of many kinds: the connection broke, the work was cancelled
+            except Exception as error:  # many kinds: the connection broke, the work was cancelled
                 raise ClusterError(
                     f"The Dask cluster at {self._address} was lost or failed ({type(error).__name__}); see its log."
                 ) from error
@@ -119,7 +119,7 @@ class DaskScoring:
                 return rows
 
     def _check_connection(self) -> None:
-        """Raises ClusterError when the scheduler has been gone for a while."""
+        """Raises ClusterError if the scheduler has been gone for a while."""
         if self._client.status == "running":
             self._lost_since = None
             return
@@ -132,7 +132,7 @@ _local = threading.local()
 
 
 def _sent_function() -> Any:
-    # A function inside a function travels with its code, so that the scheduler need not know this project, only workers.
+    # A function inside a function travels with its code, so only workers must have this project, not the scheduler.
     def score_on_worker(job: bytes) -> bytes:
         from scoring import dask_cluster
 
@@ -142,9 +142,11 @@ def _sent_function() -> Any:
 
 
 def score_job(job: bytes) -> bytes:
-    """In a Dask worker: the file's rows, or the SmileError that makes all work impossible, for a `Work` and a `MediaFile`.
+    """Runs in a Dask worker: the file's rows for a `Work` and a `MediaFile`, or the SmileError that makes all work
+    impossible.
 
-    Networks are loaded once in each thread. Both ways it is pickled, which nothing but the client and this function undo.
+    Networks are loaded once in each thread. Arguments and result are pickled; only this function and the client unpickle
+    them.
     """
     work, file = pickle.loads(job)
     result: tuple[Rows, SmileError | None]

@@ -1,4 +1,4 @@
-"""Files in folders that are neither picture nor video: counted, so that nobody misses them without a word."""
+"""Count the files in folders that are neither picture nor video, so that the last line can name them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SUFFIXES_NAMED = 5
 
 
 class LeftOut:
-    """Counts them, but for the table's own files."""
+    """Counts these files, except the table's own."""
 
     def __init__(self, out: str) -> None:
-        """`out`: the table, as given."""
+        """`out`: the table's name, as given."""
         whole = Path(os.path.realpath(out))
         self._ours = {whole, part_of(whole), path_of(part_of(whole))}
         self._suffixes: Counter[str] = Counter()
@@ -27,7 +27,7 @@ class LeftOut:
             self._suffixes[suffix_of(path) or "no suffix"] += 1
 
     def __str__(self) -> str:
-        """The end of the last line; empty when there is nothing to say."""
+        """The end of the last line; empty if nothing was left out."""
         if not self._suffixes:
             return ""
         most = [suffix for suffix, _ in self._suffixes.most_common(_SUFFIXES_NAMED)]

@@ -1,4 +1,4 @@
-"""A folder for what is made of the files that are read, under the same relative names, and never over one of them.
+"""A folder for what is made from the files that are read: under the same relative names, and never over one of them.
 
 folder = OutputFolder("marked", ["holiday/"], option="--annotate", holds="annotated copies")
 folder.target("holiday/beach/a.pgm", ".png")                 # Path("marked/beach/a.pgm.png"), whose folder exists
@@ -15,18 +15,18 @@ from pathlib import Path
 from common.errors import OutputError, SettingsError, UnwritableName
 from common.whole_files import unwritable, write_whole
 
-# The file system does not take such a name or such a large file.
+# The file system refuses such a name or such a large file.
 _ONLY_THIS_ONE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EFBIG)
-_LONGEST_SUFFIX = 20  # bytes; a longer one is none
+_LONGEST_SUFFIX = 20  # bytes; a longer ending is not a suffix
 
 
 class OutputFolder:
-    """Names for files in `path`, made if it is not there."""
+    """Names for files in the folder `path`, which is made if it is missing."""
 
     def __init__(self, path: str, read: Sequence[str], *, option: str, holds: str) -> None:
         """`read`: all files and folders that are read. `option` and `holds` (a plural) are for error messages.
 
-        Raises SettingsError when what is written could fall among what is read, OutputError when the folder can't be made.
+        Raises SettingsError if what is written could fall among what is read, OutputError if the folder can't be made.
         """
         self._path = os.path.abspath(path)
         self._option = option
@@ -52,20 +52,20 @@ class OutputFolder:
                 )
 
     def target(self, file: str, added: str) -> Path:
-        """Where to write what is made of `file`: its name and `added`. Raises OutputError, SettingsError."""
+        """Where to write what is made from `file`: its name and `added`. Raises OutputError, SettingsError."""
         target = Path(self._path, os.path.relpath(os.path.abspath(file), self._root) + added)
-        self._check_inside(target.parent)  # before a folder is made
+        self._check_inside(target.parent)  # before any folder is made
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target = self.fitting(target)
-            if target.exists() and os.path.samefile(target, file):  # by a link
+            if target.exists() and os.path.samefile(target, file):  # through a link
                 raise SettingsError(f"{target} would overwrite {file}, which is read; choose another {self._option}.")
         except OSError as error:
             raise self.unwritable(target, error) from error
         return target
 
     def fitting(self, target: Path) -> Path:
-        """`target`, with a shorter name if its own is longer than names may be: its beginning, and a mark of the whole."""
+        """`target`; if its name is too long, the beginning of that name and a mark of the whole."""
         most = _longest_name(target.parent)
         name = os.fsencode(target.name)
         if len(name) <= most:
@@ -74,20 +74,20 @@ class OutputFolder:
         if len(end) > _LONGEST_SUFFIX:
             end = b""
         mark = f"~{_mark(target.name)}".encode() + end
-        kept = name[: most - len(mark)].decode("utf-8", "ignore")  # no half letter
+        kept = name[: most - len(mark)].decode("utf-8", "ignore")  # not half a letter
         return target.with_name(kept + os.fsdecode(mark))
 
     def part_of(self, target: Path, added: str = ".part") -> Path:
-        """Where to write what becomes `target` once it is whole; to be asked right before it is written.
+        """Where to write what becomes `target` once it is whole. Ask right before writing.
 
-        Raises OutputError when that is outside of the folder, by a link or by `..`, whatever made it so.
+        Raises OutputError if that is outside of the folder, through a link or `..`.
         """
         part = target.with_name(target.name + added)
         if len(os.fsencode(part.name)) > _longest_name(target.parent):
             part = target.with_name(_mark(target.name) + added)
         self._check_inside(target.parent)
         try:
-            if part.is_symlink():  # writing would follow it
+            if part.is_symlink():  # writing would follow the link
                 part.unlink()
         except OSError as error:
             raise self.unwritable(target, error) from error
@@ -107,7 +107,7 @@ class OutputFolder:
             raise self.unwritable(target, error) from error
 
     def unwritable(self, target: Path, error: OSError) -> OutputError:
-        """The error to raise: an UnwritableName when others of this folder can be written all the same."""
+        """The error to raise: an UnwritableName if other files can still be written to this folder."""
         if error.errno in _ONLY_THIS_ONE:
             return UnwritableName(f"{target.name}: {error.strerror}")
         return unwritable(target, error, self._option)
@@ -121,5 +121,5 @@ def _longest_name(folder: Path) -> int:
     """In bytes."""
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # Windows, and file systems that do not say
+    except (AttributeError, OSError, ValueError):  # Windows, and file systems that don't say
         return 255

@@ -1,6 +1,6 @@
-"""Rows to a Parquet file, some thousand at a time. pyarrow is loaded only where it is asked for.
+"""Write rows to a Parquet file, some thousand at a time. pyarrow is loaded only when it is needed.
 
-write_parquet(rows, Path("faces.parquet"))     # rows with the columns of `table_writer`
+write_parquet(rows, Path("faces.parquet"))     # rows with the columns of `scoring.rows`
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WHOLE_NUMBERS = {"frame", "face", "track", "top", "right", "bottom", "left"}  #
 
 
 def require_pyarrow() -> Any:
-    """The package, now rather than after an hour's work. Raises SettingsError when it is missing."""
+    """Loads the package now and not after an hour's work. Raises SettingsError if it is missing."""
     try:
         return importlib.import_module("pyarrow")
     except ImportError as error:
@@ -32,9 +32,9 @@ def require_pyarrow() -> Any:
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> None:
-    """Every row, whose values are text, numbers or None, in groups of `ROWS_IN_A_GROUP`.
+    """Writes every row in groups of `ROWS_IN_A_GROUP`. Values are text, numbers or None.
 
-    Parquet holds Unicode only: of a file name that is no text, the odd bytes become `\\xe9`. Raises OSError.
+    Parquet holds only Unicode: odd bytes in a file name become `\\xe9`. Raises OSError.
     """
     arrow = require_pyarrow()
     parquet = importlib.import_module("pyarrow.parquet")
@@ -42,7 +42,7 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> None:
     schema = None
     writer = None
     try:
-        # Without a row there would be no file; there is always one, since what can't be read has a row too.
+        # Without a row there would be no file. There is always a row, because a file that can't be read has one, too.
         while group := list(itertools.islice(rows, ROWS_IN_A_GROUP)):
             if schema is None:
                 schema = arrow.schema([(name, _type(arrow, name)) for name in group[0]])

@@ -1,10 +1,10 @@
-"""How far a run has come, beside its table, so that the same command goes on where a killed one stopped.
+"""How far a run has come, in a file beside its table, so that the same command goes on where a killed one stopped.
 
     faces.csv.part          the rows so far
-    faces.csv.progress      this module's: which run it is, how many files are done, and how many bytes their rows take
+    faces.csv.progress      which run it is, how many files are done, and how many bytes their rows take
 
-About once a second the rows are put onto the disk, then the progress, in one step. What stands in the table after those
-bytes belongs to a file that was not done; it is cut off, and that file is read again.
+About once a second the rows go onto the disk, then the progress, in one step. Bytes in the table beyond the noted ones
+belong to a file that was not done. They are cut off, and that file is read again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from scoring.table_writer import Table
 
 _VERSION = 1
 _SAVE_EVERY_S = 1.0
-_MOST_TIME = 0.05  # of it goes into saving, however slow the disk
+_MOST_TIME = 0.05  # share of the time for saving, however slow the disk is
 
 
 @dataclass
 class Tally:
-    """What the last line says; a face in a video counts in every frame."""
+    """The numbers in the last line. A face in a video counts in every frame."""
 
     files: int = 0
     faces: int = 0
@@ -45,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class _Done:
-    """What is in the table for good: one value, so that Ctrl-C never comes between its parts."""
+    """What is in the table for good. It is one value, so that Ctrl-C never comes between its parts."""
 
     chain: str = ""
     bytes: int = 0
@@ -57,9 +57,9 @@ class ScoringProgress:
     """Of the run that writes `table`; only with a table that has a `part`."""
 
     def __init__(self, table: Table, settings: Mapping[str, Any], *, restart: bool = False) -> None:
-        """Finds out how far an earlier run came. `settings`: what the rows depend on, by the names that a user knows.
+        """Finds out how far an earlier run came. `settings`: what the rows depend on, with names that a user knows.
 
-        Raises SettingsError when the rows there are of other settings; `restart`: they are given up.
+        Raises SettingsError if the rows there come from other settings. `restart`: drop those rows instead.
         """
         assert table.part is not None
         self._table = table
@@ -75,13 +75,13 @@ class ScoringProgress:
 
     @property
     def earlier(self) -> int:
-        """Files that an earlier run has done, before `begin`."""
+        """How many files an earlier run has done; for use before `begin`."""
         return self.tally.files
 
     def _read(self) -> None:
         part = self._table.part
         if not self._table.size():
-            return  # an earlier run that did not even begin
+            return  # an earlier run never began
         again = "add --restart to begin anew"
         try:
             state = json.loads(self._path.read_text(encoding="utf-8"))
@@ -103,9 +103,9 @@ class ScoringProgress:
         self.tally, self._done = replace(tally), done
 
     def begin(self, files: Iterator[MediaFile]) -> Iterator[MediaFile]:
-        """Those of `files` that are still to be done; the table is ready for their rows.
+        """Makes the table ready and returns those of `files` that are still to be done.
 
-        Raises SettingsError when the files that were done are not the same any more.
+        Raises SettingsError if the files that were done are no longer the same.
         """
         chain = ""
         for _ in range(self.tally.files):
@@ -116,12 +116,12 @@ class ScoringProgress:
                 f"Files were added or removed since {self._table.part} was left unfinished; add --restart to begin anew."
             )
         if not self._done.bytes:
-            self._save()  # before the first row: rows without progress belong to nobody
+            self._save()  # before the first row: rows without progress would belong to no run
         self._table.begin(self._done.bytes, self._done.rows)
         return files
 
     def done(self, file: MediaFile) -> None:
-        """All rows of `file` are in the table, and `tally` counts them."""
+        """Notes that all rows of `file` are in the table, and that `tally` counts them."""
         self._table.flush()
         chain = _linked(self._done.chain, file.path)
         self._done = _Done(chain, self._table.size(), self._table.rows, replace(self.tally))
@@ -133,13 +133,13 @@ class ScoringProgress:
             self._pause = max(_SAVE_EVERY_S, (self._saved_at - now) / _MOST_TIME)
 
     def stop(self) -> None:
-        """Half-way, in order: nothing of what was done will be done again."""
+        """Saves the progress at an orderly stop: nothing that is done will be done again."""
         if self._done.rows:
             self._table.sync()
             self._save()
 
     def remove(self) -> None:
-        """The table is finished, or was never begun."""
+        """Removes the file, because the table is finished or was never begun."""
         for path in (self._path, self._new):
             path.unlink(missing_ok=True)
 
@@ -156,10 +156,10 @@ class ScoringProgress:
 
 
 def path_of(part: Path) -> Path:
-    """Where the progress stands of a run whose rows are in `part`."""
+    """Where the progress of a run is, if its rows are in `part`."""
     return part.with_suffix(".progress")
 
 
 def _linked(chain: str, path: str) -> str:
-    """A short name for a list of files: of all before, and `path`."""
+    """A short name for a list of files: from the name for those before, and `path`."""
     return hashlib.blake2b(chain.encode() + os.fsencode(path), digest_size=12).hexdigest()

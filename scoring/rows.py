@@ -1,4 +1,4 @@
-"""The rows of a table: one for each face, or one that says why a file has none."""
+"""The rows of a table: one for each face, or one row that says why a file has none."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def empty_row(file: str, frame: int, time_s: float | None, error: str | None = N
 
 
 def face_row(file: str, frame: int, time_s: float | None, number: int, face: Face, *, tracked: bool) -> dict[str, Any]:
-    """The row of one face: the `number`-th of its picture or frame, from 1, largest first.
+    """The row of one face, number `number` in its picture or frame, from 1, the largest first.
 
-    The box is in pixels, `top` and `left` inside, `bottom` and `right` outside, and may reach past the edge; landmarks are
-    `(x, y)` in pixels, whole numbers at pixel centres. `track`, the id over time, only of a face that is `tracked`.
+    The box is in pixels: `top` and `left` are inside, `bottom` and `right` outside, and it may reach past the edge.
+    Landmarks are `(x, y)` in pixels, whole numbers at pixel centres. Only a `tracked` face has a `track`, its id over time.
     """
     smile = _rounded(face.smile, 6)
     points = {
@@ -48,7 +48,7 @@ def face_row(file: str, frame: int, time_s: float | None, number: int, face: Fac
         "bottom": int(face.box.bottom),
         "left": int(face.box.left),
         "smile": smile,
-        # Of the number as it is written, so that no row contradicts itself.
+        # From the number as it is written, so that no row contradicts itself.
         "label": "smile" if smile is not None and smile >= SMILE_THRESHOLD else "no_smile",
         **points,
         "raw_smile": _rounded(face.raw_smile, 6),

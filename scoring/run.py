@@ -21,16 +21,16 @@ from scoring.table_writer import Table
 from scoring.work import Row, Rows, Work
 from scoring.workers import ScoringWorkers
 
-_FEW_FILES = 8  # are done before a second process would have started
+_FEW_FILES = 8  # so few files are done before a second process would have started
 _COUNT_WITHIN_S = 2.0
 
 
 class _Bar(tqdm):
-    monitor_interval = 0  # no thread of its own, which would serve only bars that hardly ever move
+    monitor_interval = 0  # no thread of its own: that only serves bars that hardly ever move
 
 
 class _Shown:
-    """The bar on standard error: files, and in a long video its seconds. `bar` None: on a terminal only."""
+    """The bar on standard error: files, and for a long video its seconds. `bar` None: only on a terminal."""
 
     def __init__(self, paths: Sequence[str], *, earlier: int, bar: bool | None) -> None:
         shown = sys.stderr.isatty() if bar is None else bar
@@ -56,7 +56,7 @@ def score(
     done: Callable[[MediaFile], None] = lambda file: None,
     on_row: Callable[[MediaFile, Row], None] = lambda file, row: None,
 ) -> None:
-    """Writes the rows of all files into `table`, as they come, and counts them; `done` hears of each file that is whole."""
+    """Writes the rows of all files into `table` as they come, and counts them. Calls `done` for each file that is whole."""
     for file, rows in results:
         for row in rows:
             table.write(row)
@@ -71,7 +71,7 @@ def score(
 def _results(
     files: Iterator[MediaFile], work: Work, options: argparse.Namespace, on_progress: Callable[[MediaFile, float], None]
 ) -> Iterator[Iterator[tuple[MediaFile, Rows]]]:
-    """Files with their rows, from this process, from several, or from a cluster."""
+    """Files with their rows, from this process, from several processes, or from a cluster."""
     if options.dask:
         with DaskScoring(options.dask, replace(work, folder=os.getcwd())) as cluster:
             yield cluster.results(files)
@@ -95,7 +95,7 @@ def score_all(
         files, tally = progress.begin(files), progress.tally
     else:
         table.begin()
-    shared = options.out == "-" and sys.stdout.isatty()  # rows and a bar on one terminal would be a muddle
+    shared = options.out == "-" and sys.stdout.isatty()  # rows and a bar on one terminal would get mixed up
     shown = _Shown(options.paths, earlier=tally.files, bar=False if shared else None)
 
     def done(file: MediaFile) -> None:

@@ -1,10 +1,10 @@
-"""What is made of a scored event: copies of its photos with a smile, or of the best of them, and a page that shows them.
+"""Copies of the photos with a smile, or of the best of them, and a page that shows them.
 
     selection = SmileSelection(["holiday/"], best=20, copies="smiles", report="smiles.html")
     selection.write(table)                                   # smiles/beach/a.jpg ..., smiles.html
 
-Copies have the same relative names in a folder of their own, and never go over anything. Where another file has that name
-already, the copy becomes `a-2.jpg`; a copy that is there already is left as it is, so that the same run can be done again.
+Copies have the same relative names in a folder of their own, and never overwrite a file. If another file has that name
+already, the copy becomes `a-2.jpg`. A copy that is there already stays as it is, so the same run can be done again.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class SmileCopies:
     def __init__(self, folder: str, paths: Sequence[str]) -> None:
         """`paths`: all that is read.
 
-        Raises SettingsError when copies could fall among them, OutputError when the folder can't be made.
+        Raises SettingsError if copies could fall among them, OutputError if the folder can't be made.
         """
         self._folder = OutputFolder(folder, paths, option="--copy-smiles", holds="copies")
         self.copied = self.there = self.gone = 0
         self.refused: list[str] = []
 
     def add(self, file: str) -> Path | None:
-        """Where the copy of `file` is; None when `file` is not there any more, or its name can't be written there.
+        """Where the copy of `file` is; None if `file` is gone, or if its name can't be written there.
 
         Raises OutputError.
         """
@@ -61,7 +61,7 @@ class SmileCopies:
                 shutil.copy2(file, part)
         except FileNotFoundError:
             if os.path.exists(file):
-                raise SettingsError(f"{first} vanished while it was written; leave the folder alone meanwhile.") from None
+                raise SettingsError(f"{first} vanished while it was written; leave the folder alone during a run.") from None
             self.gone += 1
             return None
         except OSError as error:
@@ -74,9 +74,9 @@ class SmileSelection:
     """Copies and page, once the table is whole."""
 
     def __init__(self, paths: Sequence[str], *, best: int | None, copies: str | None, report: str | None) -> None:
-        """`paths`: all that is read. `best`: so many photos, one of each burst; None: all with a smile.
+        """`paths`: all that is read. `best`: how many photos, one of each burst; None: all with a smile.
 
-        `copies`: a folder, `report`: a page; None: none. Raises SmileError when they can't be written there.
+        `copies`: a folder or None; `report`: a page or None. Raises SmileError if they can't be written there.
         """
         self._best = best
         self._folder, self._page = copies, report
@@ -84,7 +84,7 @@ class SmileSelection:
         self._sheet = ContactSheet(report, paths) if report else None
 
     def write(self, table: Table) -> list[str]:
-        """One sentence on each thing that was made. Raises OutputError, SettingsError."""
+        """One sentence about each thing that was made. Raises OutputError, SettingsError."""
 
         def photos() -> Iterator[SmilingPhoto]:
             return smiling_photos(table.written())

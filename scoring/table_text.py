@@ -10,9 +10,10 @@ _LOOKS_LIKE_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 
 def as_text(name: str) -> str:
-    r"""A file name without lone surrogates: bytes that are no UTF-8 become `\xe9`.
+    r"""A file name without lone surrogates: bytes that are not UTF-8 become `\xe9`.
 
-    So that `on_disk` finds the name again, a backslash before what looks the same becomes `\x5c`; other backslashes stay.
+    A backslash before something that looks the same becomes `\x5c`, so that `on_disk` finds the name again. Other
+    backslashes stay.
     """
     try:
         name.encode("utf-8")
@@ -24,7 +25,7 @@ def as_text(name: str) -> str:
 
 
 def on_disk(text: str) -> str:
-    """The name that `as_text` made `text` of. On Windows, where names are text, `text` itself."""
+    """The name from which `as_text` made `text`. On Windows, where names are text, `text` itself."""
     if os.sep == "\\" or "\\x" not in text:
         return text
     return os.fsdecode(_BYTE.sub(lambda found: bytes([int(found[1], 16)]), text.encode("utf-8")))

@@ -1,4 +1,4 @@
-"""The table of faces: its columns, and writing it as CSV, JSON Lines or Parquet so that nobody ever finds half a table.
+"""Write the table of faces as CSV, JSON Lines or Parquet. Nobody ever finds half a table.
 
 table = open_table("faces.csv")            # "faces.jsonl": JSON Lines; "faces.parquet": Parquet; "-": CSV on standard output
 table.begin()
@@ -31,9 +31,9 @@ except ImportError:  # Windows
 
 
 class Table:
-    """Rows on their way into a file: `begin`, any number of `write`, then `finish` or `abandon`.
+    """Writes rows to a file: `begin`, any number of `write`, then `finish` or `abandon`.
 
-    Raises OutputError when they can't be written.
+    Raises OutputError if they can't be written.
     """
 
     def __init__(
@@ -45,9 +45,10 @@ class Table:
         whole: Path | None = None,
         spreadsheet: bool = False,
     ) -> None:
-        """`kind`: `csv`, `jsonl`, or `parquet`, which stands as JSON Lines until it is finished. `spreadsheet`: of a CSV.
+        """`kind`: `csv`, `jsonl`, or `parquet`, which is JSON Lines until it is finished. `spreadsheet`: a CSV for
+        spreadsheets.
 
-        `part`: where the rows stand until `finish` gives them the name `whole`; None: `file` is written directly.
+        `part`: where the rows are until `finish` gives them the name `whole`. None: `file` is written directly.
         """
         self._file = file
         self._kind = kind
@@ -59,9 +60,9 @@ class Table:
         self.rows = 0
 
     def begin(self, kept_bytes: int = 0, kept_rows: int = 0) -> None:
-        """Make the file ready for rows; what an earlier run wrote is kept up to `kept_bytes`, which hold `kept_rows`.
+        """Make the file ready for rows. Of an earlier run's rows `kept_bytes` are kept, which hold `kept_rows`.
 
-        Raises OutputError when there is less than that.
+        Raises OutputError if there is less than that.
         """
         if self.part is not None:
             if self.size() < kept_bytes:
@@ -86,23 +87,23 @@ class Table:
         self.rows += 1
 
     def flush(self) -> None:
-        """Hand the rows to the system: they then outlast this process."""
+        """Hand the rows to the system, so that they outlast this process."""
         self._guarded(self._file.flush)
 
     def sync(self) -> None:
-        """Have the rows on the disk: they then outlast a power cut."""
+        """Put the rows onto the disk, so that they outlast a power cut."""
         self.flush()
         if self.part is not None:
             self._guarded(os.fsync, self._file.fileno())
 
     def size(self) -> int:
-        """Bytes of what was handed to the system."""
+        """How many bytes were handed to the system."""
         return os.fstat(self._file.fileno()).st_size
 
     def written(self) -> Iterator[dict[str, Any]]:
-        """The rows so far, read from the file: there must be a `part`. Numbers in a CSV table come as text.
+        """The rows so far, read from the file; there must be a `part`. Numbers in a CSV table come as text.
 
-        Files have the names by which they can be opened.
+        Files have names by which they can be opened.
         """
         for row in self._read():
             name = as_it_was(row["file"]) if self._spreadsheet else row["file"]
@@ -118,7 +119,7 @@ class Table:
                 yield from map(json.loads, file)
 
     def finish(self) -> None:
-        """All rows are written: the table gets its name, in place of an older one."""
+        """Give the table its name, in place of an older one. All rows must be written."""
         self.sync()
         if self.part is None or self._whole is None:
             if self._file is not sys.stdout:
@@ -139,13 +140,13 @@ class Table:
             self._guarded(put_in_place, self.part, self._whole)
 
     def abandon(self) -> Path | None:
-        """Stop half-way; where the rows so far are kept, if there are any."""
+        """Stop half-way. Returns where the rows so far are kept, if there are any."""
         try:
             if self._file is not sys.stdout:
                 self._file.close()
             else:
                 self._file.flush()
-        except OSError:  # a full disk, or a reader that left: what has arrived has arrived
+        except OSError:  # a full disk, or a reader that left: what has arrived stays
             if self._file is sys.stdout:
                 _drop_stdout()
         if self.part is None or not self.part.is_file():
@@ -160,14 +161,14 @@ class Table:
     def _guarded(self, act: Any, *values: Any) -> None:
         try:
             act(*values)
-        except BrokenPipeError:  # whoever reads our standard output has seen enough; that is no error
+        except BrokenPipeError:  # the reader of our standard output has seen enough; that is not an error
             raise
         except OSError as error:
             raise unwritable(self._whole or "standard output", error) from error
 
 
 def _drop_stdout() -> None:
-    """What still waits to be written goes nowhere; else Python would try once more at its end, and complain."""
+    """Sends what still waits to be written nowhere. Otherwise Python would try again at its end, and complain."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -177,16 +178,16 @@ def _cell(value: Any) -> Any:
 
 
 def open_table(out: str, *, spreadsheet: bool = False) -> Table:
-    """The table that `--out` names, not yet begun; it is this process's alone until it is finished or abandoned.
+    """The table that `--out` names, not yet begun. It belongs to this process alone until it is finished or abandoned.
 
-    `spreadsheet`: a CSV that spreadsheets open as it is meant, with a byte order mark, and text that is no formula.
+    `spreadsheet`: a CSV that spreadsheets open correctly, with a byte order mark and without formulas.
     Raises OutputError with a sentence for the user.
     """
     if out == "-":
-        if hasattr(sys.stdout, "reconfigure"):  # whatever the terminal's language
+        if hasattr(sys.stdout, "reconfigure"):  # in any language of the terminal
             sys.stdout.reconfigure(encoding="utf-8")
         return Table(sys.stdout, kind="csv", spreadsheet=spreadsheet)
-    path = Path(os.path.realpath(out))  # a link keeps leading to its table
+    path = Path(os.path.realpath(out))  # a link still leads to its table
     if path.is_dir():
         raise OutputError(f"{out} is a folder; give --out a file such as {Path(out) / 'table.csv'}.")
     if not path.parent.is_dir():
@@ -194,15 +195,15 @@ def open_table(out: str, *, spreadsheet: bool = False) -> Table:
     kind = kind_of(out)
     if spreadsheet and kind != "csv":
         raise OutputError(f"--spreadsheet is for CSV tables; leave it out, or give --out a name such as {path.stem}.csv.")
-    # A pipe or device has no place for a second file beside it, and must not be replaced by a file.
+    # A second file can't stand beside a pipe or device, and a file must not replace it.
     direct = path.exists() and not path.is_file()
     if kind == "parquet":
         if direct:
-            raise OutputError(f"A Parquet table needs a file, and {out} is none; choose another --out.")
+            raise OutputError(f"A Parquet table needs a file, and {out} is not one; choose another --out.")
         require_pyarrow()
     part = path if direct else part_of(path)
     try:
-        # Not emptied: it may hold what an earlier run left, or another one is writing right now.
+        # Not emptied: an earlier run may have left rows in it, or another run may be writing it right now.
         file = part.open("w" if direct else "a", encoding="utf-8", newline="")
     except OSError as error:
         raise OutputError(f"{out} can't be written ({error.strerror}); choose another --out.") from error
@@ -226,10 +227,10 @@ def _locked(file: TextIO, path: Path) -> bool:
         return False
     except OSError:  # a file system without locks
         return True
-    # Another run may have given it its last name between our opening and locking it.
+    # Another run may have given it its final name after we opened and before we locked it.
     return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
 def part_of(path: Path) -> Path:
-    """Where a table's rows stand until it is whole."""
+    """Where a table's rows are until it is whole."""
     return path.with_name(path.name + ".part")

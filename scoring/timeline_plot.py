@@ -5,7 +5,7 @@ for frame in read_video("party.mp4"):
     plots.add_frame("party.mp4", frame, tracker.update(frame.image, frame.time_s))
 plots.end_video(whole=True)                                  # plots/party.mp4.png
 
-Matplotlib is loaded when the first TimelinePlots is made, and is no requirement of the app.
+Matplotlib is loaded when the first TimelinePlots is made. The app does not need it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_STRIPS = 8
-_COLUMNS = 1000  # of the plot, about as many as it has pixels; what is finer is drawn as its mean, or its extremes
-_BLUE, _GRAY = "#0072B2", "#444444"  # which any colour vision can tell from white, and by brightness from each other
-_WIDTH, _DPI = 6.0, 180  # inches: on a phone 1080 pixels of 12-point letters can still be read
-_STRIP, _ONLY_STRIP, _FRAME = 1.15, 2.6, 1.4  # inches of height: each strip, one alone, and all round them
+_COLUMNS = 1000  # of the plot, about as many as it has pixels; finer details are drawn as their mean or extremes
+_BLUE, _GRAY = "#0072B2", "#444444"  # any colour vision can tell them from white, and from each other by brightness
+_WIDTH, _DPI = 6.0, 180  # inches: 12-point letters at 1080 pixels can still be read on a phone
+_STRIP, _ONLY_STRIP, _FRAME = 1.15, 2.6, 1.4  # inches of height: each strip, a single one, and the frame round them
 _STYLE = {"font.size": 12, "axes.spines.top": False, "axes.spines.right": False}
 _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 _MOST_TICKS = 7
@@ -44,7 +44,7 @@ _MOST_TICKS = 7
 
 @dataclass
 class TrackTimeline:
-    """What was read of one track, 16 bytes for each frame that shows it. Where it was out of view stands one NaN."""
+    """The readings of one track, 16 bytes for each frame that shows it. One NaN stands for a time out of view."""
 
     id: int
     times: array[float] = field(default_factory=lambda: array("d"))  # seconds
@@ -73,7 +73,7 @@ class Timeline:
         self._frame_s = 0.04
 
     def add(self, frame: int, time_s: float, faces: Sequence[Face], rate: float) -> None:
-        """Frames come one after the other: number from 0, seconds, and the video's frames per second."""
+        """Adds the next frame: number from 0, seconds, and the video's frames per second."""
         self._frame_s = 1 / rate
         self.end_s = time_s + self._frame_s
         for face in faces:
@@ -81,23 +81,23 @@ class Timeline:
                 self.tracks.setdefault(face.id, TrackTimeline(face.id)).add(frame, time_s, face)
 
     def seen_and_smiling_s(self, track: TrackTimeline) -> tuple[float, float]:
-        """For how many seconds the track was in view, and for how many of these it smiled; a frame lasts until the next."""
+        """For how many seconds the track was in view, and for how many of these it smiled. A frame lasts until the next."""
         times, smile = np.array(track.times), np.array(track.smile)
         lasted = np.diff(times, append=self.end_s)
         shown = ~np.isnan(smile)
-        last = shown & np.append(~shown[1:], True)  # before the track goes out of view
+        last = shown & np.append(~shown[1:], True)  # just before the track goes out of view
         lasted[last] = np.minimum(lasted[last], self._frame_s)
         return float(lasted[shown].sum()), float(lasted[shown & (smile >= SMILE_THRESHOLD)].sum())
 
 
 class TimelinePlots:
-    """Writes a plot of every video into `folder`, never over a file that is read."""
+    """Writes a plot of every video into `folder`, but never over a file that is read."""
 
     def __init__(self, folder: str, paths: Sequence[str]) -> None:
         """`paths`: all that is read.
 
-        Raises SettingsError when Matplotlib is missing or plots could fall among `paths`, OutputError when the folder can't
-        be made.
+        Raises SettingsError if Matplotlib is missing or plots could fall among `paths`, OutputError if the folder can't be
+        made.
         """
         try:
             import matplotlib.figure  # noqa: F401 - now rather than after an hour's work
@@ -110,13 +110,13 @@ class TimelinePlots:
         self._timeline: Timeline | None = None
 
     def add_frame(self, file: str, frame: VideoFrame, faces: Sequence[Face]) -> None:
-        """The next frame of `file`, and its faces."""
+        """Adds the next frame of `file` and its faces."""
         if self._timeline is None:
             self._file, self._timeline = file, Timeline()
         self._timeline.add(frame.number, frame.time_s, faces, frame.rate)
 
     def end_video(self, *, whole: bool) -> None:
-        """The video is over; one that is not `whole` gets no plot. Raises OutputError, SettingsError."""
+        """Writes the video's plot, unless the video is not `whole`. Raises OutputError, SettingsError."""
         timeline, self._timeline = self._timeline, None
         if whole and timeline is not None:
             target = self._folder.target(self._file, ".png")
@@ -135,10 +135,10 @@ def timeline_png(timeline: Timeline, title: str) -> bytes:
 
 
 def timeline_figure(timeline: Timeline, title: str) -> Figure:
-    """The plot as a Matplotlib figure of its own, which pyplot does not know.
+    """The plot as a Matplotlib figure that pyplot does not know.
 
-    A strip for each track, the eight that were in view longest, in the order of their numbers. In each: P(smile) thick as
-    smoothed and thin frame by frame, interrupted where the face was out of view, and shaded where its label is `smile`.
+    One strip for each of the eight tracks that were in view longest, in the order of their numbers. Each shows P(smile):
+    thick for smoothed, thin for each frame, broken where the face was out of view, and shaded where its label is `smile`.
     """
     from matplotlib.figure import Figure
 
@@ -179,11 +179,12 @@ def _draw_track(axes: Axes, track: TrackTimeline, end_s: float) -> None:
 
 
 def thinned(times: np.ndarray, values: np.ndarray, span: float, *, extremes: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """A line that looks the same with few points: for each of 1000 columns of `span` its mean, or lowest and highest value.
+    """A line that looks the same with fewer points: for each of 1000 columns of `span` its mean, or its lowest and highest
+    value.
 
-    `times` seconds in order and `values`, both float `(n,)`, NaN where the line is interrupted. So are the two results, of
-    at most about 4000 points; a line of up to 1000 points keeps them all. Every point stands twice, so that the round end
-    of a line shows one that stands alone.
+    `times`, seconds in order, and `values` are float `(n,)`, with NaN where the line is broken. So are the two results, of
+    at most about 4000 points. A line of up to 1000 points keeps them all. Every point stands twice, so that a single point
+    shows as a line's round end.
     """
     shown = ~np.isnan(values)
     gap = np.append(False, ~shown[:-1])[shown]  # before this value
@@ -193,7 +194,7 @@ def thinned(times: np.ndarray, values: np.ndarray, span: float, *, extremes: boo
     column = np.arange(len(times))
     if len(times) > _COLUMNS:
         column = np.floor(times / (span / _COLUMNS)).astype(int)
-        gap &= np.diff(times, prepend=times[0]) > span / _COLUMNS  # no eye sees a shorter interruption
+        gap &= np.diff(times, prepend=times[0]) > span / _COLUMNS  # nobody sees a shorter break
     starts = np.flatnonzero((np.diff(column, prepend=-1) != 0) | gap)
     counts = np.diff(starts, append=len(times))
     if extremes:
@@ -230,6 +231,6 @@ def _label_times(axes: Axes, end_s: float) -> None:
 
 
 def _shown(title: str, longest: int = 44) -> str:
-    """`title` short enough for one line, and without what is no text."""
+    """`title`, short enough for one line and without bytes that are not text."""
     text = title.encode("utf-8", "replace").decode()
     return text if len(text) <= longest else f"{text[: longest - 15]}...{text[-12:]}"

@@ -1,9 +1,9 @@
-"""From one picture or video to its table rows, in whichever process that happens.
+"""From one picture or video to its table rows, in any process.
 
     work = Work(detector="finder")
     for row in work.scorer().rows(MediaFile("a.jpg")): ...
 
-`Work` says what is to be done and can be sent to another process or computer; the `Scorer` made of it there does it.
+`Work` says what to do, and can be sent to another process or computer. The `Scorer` that is made from it there does it.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from scoring.timeline_plot import TimelinePlots
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer
 
 Row = dict[str, Any]
-Rows = Iterable[Row]  # of one file; of a video that another process read they are packed
+Rows = Iterable[Row]  # rows of one file; those of a video that another process read are packed
 _ROWS_AT_ONCE = 512
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with every file. `detector` None: each picture is one tight face crop.
+    """What to do with every file. `detector` None: each picture is one tight face crop.
 
-    `paths`: all that is read, which annotated copies and plots are kept apart from. `model` None: the shipped network of
-    whichever computer does the work, which must have the `digest`, if that is given. `folder`: where relative paths begin;
-    empty: where this process runs.
+    `paths`: all that is read; annotated copies and plots must stay apart from it. `model` None: the shipped network of the
+    computer that does the work, which must have this `digest` if one is given. `folder`: where relative paths begin; empty:
+    where this process runs.
     """
 
     detector: str | None = DEFAULT_DETECTOR
@@ -61,17 +61,17 @@ class Work:
     folder: str = ""
 
     def scorer(self) -> Scorer:
-        """Loads networks, makes folders. Raises SmileError when that can't be done."""
+        """Loads networks and makes folders. Raises SmileError if that fails."""
         model = self.model or DEFAULT_MODEL
         if self.digest and model.is_file() and model_digest(model) != self.digest:
-            raise ModelError(f"The network {model} is another one here than where the run was started; use one version.")
+            raise ModelError(f"The network {model} here differs from the one where the run was started; use one version.")
         detector, copies, plots = self.check()
         if detector is not None:
             detector.load()
         return Scorer(SmileRecognizer(model), detector, copies=copies, plots=plots, folder=self.folder)
 
     def check(self) -> tuple[FaceDetector | None, AnnotatedCopies | None, TimelinePlots | None]:
-        """What needs no network, at little cost. Raises SmileError for what no process could do."""
+        """Checks at little cost, without loading a network. Raises SmileError for work that no process could do."""
         detector = None if self.detector is None else create_detector(self.detector, self.detector_model)
         copies = AnnotatedCopies(self.annotate, self.paths, landmarks=self.landmarks) if self.annotate else None
         plots = TimelinePlots(self.plot, self.paths) if self.plot else None
@@ -79,7 +79,7 @@ class Work:
 
 
 def model_digest(path: Path) -> str:
-    """Tells two networks apart; empty for a file that can't be read."""
+    """A digest that tells two networks apart; empty for a file that can't be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
@@ -87,7 +87,7 @@ def model_digest(path: Path) -> str:
 
 
 class Scorer:
-    """Analyses files one after the other into table rows, and annotated copies and plots if wanted."""
+    """Turns files into table rows one after another, and into annotated copies and plots if wanted."""
 
     def __init__(
         self,
@@ -106,10 +106,9 @@ class Scorer:
         self._folder = folder
 
     def rows(self, file: MediaFile) -> Iterator[Row]:
-        """The rows of one file, as `table_writer.face_row` says. What is wrong with the file becomes a row.
+        """The rows of one file, as `scoring.rows.face_row` makes them. A problem with the file becomes a row.
 
-        Raises OutputError when an annotated copy or a plot can't be written, SettingsError when it would overwrite what is
-        read.
+        Raises OutputError if an annotated copy or a plot can't be written, SettingsError if it would overwrite what is read.
         """
         frame, time_s = 0, None
         try:
@@ -119,19 +118,21 @@ class Scorer:
                 frame, time_s = row["frame"] + 1, row["time_s"]
                 yield row
         except UnwritableName as error:
-            sentence = f"The copy or plot of this file can't be written ({error}); its rows are whole."
+            sentence = f"The copy or plot of this file can't be written ({error}); its rows are complete."
             yield empty_row(file.path, frame if file.is_video else 0, None, sentence)
         except (OutputError, SettingsError):
             raise
         except PictureError as error:
-            # Of a video that breaks off: the number of the frame that is missing.
+            # For a video that breaks off: the number of the missing frame.
             yield empty_row(file.path, frame, None, str(error))
-        except Exception as error:  # one odd file must not end the work on a million others
+        except Exception as error:  # one odd file must not stop the work on a million others
             at = "" if time_s is None else f" after {time_s} s"
             yield empty_row(file.path, frame, None, f"The file could not be analysed{at} ({type(error).__name__}).")
 
     def all_rows(self, file: MediaFile, alive: Callable[[float], None] = lambda time_s: None) -> Rows:
-        """The same, whole: a list, or `PackedRows` of a video. `alive` hears of every row's time in the video."""
+        """The same all at once: a list, or `PackedRows` for a video. `alive` is called with every row's time in the
+        video.
+        """
         if not file.is_video:
             return list(self.rows(file))
         packed = PackedRows()
@@ -170,7 +171,7 @@ class Scorer:
                     self._copies.add_frame(where, frame, faces)
             whole = True
         except PictureError:
-            whole = True  # as far as it goes
+            whole = True  # as far as it can be read
             raise
         finally:
             self._end_video(whole=whole)
@@ -184,7 +185,7 @@ class Scorer:
                 self._copies.end_video(whole=whole)
 
     def _crop(self, gray: np.ndarray) -> Face:
-        """The one face that fills `gray`, uint8 `(h, w)`."""
+        """The face that fills `gray`, uint8 `(h, w)`."""
         box = Box(0, gray.shape[1], gray.shape[0], 0)
         (face,) = self._recognizer.read(gray, [box])
         return replace(face, id=1)
@@ -198,9 +199,9 @@ def _rows(file: str, frame: int, time_s: float | None, faces: Sequence[Face], *,
 
 
 class PackedRows:
-    """Rows compressed to about a twentieth: an hour of video has 90,000, which would not all fit on the way.
+    """Rows compressed to about a twentieth. An hour of video has 90,000 rows, too many to send as they are.
 
-    Filled by `add` until `close`; then it can be sent and iterated over, any number of times.
+    `add` fills it until `close`. Then it can be sent and iterated over, any number of times.
     """
 
     def __init__(self) -> None:

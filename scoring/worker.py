@@ -1,4 +1,4 @@
-"""One worker process: takes files, returns their rows."""
+"""One worker process. It takes files and returns their rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIGN_OF_LIFE_EVERY_S = 1.0
 
 
 class _Notes:
-    """In place of `sys.stderr`: lines go to the first process, which prints each only once."""
+    """Replaces `sys.stderr`: lines go to the first process, which prints each only once."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -36,11 +36,11 @@ class _Notes:
 
 
 def run_worker(connection: Any, work: Work) -> None:
-    """In a worker process: reads what comes until the other end is closed, however that happens."""
+    """Runs in a worker process: does what comes until the other end is closed, however that happens."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # in order: a copy half-written is removed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # in order: a half-written copy is removed
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # decoders write there what the table's error column says in words
+        os.dup2(nowhere.fileno(), 2)  # decoders write there what the table's error column says in plain words
     sys.stderr = _Notes(connection)
     cv2.setNumThreads(1)  # the other cores have workers of their own
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

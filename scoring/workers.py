@@ -3,8 +3,8 @@
     with ScoringWorkers(Work(), 4) as workers:
         for file, rows in workers.results(find_media(["holiday/"])): ...
 
-A file that ends the process which reads it, as damaged ones can, is tried once more in another one, and then gets a row that
-says so. So does one that gives no sign of life for minutes. The others go on.
+A damaged file may crash the process that reads it. It is tried once more in another process, and then gets a row that says
+so. The same happens if reading shows no sign of life for minutes. All other files go on.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from scoring.rows import empty_row
 from scoring.work import Rows, Work
 from scoring.worker import run_worker
 
-CRASHED = "The file could not be read: the reader crashed."
-GIVEN_UP = "The file was given up: reading it took too long without any progress."
+CRASHED = "The file could not be read: its reader crashed."
+GIVEN_UP = "The file was left out: reading it made no progress for too long."
 MOST_WORKERS = 256
-_AHEAD = 4  # photos that a worker has been given, so that it never waits for the next
-_UNDELIVERED = 64  # files for each worker that are read or wait for an earlier one
+_AHEAD = 4  # photos handed to a worker ahead, so that it never waits for the next
+_UNDELIVERED = 64  # files for each worker that are being read, or wait for an earlier one
 _PATIENCE_S = 300.0
 _TRIES = 2
-_GIVE_UP_AFTER = 3  # workers in a row that end before they can work
+_GIVE_UP_AFTER = 3  # so many workers in a row ended before they could work
 _LOOK_EVERY_S = 1.0
 _END_WITHIN_S = 5.0
 
@@ -52,7 +52,7 @@ class _Task:
 class _Worker:
     process: Any
     connection: multiprocessing.connection.Connection
-    tasks: deque[_Task] = field(default_factory=deque)  # the first is being read
+    tasks: deque[_Task] = field(default_factory=deque)  # the first of them is being read
     ready: bool = False
     silent_s: float = 0.0
 
@@ -64,7 +64,7 @@ class _Worker:
 
 
 class ScoringWorkers:
-    """`count` processes that do `work`; a context manager that ends them."""
+    """`count` processes that do `work`, as a context manager that ends them."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ScoringWorkers:
         patience_s: float = _PATIENCE_S,
         on_progress: Callable[[MediaFile, float], None] = lambda file, time_s: None,
     ) -> None:
-        """`on_progress` hears how far the reading of videos is, in seconds of the video."""
+        """`on_progress` is called with how far the reading of a video is, in seconds of the video."""
         self._work = work
         self._count = count
         self._patience_s = patience_s
@@ -93,11 +93,11 @@ class ScoringWorkers:
         self.close()
 
     def pids(self) -> list[int]:
-        """Of the workers at this moment."""
+        """Those of the current workers."""
         return [worker.process.pid for worker in self._workers]
 
     def results(self, files: Iterator[MediaFile]) -> Iterator[tuple[MediaFile, Rows]]:
-        """Every file with its rows, in the order of `files`, which is read no further ahead than some files a worker.
+        """Every file with its rows, in the order of `files`, which is read only some files for each worker ahead.
 
         Raises ProcessesError when no worker can be kept, and the SmileError that a worker met.
         """
@@ -121,7 +121,7 @@ class ScoringWorkers:
                 return
 
     def close(self) -> None:
-        """Ends the workers, those that work after what they do right now."""
+        """Ends the workers. Those that are busy finish their current file first."""
         for worker in self._workers:
             worker.connection.close()
             if worker.tasks:
@@ -138,11 +138,11 @@ class ScoringWorkers:
     # --- handing out ---
 
     def _takes(self, task: _Task, next_out: int) -> bool:
-        """Whether `task` could be given to a worker; files that lost their worker come first."""
+        """Hands `task` to a worker and returns whether that worked. Files that lost their worker come first."""
         if self._again or task.number - next_out >= _UNDELIVERED * self._count:
             return False
         if task.file.is_video and self._videos_waiting() >= 2 * self._count:
-            return False  # their rows are many
+            return False  # they have many rows
         return self._hand_out(task)
 
     def _hand_out_again(self) -> None:
@@ -151,7 +151,7 @@ class ScoringWorkers:
 
     def _hand_out(self, task: _Task) -> bool:
         if any(other.place == task.place for worker in self._workers for other in worker.tasks):
-            return False  # given twice: two workers must not write one annotated copy
+            return False  # named twice: two workers must not write one annotated copy
         while len(self._workers) < self._count:
             self._workers.append(_start(self._work))
         free = [worker for worker in self._workers if worker.has_room(task.file)]
@@ -161,7 +161,7 @@ class ScoringWorkers:
         if not worker.tasks:
             worker.silent_s = 0.0
         worker.tasks.append(task)
-        # One that has just ended is noticed by `_listen`.
+        # `_listen` notices a worker that has just ended.
         with contextlib.suppress(OSError):
             worker.connection.send(task.file)
         return True
@@ -181,7 +181,7 @@ class ScoringWorkers:
             else:
                 worker.silent_s = 0.0
                 self._take(worker, message)
-        # Of the time that we were listening: while a run is suspended, its workers are too.
+        # Only the time in which we listened counts: while a run is suspended, its workers are suspended, too.
         now = time.monotonic()
         passed, self._looked_at = min(now - self._looked_at, 2 * _LOOK_EVERY_S), now
         for worker in [worker for worker in self._workers if worker.tasks]:
@@ -208,7 +208,9 @@ class ScoringWorkers:
             self._done[task.number] = (task.file, value)
 
     def _bury(self, worker: _Worker, sentence: str) -> None:
-        """The worker has ended: what it was reading is tried once more, what it was to read goes to another one."""
+        """The worker has ended. The file that it was reading is tried once more; the files that it had ahead go to another
+        worker.
+        """
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join(_END_WITHIN_S)
@@ -220,7 +222,7 @@ class ScoringWorkers:
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= _GIVE_UP_AFTER:
-                raise ProcessesError("The worker processes end as soon as they are started; try it with --workers 1.")
+                raise ProcessesError("The worker processes end as soon as they start; try it with --workers 1.")
         elif tasks:
             tasks[0].crashes += 1
             if tasks[0].crashes >= _TRIES:
@@ -230,7 +232,7 @@ class ScoringWorkers:
 
 
 def _start(work: Work) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks as they are
+    context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks in their current state
     ours, theirs = context.Pipe()
     process = context.Process(target=run_worker, args=(theirs, work), name="scoring", daemon=True)
     try:
@@ -245,7 +247,7 @@ def _start(work: Work) -> _Worker:
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C waits, and never reaches a process that is started meanwhile: the first process ends the others in order."""
+    """Ctrl-C waits, and does not reach a process that starts meanwhile: the first process ends the others in order."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -258,7 +260,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_run_again() -> Iterator[None]:
-    """A new process would first run the main module once more, which may be anybody's; ours needs nothing of it."""
+    """Otherwise a new process would first run the main module again, which may be anybody's. Our workers don't need it."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

@@ -1,4 +1,4 @@
-"""Is it a whole picture, and what does it look like to someone who squints?"""
+"""Check that a download is a whole picture, and take its perceptual hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pictures.picture_size import jpeg_scans
 
 SUFFIXES = (".jpg", ".png", ".webp")
 MAX_PICTURE_BYTES = 32 << 20
-MIN_SIDE = 64  # pixels: the network reads faces of 64x64; counting pixels and placeholders are smaller
+MIN_SIDE = 64  # pixels: the network reads faces of 64x64; tracking pixels and placeholders are smaller
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Checked:
 
 
 def check_picture(data: bytes, kind: str = "") -> Checked:
-    """What the bytes hold, whatever the server calls it (`kind`, its media type, is for the message only).
+    """What the bytes hold, whatever the server calls it. `kind`, its media type, is only for the message.
 
     Raises FetchError: `not_a_picture`, `truncated`, `too_small` or `too_large`.
     """
@@ -59,8 +59,9 @@ def perceptual_hash(gray: np.ndarray) -> str:
     """The 64-bit pHash of a picture, uint8 `(h, w)`, as 16 hexadecimal digits (Zauner 2010, "Implementation and Benchmarking
     of Perceptual Image Hash Functions").
 
-    The picture is shrunk to 32x32, which forgets compression, size and small marks; a bit says whether one of the 64 slowest
-    waves of its cosine transform is stronger than their median. Copies differ in a few bits, strangers in about 32.
+    The picture is shrunk to 32x32, which hides compression, size and small marks. Each bit says whether one of the 64
+    slowest waves of its cosine transform is stronger than their median. Copies differ in a few bits, other pictures in about
+    32.
     """
     small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     waves = cv2.dct(small)[:8, :8].ravel()
@@ -83,5 +84,5 @@ def _is_whole(data: bytes, suffix: str) -> bool:
         return b"IEND" in data[-64:]
     if suffix == ".webp":
         return len(data) >= int.from_bytes(data[4:8], "little") + 8
-    scans, whole = jpeg_scans(data)  # OpenCV fills what is missing with grey, silently
-    return whole or scans > MAX_SCANS  # which is refused for that
+    scans, whole = jpeg_scans(data)  # OpenCV silently fills missing parts with grey
+    return whole or scans > MAX_SCANS  # refused for that reason

@@ -1,4 +1,4 @@
-"""One picture from its address to its file: fetched, looked at, and only then given its name. And several at once."""
+"""Fetch pictures, several at once. A picture gets its name only after it was checked."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Result = TypeVar("Result")
 
 
 def fetch_picture(client: PoliteClient, asset: Asset, folder: Path, clock: Clock) -> Fetched:
-    """`folder/ID.jpg`, fetched unless a killed run had written it already and only not noted it.
+    """`folder/ID.jpg`, fetched unless a killed run had already written it without noting it.
 
-    Raises FetchError, ScrapingStopped, OutputError when it can't be written, and Interrupted.
+    Raises FetchError, ScrapingStopped, OutputError if it can't be written, and Interrupted.
     """
     adopted = _adopt(folder, asset.id)
     if adopted is not None:
@@ -58,10 +58,10 @@ def _adopt(folder: Path, identity: str) -> Fetched | None:
 def run_bounded(
     jobs: Iterable[Job], work: Callable[[Job], Result], *, workers: int, clock: Clock
 ) -> Iterator[tuple[Job, Result | Exception]]:
-    """Does all `jobs`, at most `workers` at once; yields each with its result, or with what it raised, as they end.
+    """Does all `jobs`, at most `workers` at once. Yields each as it ends, with its result or the exception that it raised.
 
-    After an exception other than FetchError no further job is begun; those under way are still yielded. When the caller
-    stops early, so does `clock`, and with it every wait; a thread amid a slow answer is left behind to end by itself.
+    After an exception other than FetchError no further job begins; those under way are still yielded. If the caller stops
+    early, `clock` stops, too, and with it every wait. A thread in the middle of a slow answer is left to end by itself.
     """
     waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[Job, Result | Exception] | None] = queue.SimpleQueue()
@@ -93,7 +93,7 @@ def run_bounded(
     try:
         while running:
             try:
-                result = done.get(timeout=0.2)  # so that Ctrl-C is heard on Windows too
+                result = done.get(timeout=0.2)  # so that Ctrl-C works on Windows, too
             except queue.Empty:
                 continue
             if result is None:

@@ -1,11 +1,11 @@
-"""Copies among the pictures, and what becomes of them.
+"""Find copies among the pictures, and decide what becomes of them.
 
-- Found under two terms, itself or a copy of it: nobody knows its class. It goes to `set_apart/`.
-- The same bytes once more under one term: the first stays, the others go to `set_apart/`.
+- A picture that was found under two terms, or whose copy was: nobody knows its class. It goes to `set_apart/`.
+- The same bytes again under one term: the first stays, the others go to `set_apart/`.
 - Nearly the same picture (perceptual hash) under one term: both stay and the table says so; `training.dataset` keeps them on
   one side of the split.
 
-The outcome depends on the table only, not on when what was fetched: it is the same after any number of kills.
+The outcome depends only on the table, not on the order of fetching, so it is the same after any number of kills.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from scraping.asking.assets import SET_APART
 from scraping.gathered_files import make_folder, move
 from scraping.manifest import Kept, Manifest, Verdict
 
-# Bits of 64. Of 3,002 GENKI photos, 3 of 4.5 million pairs of different pictures are as near. So are all copies of 300 of
-# them that were recompressed (quality 50) or halved in size, 99 % of the brighter ones, 82 % of those cut by 2 % each side.
+# Bits of 64. Among 3,002 GENKI photos, 3 of 4.5 million pairs of different pictures are as near. Of copies of 300 of them,
+# all are as near that were recompressed (quality 50) or halved in size, 99 % of the brighter ones, and 82 % of those cut by
+# 2 % on each side.
 NEAR_BITS = 6
 CONTESTED = "found under several terms"
 COPY = "copy"
-_AT_ONCE = 1 << 22  # comparisons, of 9 bytes each
+_AT_ONCE = 1 << 22  # comparisons of 9 bytes each
 
 
 def near_pairs(hashes: list[str], most_bits: int = NEAR_BITS) -> np.ndarray:
@@ -41,11 +42,11 @@ def near_pairs(hashes: list[str], most_bits: int = NEAR_BITS) -> np.ndarray:
 
 
 def judge(pictures: list[Kept]) -> dict[str, Verdict]:
-    """What is to be said of each picture, by id. `pictures` in the order of finding: of two copies the first counts."""
+    """What to note about each picture, by id. `pictures` come in the order of finding: of two copies the first counts."""
     same: dict[str, list[Kept]] = defaultdict(list)
     for picture in pictures:
         same[picture.sha256].append(picture)
-    # Each content once: a site may give the same picture, saying that there is none, ten thousand times.
+    # Each content once: a site may give the same "no picture" picture ten thousand times.
     firsts = [copies[0] for copies in same.values()]
     near: dict[str, list[Kept]] = defaultdict(list)
     for i, j in near_pairs([picture.phash for picture in firsts]):
@@ -68,9 +69,9 @@ def judge(pictures: list[Kept]) -> dict[str, Verdict]:
 
 
 def settle(manifest: Manifest, folder: Path) -> None:
-    """Compares all fetched pictures, moves files to where they belong, and says so in the table.
+    """Compares all fetched pictures, moves files to where they belong, and notes it in the table.
 
-    May be done again and again. Raises OutputError.
+    It may run any number of times. Raises OutputError.
     """
     pictures = manifest.kept()
     verdicts = judge(pictures)
@@ -81,7 +82,7 @@ def settle(manifest: Manifest, folder: Path) -> None:
         name = picture.id + picture.suffix
         places = [folder / picture.folder / name, apart / name]
         is_at, other = places[::-1] if verdicts[picture.id].set_apart else places
-        # A kill may have come between a move and the table; and a picture that somebody has deleted stays deleted.
+        # A kill may have come between a move and its note in the table. A picture that somebody deleted stays deleted.
         if not is_at.is_file() and other.is_file():
             move(other, is_at)
     manifest.judge(verdicts)

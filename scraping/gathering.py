@@ -1,6 +1,6 @@
-"""Term by term, page by page, picture by picture: what is not in the table yet is fetched, and put there.
+"""Gather term by term, page by page and picture by picture: fetch what is not in the table yet.
 
-The order never depends on what came when, so a run that was killed and started again ends with the same table as one that
+The order never depends on when things came, so a run that was killed and started again ends with the same table as one that
 was not.
 """
 
@@ -22,7 +22,7 @@ from scraping.progress import GatheringProgress
 
 @dataclass(frozen=True)
 class Extent:
-    """How much to fetch: `pages` of each term, `limit` pictures of each term at most (None: all), `workers` at once."""
+    """How much to fetch: `pages` of each term, at most `limit` pictures of each term (None: all), `workers` at once."""
 
     pages: int = 1
     limit: int | None = None
@@ -30,7 +30,7 @@ class Extent:
 
 
 class Gathering:
-    """One run. Raises ScrapingStopped, OutputError and SettingsError; all that was fetched before is in the table then."""
+    """One run. Raises ScrapingStopped, OutputError and SettingsError; everything fetched before that is in the table."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Gathering:
         progress: GatheringProgress,
         dry: bool = False,
     ) -> None:
-        """`dry`: pictures are not fetched; `would_fetch` has them."""
+        """`dry`: pictures are listed in `would_fetch` and not fetched."""
         self._source = source
         self._client = client
         self._manifest = manifest
@@ -76,7 +76,7 @@ class Gathering:
         self._progress.end()
 
     def _list(self, term: str, number: int) -> bool:
-        """Sees to it that the page is in the table. False when the results end before it."""
+        """Makes sure that the page is in the table. False if the results end before it."""
         last = self._manifest.last_page(term)
         if last is not None and number > last:
             return False
@@ -132,7 +132,7 @@ class Gathering:
         return self._room(term) == 0
 
     def _expected(self, term: str, page: int) -> int:
-        """How many pictures there will be when all pages are done, if those to come are full."""
+        """How many pictures there will be after all pages, if those to come are full."""
         listed = sum(self._manifest.counts(term).values())
         last = self._manifest.last_page(term)
         pages = self._extent.pages if last is None else min(last, self._extent.pages)

@@ -5,7 +5,7 @@
     >>> manifest.store("1199241887", fetched)
     >>> manifest.export()                            # images/manifest.csv
 
-A kill at any moment leaves whole pages and whole pictures in it. While it is open, no other run can open it.
+A kill at any moment leaves whole pages and whole pictures in the table. While it is open, no other run can open it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Kept:
-    """What finding copies needs to know of a fetched picture. `terms`: all that it was found under."""
+    """What finding copies needs to know about a fetched picture. `terms`: all terms under which it was found."""
 
     id: str
     folder: str
@@ -48,7 +48,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a picture once all are compared; empty texts where there is nothing to say."""
+    """What is known about a picture once all are compared; empty texts if there is nothing to say."""
 
     set_apart: str = ""
     copy_of: str = ""
@@ -56,7 +56,7 @@ class Verdict:
 
 
 class Manifest:
-    """One folder's table. Use it in one thread; raises OutputError when it can't be read or written."""
+    """One folder's table. Use it in one thread. Raises OutputError if it can't be read or written."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
@@ -64,9 +64,9 @@ class Manifest:
 
     @classmethod
     def open(cls, folder: Path, settings: Mapping[str, str], *, dry: bool = False) -> Manifest:
-        """The table in `folder`, which must be there; made if it is new. `dry`: a copy in memory; nothing is written.
+        """The table in `folder`, which must exist. A missing table is made. `dry`: a copy in memory; nothing is written.
 
-        Raises SettingsError when another run has it open, or it was gathered with other `settings`.
+        Raises SettingsError if another run has it open, or if it was gathered with other `settings`.
         """
         file = folder / FILE
         with _guarded(folder):
@@ -75,7 +75,7 @@ class Manifest:
                 if file.is_file():
                     original = sqlite3.connect(file, timeout=0, isolation_level=None)
                     try:
-                        # Refused at once while another run has it, which `backup` would wait for without end.
+                        # Refused at once while another run has it; `backup` would wait for that run without end.
                         original.execute("BEGIN").execute("SELECT count(*) FROM sqlite_master")
                         original.backup(connection)
                     finally:
@@ -85,7 +85,7 @@ class Manifest:
         try:
             with _guarded(folder):
                 if not dry:
-                    # Held until the process ends, however it ends: that is what keeps a second run out.
+                    # Held until the process ends, however it ends. This keeps a second run out.
                     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")
@@ -124,8 +124,8 @@ class Manifest:
         return bool(self._rows("SELECT 1 FROM pages WHERE term = ? AND page = ?", term, number))
 
     def add_page(self, term: str, number: int, page: Page) -> None:
-        """Stores what a page lists. It is the term's last one if all of it was on earlier pages: past the end of the results
-        a site may show the last of them again.
+        """Stores what a page lists. If all of it was on earlier pages, it is the term's last page: past the end of the
+        results a site may show the last page again.
         """
         now = _timestamp(datetime.now(UTC).timestamp())
         with self._writing() as connection:
@@ -141,7 +141,7 @@ class Manifest:
                 connection.execute("UPDATE terms SET last_page = ? WHERE term = ?", (number, term))
 
     def to_fetch(self, term: str, number: int) -> list[Asset]:
-        """What was first found on this page and is not fetched yet, in its order."""
+        """The assets first found on this page and not fetched yet, in the page's order."""
         return [
             Asset(*row)
             for row in self._rows(
@@ -152,7 +152,7 @@ class Manifest:
         ]
 
     def counts(self, term: str) -> dict[str, int]:
-        """How many of the assets first found under the term are `listed`, `fetched` and `failed`."""
+        """How many assets first found under the term are `listed`, `fetched` and `failed`."""
         rows = self._rows("SELECT status, count(*) FROM assets WHERE term = ? GROUP BY status", term)
         return {"listed": 0, "fetched": 0, "failed": 0} | dict(rows)
 

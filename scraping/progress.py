@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a line for each page elsewhere."""
+"""Show how far a run is: a bar on a terminal, elsewhere a line for each page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 class _Bar(tqdm):
-    monitor_interval = 0  # no thread of its own, which would serve only bars that hardly ever move
+    monitor_interval = 0  # no thread of its own: that only serves bars that hardly ever move
 
 
 class GatheringProgress:
@@ -38,7 +38,7 @@ class GatheringProgress:
             self._bar = _Bar(desc=term, total=total, initial=done, unit="picture", file=self._stream, dynamic_ncols=True)
 
     def page(self, number: int, pages: int, total: int) -> None:
-        """The pictures of a page come next; `total`: what is expected now."""
+        """The pictures of a page come next. `total`: how many are expected now."""
         self._page, self._total = f"page {number} of {pages}", total
         if self._bar is not None:
             self._bar.total = total

@@ -1,4 +1,4 @@
-"""What a run found, in words: nothing that went wrong stays unsaid."""
+"""Say in words what a run found and everything that went wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scraping.duplicates import CONTESTED, COPY
 from scraping.manifest import Manifest
 from scraping.manifest_schema import TABLE
 
-_MOST_GONE = 0.1  # a stock site loses pictures all the time; if more than this share is gone, something else is wrong
+_MOST_GONE = 0.1  # a stock site loses pictures all the time; if a larger share is gone, something else is wrong
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Report:
 
 
 def make_report(manifest: Manifest, folder: Path) -> Report:
-    """About everything in the table, earlier runs included."""
+    """A report on everything in the table, including earlier runs."""
     report = Report()
     _add_terms(report, manifest)
     _add_copies(report, manifest)

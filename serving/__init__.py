@@ -1,1 +1,1 @@
-"""Serving the app to many: the web server and its processes, the API, what one visitor may ask for."""
+"""Serve the app to many: the web server, its connections and its processes."""

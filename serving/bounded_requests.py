@@ -1,7 +1,7 @@
-"""Requests as they come in: what their bodies take in memory, in all, and chunks that are not cut too small.
+"""Requests as they come in: a limit for the memory that all bodies take, and for chunks that are cut too small.
 
-waitress gathers a request in its main thread, before anything of the app sees it. So what is limited here is limited before
-any work: see `serving.channels` for how long a request may take.
+waitress gathers a request in its main thread, before the app sees it, so these limits hold before any work is done.
+`serving.channels` limits how long a request may take.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from waitress.receiver import ChunkedReceiver
 from waitress.rfc7230 import CHUNK_EXT_RE, ONLY_HEXDIG_RE
 from waitress.utilities import BadRequest, Error
 
-BODIES_BYTES = 48 << 20  # of all bodies that are held, unfinished ones and those of requests being answered
+BODIES_BYTES = 48 << 20  # of all bodies in memory: unfinished ones, and those of requests being answered
 MOST_HEAD_BYTES = 32_768
-_LONGEST_LINE = 1024  # of a chunk's size with its extension, or of a trailer
+_LONGEST_LINE = 1024  # of a chunk's size line, or of a trailer
 _FEW_CHUNKS = 256
-_CHUNK_BYTES = 256  # on average, of more chunks than that: each costs as much as a few thousand bytes
+_CHUNK_BYTES = 256  # on average, once there are more chunks than that: each costs as much as a few thousand bytes
 
 
 class TooSlow(Error):
-    """The request was not whole in time."""
+    """The request was not complete in time."""
 
     code = 408
     reason = "Request Timeout"
 
 
 class Overloaded(Error):
-    """Other requests take all there is."""
+    """Other requests take all the memory there is."""
 
     code = 503
     reason = "Service Unavailable"
 
 
 class Bodies:
-    """How many bytes are held of requests' bodies. `most`: more are refused. Used by waitress's threads."""
+    """How many bytes the bodies of all requests take. `most`: the limit. waitress's threads use it."""
 
     def __init__(self, most: int = BODIES_BYTES) -> None:
         self.most = most
@@ -47,7 +47,7 @@ class Bodies:
         return sum(self._held.copy().values())
 
     def hold(self, request: BoundedRequest, size: int) -> None:
-        """So many bytes are held of `request` now."""
+        """Notes that the body of `request` takes so many bytes now."""
         self._held[id(request)] = size
 
     def release(self, request: BoundedRequest) -> None:
@@ -55,7 +55,9 @@ class Bodies:
 
 
 class BoundedRequest(HTTPRequestParser):
-    """One request. `make_room` is called when all requests' bodies are too many; it says whether this one may go on."""
+    """One request. `make_room` is called when the bodies of all requests take too much; it says whether this one may go
+    on.
+    """
 
     error: Error | None
     body_rcv: Any
@@ -67,7 +69,7 @@ class BoundedRequest(HTTPRequestParser):
 
     @property
     def held(self) -> int:
-        """Bytes of its body that are in memory."""
+        """How many bytes of its body are in memory."""
         return len(self.body_rcv) if self.body_rcv is not None else 0
 
     def received(self, data: bytes) -> int:
@@ -79,16 +81,16 @@ class BoundedRequest(HTTPRequestParser):
         return consumed
 
     def refuse(self, error: Error) -> None:
-        """It is answered with `error`, and its body forgotten."""
+        """Answers the request with `error` and forgets its body."""
         if not self.headers_finished:
-            super().parse_header(b"GET / HTTP/1.0\r\n")  # the answer needs something that it answers
+            super().parse_header(b"GET / HTTP/1.0\r\n")  # the answer needs a request that it answers
         self.error = error
         self.completed = True
         self.close()
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        # Who stands between us and the visitor may go by the other one, and take a part of the body for a request.
+        # A proxy in between may go by the other header and take part of the body for a request.
         if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
             raise ParsingError("Content-Length and Transfer-Encoding do not go together")
         if self.chunked:
@@ -100,7 +102,7 @@ class BoundedRequest(HTTPRequestParser):
 
 
 class Chunks(ChunkedReceiver):
-    """A body in chunks, in time that grows with its bytes and not with their square; many tiny chunks are refused."""
+    """A body in chunks. Reading takes time in proportion to its bytes. Many tiny chunks are refused."""
 
     error: Error | None
     chunk_remainder: int
@@ -113,7 +115,7 @@ class Chunks(ChunkedReceiver):
         self._bytes = 0
 
     def received(self, data: bytes) -> int:
-        """How many bytes of `data` belonged to the body; `completed` and `error` say whether more will."""
+        """How many bytes of `data` belonged to the body. `completed` and `error` say whether more may follow."""
         at, end = 0, len(data)
         while at < end and not self.completed and self.error is None:
             if self.chunk_remainder:

@@ -1,15 +1,15 @@
-"""Connections, each with a share: how long a request may take to come in, and who gives way when there are too many.
+"""Connections: how long a request may take to come in, and which connection closes when there are too many.
 
-All of this happens in waitress's main thread before the app sees a request, so that visitors who say nothing, or say it one
-byte at a time, take neither everybody's places nor all the memory:
+All of this happens in waitress's main thread, before the app sees a request. Visitors who send nothing, or one byte at a
+time, take neither everybody's places nor all the memory:
 
 - a head has `HEAD_S` seconds, counted from the connection or from its first byte; a body has a little longer, and more the
   more of it has come;
 - where all connections are taken, the visitor who has most of them loses one, an idle one first;
 - where unfinished bodies fill their memory, the visitor who holds most of it loses the largest.
 
-A visitor is an address, an IPv6 one by its first 48 bits, or what `trusted_proxies` proxies say of it once a request's head
-is there.
+A visitor is an address; of an IPv6 address the first 48 bits count. Behind `trusted_proxies` proxies it is the address that
+they name, once a request's head is there.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from serving.json_refusals import JsonErrorTask
 from serving.receiver import Receiver
 from web.refusals import Refusals
 
-HAS_ROOM = "smile.has_room"  # in a request's environment: see `serving.receiver`
+HAS_ROOM = "smile.has_room"  # the key in a request's environment; see `serving.receiver`
 HEAD_S = 10.0
-BODY_S, BODY_BYTES_PER_S = 15.0, 16_384  # a slow phone sends more
+BODY_S, BODY_BYTES_PER_S = 15.0, 16_384  # even a slow phone sends more
 _LINGER_S, _LINGER_BYTES = 3.0, 64 << 20
 
 
 class Doorkeeper:
-    """What the connections of one server share. `most_connections`: in all; `proxies`: whose word on addresses counts."""
+    """What the connections of one server share. `most_connections`: the limit for all; `proxies`: how many are trusted."""
 
     def __init__(self, most_connections: int, refusals: Refusals, *, proxies: int = 0, bodies: Bodies | None = None) -> None:
         self.most_connections = most_connections
@@ -46,20 +46,20 @@ class Doorkeeper:
         self.accepted = self.received = 0  # connections, and bytes
 
     def channel(self, server: Any, connection: socket.socket, address: Any, adj: Any, map: Any = None) -> GuardedChannel:
-        """As waitress's `channel_class`."""
+        """The connection as waitress's `channel_class` expects it."""
         self.accepted += 1
         channel = GuardedChannel(self, server, connection, address, adj, map=map)
         self._make_room(server, channel)
         return channel
 
     def maintain(self, server: Any) -> None:
-        """To be called about once a second."""
+        """Call it about once a second."""
         now = time.monotonic()
         for channel in list(server.active_channels.values()):
             channel.look_at_the_clock(now)
 
     def make_room_for_body(self, request: BoundedRequest, channel: GuardedChannel) -> bool:
-        """Has the visitor who holds most lose its largest unfinished body; False: that is `request`'s own."""
+        """Takes the largest unfinished body from the visitor who holds most. False if that is `request` itself."""
         unfinished: dict[int, list[GuardedChannel]] = defaultdict(list)
         for other in channel.server.active_channels.values():
             if other.held:
@@ -73,26 +73,26 @@ class Doorkeeper:
         return True
 
     def _make_room(self, server: Any, newcomer: GuardedChannel) -> None:
-        """Where there is one connection too many, it is that of the visitor with most, an idle one if there is one."""
+        """If there is one connection too many, closes one of the visitor with most, an idle one if possible."""
         channels = [channel for channel in server.active_channels.values() if not channel.will_close]
         if len(channels) <= self.most_connections:
             return
         counts = Counter(channel.visitor for channel in channels)
         visitor, most = counts.most_common(1)[0]
         given_up = min((one for one in channels if one.visitor == visitor), key=_use)
-        if given_up.requests and most <= counts[newcomer.visitor]:  # nobody has too many
+        if given_up.requests and most <= counts[newcomer.visitor]:  # nobody has too many of them
             given_up = min(channels, key=_use)
         given_up.will_close = True
         self.refusals.count("connections")
 
 
 def _use(channel: GuardedChannel) -> tuple[bool, float]:
-    """Least for a connection that nobody would miss: idle, and for the longest time."""
+    """The sort key by which connections close: first those that are idle, for the longest time."""
     return bool(channel.requests), channel.last_activity
 
 
 class _Task(WSGITask):
-    """One request on its way through the app, which is told how its visitor's computer reads."""
+    """One request on its way through the app. It tells the app how far the visitor's computer has read."""
 
     def get_environment(self) -> dict[str, Any]:
         environ = super().get_environment()
@@ -110,7 +110,7 @@ class GuardedChannel(HTTPChannel):
 
     def __init__(self, keeper: Doorkeeper, server: Any, connection: Any, address: Any, adj: Any, map: Any = None) -> None:
         self.keeper = keeper
-        self._begun_at: float | None = time.monotonic()  # when the request that comes in began; None: none has
+        self._begun_at: float | None = time.monotonic()  # when the incoming request began; None: there is none
         self._linger_until = 0.0
         self._drained = 0
         self._peer = network_number(address[0]) if isinstance(address, tuple) and not keeper.proxies else 0
@@ -119,12 +119,12 @@ class GuardedChannel(HTTPChannel):
 
     @property
     def visitor(self) -> int:
-        """Whose connection it is; 0 while a proxy has not said."""
+        """Whose connection it is; 0 until a proxy has said."""
         return self._said or self._peer
 
     @property
     def held(self) -> int:
-        """Bytes of an unfinished body that are in memory."""
+        """How many bytes of an unfinished body are in memory."""
         return self.request.held if self.request is not None else 0
 
     def parser_class(self, adj: Any) -> BoundedRequest:
@@ -144,7 +144,7 @@ class GuardedChannel(HTTPChannel):
         return going_on
 
     def refuse(self, error: Error) -> None:
-        """Answers the request that comes in, without waiting for the rest of it. In waitress's main thread."""
+        """Answers the incoming request without waiting for the rest of it. Called in waitress's main thread."""
         with self.requests_lock:
             request, self.request = self.request, None
             if request is None:
@@ -156,7 +156,7 @@ class GuardedChannel(HTTPChannel):
         self._begun_at = None
 
     def look_at_the_clock(self, now: float) -> None:
-        """Ends what takes too long."""
+        """Ends a request that takes too long."""
         if self._linger_until:
             if now > self._linger_until:
                 self.handle_close()
@@ -178,8 +178,8 @@ class GuardedChannel(HTTPChannel):
             self.keeper.refusals.count("slow_body")
             self.refuse(TooSlow("body"))
 
-    # A refusal must arrive although the visitor still sends: a socket that is closed with something unread in it takes back
-    # what it sent. So our half is closed, and what comes is thrown away for a moment.
+    # A refusal must arrive even while the visitor still sends. Closing a socket with unread data in it takes back what was
+    # sent. So our half is closed, and what still comes is thrown away for a moment.
 
     def readable(self) -> bool:
         return bool(self._linger_until) or super().readable()
@@ -220,5 +220,5 @@ class GuardedChannel(HTTPChannel):
 
     def handle_close(self) -> None:
         if self.request is not None:
-            self.request.close()  # what it holds is free again
+            self.request.close()  # its memory is free again
         super().handle_close()

@@ -1,11 +1,11 @@
-"""One process accepts connections and deals them out to workers, each to whoever has fewest.
+"""One process accepts connections and deals them out to workers, each to the worker that has fewest.
 
-If all workers accepted for themselves, whoever is quicker would take a connection: on a busy machine one ends up with 26
-visitors and another with four, or, with SO_REUSEPORT, with as many as chance gives it. A browser keeps its connection for as
-long as the page is open, so that is not made good later.
+If each worker accepted its own, the quickest would take the connection. On a busy machine one ends up with 26 visitors and
+another with four; with SO_REUSEPORT chance decides. A browser keeps its connection while the page is open, so an uneven
+start stays uneven.
 
-A connection's file descriptor travels over a socket pair; over the same pair a worker says how many have ended. Linux and
-macOS.
+A connection's file descriptor travels over a socket pair. Over the same pair a worker says how many have ended. Linux and
+macOS only.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ _COUNT = struct.Struct("!I")
 
 
 class Taker:
-    """A worker as the dealer sees it, at the other end of `pair`."""
+    """A worker, as the dealer sees it at its end of `pair`."""
 
     def __init__(self, pair: socket.socket) -> None:
         self.pair = pair
         pair.setblocking(False)
-        self.ready = False  # it has said something
+        self.ready = False  # it has sent something
         self.dealt = 0
         self._ended = 0
 
     @property
     def connections(self) -> int:
-        """How many it has, as far as is known here."""
+        """How many connections it has, as far as the dealer knows."""
         return self.dealt - self._ended
 
     def listen(self) -> None:
-        """Takes in what it said."""
+        """Reads what the worker sent."""
         try:
             said = self.pair.recv(4096)
-        except OSError:  # nothing, or it is gone
+        except OSError:  # it sent nothing, or is gone
             return
         if len(said) >= _COUNT.size:
             self._ended = _COUNT.unpack(said[-_COUNT.size :])[0]
             self.ready = True
 
     def take(self, connection: socket.socket) -> bool:
-        """Whether it could be handed over."""
+        """Hands a connection over. Whether that worked."""
         try:
             socket.send_fds(self.pair, [b"c"], [connection.fileno()])
-        except OSError:  # it is gone, or takes nothing any more
+        except OSError:  # it is gone, or takes no more
             return False
         self.dealt += 1
         return True
 
 
 def deal(listener: socket.socket, takers: list[Taker], *, most: int, timeout: float) -> None:
-    """Waits up to `timeout` seconds for news and deals out what connections came, at most `most` to one worker.
+    """Waits up to `timeout` seconds for news and deals out the connections that came. One worker has at most `most`.
 
-    While no worker is ready or all are full, they wait with the system.
+    While no worker is ready, or all are full, the system holds the connections.
     """
     free = [taker for taker in takers if taker.ready and taker.connections < most]
     poll = select.poll()
@@ -83,7 +83,7 @@ def deal(listener: socket.socket, takers: list[Taker], *, most: int, timeout: fl
         except OSError as error:
             if not isinstance(error, BlockingIOError | ConnectionError):
                 log_event("accept", level=logging.WARNING, status="failed", message=str(error))
-                time.sleep(_AFTER_FAILURE_S)  # no file descriptor is free, say; the connection still waits
+                time.sleep(_AFTER_FAILURE_S)  # for example, no file descriptor is free; the connection still waits
             continue
         with connection:
             any(taker.take(connection) for taker in sorted(free, key=lambda taker: (taker.connections, taker.dealt)))
@@ -91,15 +91,15 @@ def deal(listener: socket.socket, takers: list[Taker], *, most: int, timeout: fl
 
 @contextmanager
 def taking_connections(server: Any, pair: socket.socket, *, on_dealer_gone: Callable[[], None]) -> Iterator[None]:
-    """Within the block, a thread hands the connections that come over `pair` to `server`, waitress's own, which runs.
+    """Within the block, a thread hands the connections that come over `pair` to waitress's running `server`.
 
-    `on_dealer_gone` is called in that thread when the dealer has ended.
+    That thread calls `on_dealer_gone` when the dealer has ended.
     """
     usual = server.readable
 
     def readable() -> bool:
         usual()  # closes idle connections
-        return False  # and accepts none
+        return False  # but accepts none
 
     server.readable = readable
     ended = threading.Event()
@@ -137,7 +137,7 @@ def _take(server: Any, pair: socket.socket, ended: threading.Event, on_dealer_go
 
 
 def _hand_over(server: Any, connection: socket.socket, handed: list[int]) -> None:
-    """As waitress's own `handle_accept`; in its thread."""
+    """Like waitress's own `handle_accept`; runs in its thread."""
     handed[0] += 1
     try:
         address = connection.getpeername()

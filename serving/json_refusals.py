@@ -1,4 +1,4 @@
-"""waitress's own refusals, of requests that never reach the app, in the app's JSON shape: `{"error": sentence}`."""
+"""waitress's own refusals, in the app's JSON shape, `{"error": sentence}`. These requests never reach the app."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from waitress.task import ErrorTask
 from visitors.analysis import MAX_BYTES
 
 _SENTENCES = {
-    400: "This is not HTTP as it should be.",
+    400: "This is not valid HTTP.",
     408: "The request was too slow; send all of it at once.",
     413: f"The request is too large; send a picture of at most {MAX_BYTES >> 20} MB.",
     431: "The request's headers are too long; send fewer and shorter ones.",
     503: "Too many requests at once; try again in a second.",
-    501: "This way of sending a body is not understood; send it with Content-Length, or chunked.",
+    501: "The app does not know this way of sending a body; send it with Content-Length, or chunked.",
 }
 
 
@@ -33,7 +33,7 @@ class JsonErrorTask(ErrorTask):
         ]
         if error.code == 503:
             self.response_headers.append(("Retry-After", "1"))
-        elif error.code != 408:  # those two are counted by who decides on them
+        elif error.code != 408:  # these two are counted where they are decided
             self.channel.keeper.refusals.count_status(error.code)
         self.channel.lingers = True
         self.set_close_on_finish()

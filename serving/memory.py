@@ -1,8 +1,8 @@
-"""Memory that large pictures took is given back to the system, where the C library is glibc; elsewhere nothing is done.
+"""Give the memory of large pictures back to the system. This works with glibc; elsewhere nothing is done.
 
-glibc gives each thread a pool of its own, up to eight a core, and keeps in each what was freed there. Searching a large
-picture takes hundreds of megabytes in many pieces, and any of the server's threads may do it: after forty such pictures the
-process held 1.5 GB, and 0.4 GB with these settings (two cores).
+glibc gives each thread a pool of its own, up to eight a core, and keeps freed memory in its pool. Searching a large picture
+takes hundreds of megabytes in many pieces, and any of the server's threads may do it. After forty such pictures the process
+held 1.5 GB, and 0.4 GB with these settings (two cores).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SPARE = 16 << 20  # bytes at a pool's end that are kept for the next picture
 
 
 def keep_little_memory() -> bool:
-    """Call it before threads start. Whether it could be done."""
+    """Call it before threads start. Returns whether it worked."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt

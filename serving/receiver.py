@@ -1,7 +1,7 @@
-"""Whether a viewer's computer has read what it was sent, as far as TCP tells: Linux says how much more it would take.
+"""Whether a viewer's computer has read what it was sent. TCP tells, since Linux says how much more that computer would take.
 
-A program that reads slowly lets pictures pile up in its own receive buffer, where they grow old. While it has more than half
-of that buffer unread, nothing more is sent.
+A slow program lets pictures pile up in its receive buffer, where they grow old. While more than half of that buffer is
+unread, nothing more is sent.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Receiver:
         self._largest = 0
 
     def has_room(self) -> bool:
-        """False while it has much to read; True where nothing can be told."""
+        """False while it has much to read. True if nothing can be known."""
         if not sys.platform.startswith("linux"):
             return True
         try:
             told = self._connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WINDOW_AT + _NUMBER.size)
-        except (OSError, AttributeError):  # it is gone, or no TCP
+        except (OSError, AttributeError):  # it is gone, or this is not TCP
             return True
         if len(told) < _WINDOW_AT + _NUMBER.size:
             return True
         (waiting,), (window,) = _NUMBER.unpack_from(told, _NOT_SENT_AT), _NUMBER.unpack_from(told, _WINDOW_AT)
         self._largest = max(self._largest, window)
-        # More than half would wait for ever: TCP tells of a larger window only where it has doubled.
+        # A larger share would wait for ever: TCP tells of a larger window only once it has doubled.
         return not self._largest or (not waiting and 2 * window >= self._largest)

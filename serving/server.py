@@ -1,4 +1,4 @@
-"""Serve the app with waitress: one listening socket, one process or several workers, an end within two seconds."""
+"""Serve the app with waitress: one listening socket, one process or several workers. It ends within two seconds."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from serving.worker_processes import WorkerProcesses, end_this_worker
 from visitors.analysis import MAX_BYTES
 from web.application import close_app, create_app
 
-_HEADROOM_THREADS = 16  # for pages, jokes and health while every viewer's place is taken
+_HEADROOM_THREADS = 16  # threads for pages, jokes and health while every viewer's place is taken
 _UNSENT_BYTES = 16_384
-_MOST_BODY_BYTES = MAX_BYTES + 2**20  # a picture, and what a form adds
+_MOST_BODY_BYTES = MAX_BYTES + 2**20  # a picture, and the rest of a form
 _GONE_AFTER_MS = 20_000
 _SPARE_CONNECTIONS = 64
 _ACCEPTED_AT_ONCE = 32
 _MOST_SHARE = (
-    0.25  # of one core, for connections; the interpreter runs one thread at a time, and viewers' threads are others
+    0.25  # of one core, for connections; the interpreter runs one thread at a time, and viewers have threads of their own
 )
 _LONGEST_REST_S, _CREDIT_S = 0.05, 0.02
-_S_PER_BYTE = 1e-9  # of a body, measured: 2 MB that come to nothing took 1.8 ms
+_S_PER_BYTE = 1e-9  # of a body; measured: 2 MB that were thrown away took 1.8 ms
 
 
 def serve(settings: Settings) -> int:
@@ -58,7 +58,7 @@ def serve(settings: Settings) -> int:
 
 
 def _serve_with_workers(listener: socket.socket, settings: Settings) -> int:
-    open_board(settings.board)  # says once, not once a worker, what is wrong with it
+    open_board(settings.board)  # a problem with it is told once, not once for each worker
     workers = WorkerProcesses(settings, listener, most_connections=_most_connections(settings) + _SPARE_CONNECTIONS // 2)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: workers.stop())
@@ -68,14 +68,14 @@ def _serve_with_workers(listener: socket.socket, settings: Settings) -> int:
 
 @dataclass(frozen=True)
 class Share:
-    """What one of several worker processes has of its own: its number, from 1, and the socket over which visitors come."""
+    """What each of several worker processes has to itself: its number, from 1, and the socket over which visitors come."""
 
     number: int
     pair: socket.socket
 
 
 def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None = None) -> int:
-    """Serves in this process what comes to `listener`, or, if it is one of several, its share of that."""
+    """Serves what comes to `listener` in this process, or this worker's share of it."""
     keep_little_memory()
     with native_output_logged():
         _serve_on(listener, settings, share)
@@ -85,7 +85,7 @@ def serve_on(listener: socket.socket, settings: Settings, *, share: Share | None
 def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) -> None:
     app = create_app(settings, worker=share.number if share else 0)
     server = make_server(app, listener, settings)
-    logging.getLogger("waitress").setLevel(logging.ERROR)  # a viewer that leaves is no news
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # it is not worth a line when a viewer leaves
 
     def stop(*_) -> None:
         raise SystemExit(0)
@@ -100,7 +100,7 @@ def _serve_on(listener: socket.socket, settings: Settings, share: Share | None) 
 
 
 def warm_up(app: Flask, settings: Settings) -> None:
-    """Loads network and detector for who is sure to come: visitors with their own cameras, or viewers of ours."""
+    """Loads network and detector ahead, for visitors with their own cameras or for viewers of ours."""
     watch = app.extensions["smile_watch"]
     watch.warm_up(app.extensions["visitor_analysis"].warm_up if settings.source == "none" else None)
 
@@ -108,32 +108,32 @@ def warm_up(app: Flask, settings: Settings) -> None:
 def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
     """waitress, ready to run, with `app` behind it.
 
-    A visitor's address is that of who connects, or what `settings.trusted_proxies` proxies say; every other X-Forwarded-*
-    is removed before the app sees it. That is waitress's own doing rather than Werkzeug's ProxyFix, since waitress would
-    remove these headers first, and removes those that it does not use, such as X-Forwarded-Host, as well.
+    A visitor's address is that of the connection, or the one that `settings.trusted_proxies` proxies name. Every other
+    X-Forwarded-* header is removed before the app sees it. waitress does this, not Werkzeug's ProxyFix, because waitress
+    would remove these headers first. It also removes those that it does not use, such as X-Forwarded-Host.
     """
     proxies = {}
     if settings.trusted_proxies:
         proxies = {
-            "trusted_proxy": "*",  # whoever connects: in a container the proxy has no fixed address
+            "trusted_proxy": "*",  # any address: in a container the proxy has no fixed one
             "trusted_proxy_count": settings.trusted_proxies,
             "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
         }
     server = waitress.server.create_server(
         app,
         sockets=[listener],
-        # Pictures, events and snapshots have that many places each.
+        # Pictures, events and snapshots have so many places each.
         threads=3 * settings.viewer_limit + _HEADROOM_THREADS,
-        # Never reached: before, the doorkeeper below has somebody make room.
+        # Never reached: before that, the doorkeeper below closes a connection.
         connection_limit=_most_connections(settings) + _SPARE_CONNECTIONS,
-        # A viewer that takes nothing holds its own thread, not a growing buffer.
+        # A viewer that reads nothing holds up its own thread and fills no buffer.
         outbuf_high_watermark=1,
         channel_timeout=60,
         cleanup_interval=1,
         max_request_header_size=MOST_HEAD_BYTES,
-        # A picture in one or two goes, each of which costs a look at every connection; the default is 8 kB at a time.
+        # A picture goes in one or two pieces, because each piece costs a look at every connection. The default is 8 kB.
         recv_bytes=131072,
-        # Visitors' pictures stay in memory: what is larger than waitress's own limit goes through a file on disk.
+        # Visitors' pictures stay in memory: above its own limit waitress would write them to disk.
         max_request_body_size=_MOST_BODY_BYTES,
         inbuf_overflow=2 * _MOST_BODY_BYTES,
         clear_untrusted_proxy_headers=True,
@@ -151,7 +151,7 @@ def make_server(app: Flask, listener: socket.socket, settings: Settings) -> Any:
     accept = server.handle_accept
 
     def handle_accept() -> None:
-        for _ in range(_ACCEPTED_AT_ONCE):  # one in each pass of the loop, and who comes new waits for all before
+        for _ in range(_ACCEPTED_AT_ONCE):  # one in each pass of the loop, and a newcomer waits for all before it
             before = keeper.accepted
             accept()
             if keeper.accepted == before:
@@ -169,7 +169,7 @@ def _greet(settings: Settings, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{port}"
     public = settings.host not in ("127.0.0.1", "localhost", "::1")
-    if settings.log_format == "text":  # for a person; a program finds all of it in the line below
+    if settings.log_format == "text":  # for a person; programs read the line below
         write_line(sys.stdout, f"Smile at {address}  (Ctrl-C ends it)")
         if public:
             write_line(sys.stdout, "Everybody who can reach this computer can now see its camera on this page.")
@@ -178,16 +178,16 @@ def _greet(settings: Settings, port: int) -> None:
 
 
 class LoopPace:
-    """Keeps a loop's thread under `_MOST_SHARE` of a core, whatever wakes it: single bytes on many connections, say."""
+    """Keeps a loop's thread under `_MOST_SHARE` of a core, whatever wakes it, such as single bytes on many connections."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.thread_time()
         self._credit_s = 0.0
 
     def rest(self, received: int = 0) -> None:
-        """To be called after each pass: sleeps for a moment if the passes before took too much.
+        """Call it after each pass. It sleeps for a moment if the last passes took too much.
 
-        `received`: bytes that have come since the server began. What they will cost in other threads counts too.
+        `received`: bytes that have come since the server began. Their cost in other threads counts too.
         """
         wall, cpu = time.monotonic(), time.thread_time() + received * _S_PER_BYTE
         self._credit_s += _MOST_SHARE * (wall - self._wall) - (cpu - self._cpu)
@@ -198,7 +198,7 @@ class LoopPace:
 
 
 def _run(server, *, on_stop) -> None:
-    """waitress's own run(), but streams are ended before it waits for the threads that serve them."""
+    """waitress's own run(), except that it ends streams before it waits for the threads that serve them."""
     try:
         pace, keeper = LoopPace(), server.channel_class.__self__
         while server._map:
@@ -208,7 +208,7 @@ def _run(server, *, on_stop) -> None:
     except (SystemExit, KeyboardInterrupt):
         pass
     finally:
-        # A second Ctrl-C must not break the tidying up with a traceback.
+        # A second Ctrl-C must not end the tidying up with a traceback.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         on_stop()
@@ -221,13 +221,14 @@ def _run(server, *, on_stop) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    if hasattr(signal, "SIGHUP"):  # not on Windows, where it would let two programs share the port
+    if hasattr(signal, "SIGHUP"):  # not on Windows, where two programs could then share the port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # Connections inherit it: the kernel takes little more than it can send, so a slow viewer lags a second, not twenty.
+        # Connections inherit this. The kernel takes little more than it can send, so a slow viewer lags a second, not
+        # twenty.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # A viewer that takes nothing at all for so long is gone, and its place is free again.
+        # A viewer that reads nothing for so long is gone, and its place is free again.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GONE_AFTER_MS)
     try:
         listener.bind((host, port))

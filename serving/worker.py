@@ -34,5 +34,5 @@ def main(argv: list[str]) -> int:
 
 
 def run(argv: list[str]) -> NoReturn:
-    """The worker as a process."""
+    """Runs the worker and ends the process."""
     end_now(main(argv))

@@ -1,8 +1,8 @@
 """Several processes that serve one address: `python app.py --source none --workers 4`.
 
-A supervisor listens, deals connections out (`dealt_connections`), and serves nobody itself; each worker is a process of its
-own. Workers share nothing but the joke board's database. One that dies is replaced; when the supervisor ends, in whatever
-way, so do they.
+A supervisor listens and deals connections out (`dealt_connections`) but serves nobody itself. Each worker is a process of
+its own. Workers share nothing but the joke board's database. A worker that dies is replaced. When the supervisor ends, in
+whatever way, so do they.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from common.event_log import log_event
 from common.settings import Settings
 from serving.dealt_connections import Taker, deal
 
-UNUSABLE_SETTINGS = 2  # exit code of a worker that can't ever serve
+UNUSABLE_SETTINGS = 2  # exit code of a worker that can never serve
 
 _ROOT = Path(__file__).parent.parent
-# Paths among the settings are relative to where the app was started, so a worker starts there too.
+# Paths in the settings are relative to the folder where the app was started, so a worker starts there too.
 _START = "import sys; sys.path[0] = sys.argv.pop(1); from serving.worker import run; run(sys.argv[1:])"
 _LOOK_EVERY_S = 0.2
-_LIVED_S = 10.0  # a worker that ended sooner did not get to work
-_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before a worker that did not get to work is started again
-_GIVE_UP_AFTER = 5  # such ends in a row, while no other worker works
+_LIVED_S = 10.0  # a worker that ends sooner never got to work
+_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before such a worker is started again
+_GIVE_UP_AFTER = 5  # such ends in a row, while no other worker runs
 _END_WITHIN_S = 1.7  # then they are killed
 
 
@@ -60,7 +60,7 @@ class _Slot:
 class WorkerProcesses:
     """`settings.workers` processes that serve `listener`, from `run()` until `stop()`.
 
-    `most_connections`: of one worker; further ones wait with the system.
+    `most_connections`: for one worker; the system holds further ones.
     """
 
     def __init__(self, settings: Settings, listener: socket.socket, *, most_connections: int) -> None:
@@ -72,7 +72,7 @@ class WorkerProcesses:
         self._slots = [_Slot(number) for number in range(1, settings.workers + 1)]
 
     def stop(self) -> None:
-        """Lets `run()` end; safe to call from a signal handler."""
+        """Ends `run()`. Safe to call from a signal handler."""
         self._stopping.set()
 
     def run(self) -> int:
@@ -100,7 +100,7 @@ class WorkerProcesses:
 
     def _start(self, slot: _Slot) -> None:
         others = {name: value for name, value in os.environ.items() if not name.startswith("SMILE_")}
-        others.setdefault("MALLOC_ARENA_MAX", "2")  # glibc: else each of many threads comes to hold memory of its own
+        others.setdefault("MALLOC_ARENA_MAX", "2")  # glibc: otherwise each of many threads keeps memory of its own
         ours, theirs = socket.socketpair()
         with theirs:
             numbers = [self._listener.fileno(), theirs.fileno()]
@@ -108,8 +108,8 @@ class WorkerProcesses:
                 [sys.executable, "-c", _START, str(_ROOT), str(slot.number), *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=numbers,
-                env=others | self._settings.as_environment(),  # not as options, which everybody on this computer can read
-                process_group=0,  # Ctrl-C reaches this process alone, which then ends the others in order
+                env=others | self._settings.as_environment(),  # everybody on this computer can read options
+                process_group=0,  # Ctrl-C reaches only this process, which then ends the others in order
             )
         slot.running = _Running(process, Taker(ours), time.monotonic())
         log_event("worker", status="started", number=slot.number, pid=process.pid)
@@ -135,13 +135,13 @@ class WorkerProcesses:
         if self._quick_ends >= _GIVE_UP_AFTER and not any(
             other.running and other.running.works(now) for other in self._slots
         ):
-            raise ProcessesError("The worker processes end as soon as they are started; the log says why. Mend that first.")
+            raise ProcessesError("The worker processes end as soon as they start; the log says why. Mend that first.")
 
     def _end_all(self) -> None:
         left = [slot.running for slot in self._slots if slot.running is not None]
         for running in left:
             running.process.terminate()
-            running.process.send_signal(signal.SIGCONT)  # one that somebody stopped hears of it only then
+            running.process.send_signal(signal.SIGCONT)  # a worker that somebody stopped gets the signal only then
         deadline = time.monotonic() + _END_WITHIN_S
         for running in left:
             try:
@@ -154,7 +154,7 @@ class WorkerProcesses:
 
 
 def end_this_worker() -> None:
-    """In a worker whose supervisor is gone: ends the process, in order if it can."""
+    """Ends a worker whose supervisor is gone, in order if possible."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_END_WITHIN_S)
-    os._exit(1)  # the way out hangs
+    os._exit(1)  # the orderly end hangs

@@ -1,4 +1,4 @@
-// The app's own addresses, also where a proxy serves it under a path of its own: scripts lie one step below it.
+// The app's own addresses, also if a proxy serves it under a path of a host: scripts lie one step below that path.
 const root = new URL("../", import.meta.url);
 
 export function at(path) {

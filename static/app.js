@@ -1,5 +1,5 @@
-// The page: which camera is shown, jokes, meters, the last minute and the session. One camera at a time, and none while the page
-// is hidden.
+// The page: the camera that is shown, jokes, meters, the last minute and the session. One camera at a time, and none while
+// the page is hidden.
 import { hearMore, revealPunchline, tellFirst } from "./jokes/jokes.js";
 import { MyCamera } from "./cameras/my_camera.js";
 import { finish } from "./jokes/reactions.js";
@@ -34,7 +34,7 @@ const current = () => cameras[body.dataset.mode];
 
 for (const one of switches) {
   one.addEventListener("change", () => {
-    cameras.server.onNoCamera = null; // whoever chose by hand is not sent elsewhere
+    cameras.server.onNoCamera = null; // a choice made by hand holds
     choose(one.value);
   });
 }

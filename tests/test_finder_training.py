@@ -205,7 +205,7 @@ def batches_here(data, recipe, first):
         ([], "There are no pictures at"),
         (["--frames", "0"], "must be 1 or more"),
         (["--export-only"], "train a finder first"),
-        (["missing.zip"], "no zip of pictures"),
+        (["missing.zip"], "not a zip of pictures"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(argv, said, tmp_path, capsys):

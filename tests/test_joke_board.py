@@ -244,7 +244,7 @@ def test_other_databases_are_refused_before_the_start(url):
 
 def test_a_useless_postgresql_address_is_refused_without_showing_its_password(monkeypatch):
     monkeypatch.setattr(joke_board.importlib.util, "find_spec", lambda _: object())
-    with pytest.raises(SettingsError, match="no PostgreSQL URL") as error:
+    with pytest.raises(SettingsError, match="not a PostgreSQL URL") as error:
         open_board("postgresql://me:secret@host:port/x")
     assert "secret" not in str(error.value)
 

@@ -35,12 +35,12 @@ def test_videos_of_every_suffix_in_a_folder_are_scored(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("suffix", "sentence"),
     [
-        (".dng", "Camera raw pictures can't be read; convert it to JPEG."),
-        (".CR2", "Camera raw pictures can't be read; convert it to JPEG."),
-        (".tga", "TGA pictures can't be read; convert it to JPEG or PNG."),
-        (".jxl", "JPEG XL pictures can't be read; convert it to JPEG or PNG."),
-        (".psd", "Photoshop files can't be read; convert it to JPEG or PNG."),
-        (".hif", "HEIC pictures can't be read; convert it to JPEG."),
+        (".dng", "Camera raw pictures can't be read; convert this one to JPEG."),
+        (".CR2", "Camera raw pictures can't be read; convert this one to JPEG."),
+        (".tga", "TGA pictures can't be read; convert this one to JPEG or PNG."),
+        (".jxl", "JPEG XL pictures can't be read; convert this one to JPEG or PNG."),
+        (".psd", "Photoshop files can't be read; convert this one to JPEG or PNG."),
+        (".hif", "HEIC pictures can't be read; convert this one to JPEG."),
     ],
 )
 @pytest.mark.parametrize("named", [True, False])

@@ -130,7 +130,7 @@ def test_my_camera_is_asked_for_by_a_click_and_reads_the_smile(app, visit, size,
     page = visit(app.url, size=size, color_scheme=scheme, start=False, script=COUNT_CAMERAS, device_scale_factor=2)
     sentence = page.words()
     assert "started without a camera" in sentence
-    assert "in memory and forgotten at once" in sentence, "what happens to the pictures stands beside the button"
+    assert "in memory and forgets them at once" in sentence, "what happens to the pictures stands beside the button"
     assert page.page.evaluate("window.asked") == 0
     assert page.page.evaluate("document.documentElement.scrollWidth") == OPENS[size][0]
     page.screenshot(f"my-camera-{size}-off")

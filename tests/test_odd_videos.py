@@ -227,7 +227,7 @@ def test_what_is_no_file_is_said_at_the_start(tmp_path):
     with pytest.raises(SettingsError, match="is a pipe"):
         check_source(str(tmp_path / "pipe.mp4"))
     for path in ("/dev/null", "/dev/zero"):
-        with pytest.raises(SettingsError, match="is no camera"):
+        with pytest.raises(SettingsError, match="is not a camera"):
             check_source(path)
 
 

@@ -135,7 +135,7 @@ def test_the_queue_ends_at_the_limit_and_holds_the_chosen_sets_only(home):
     assert {doubt.key[0] for cluster in queue for doubt in cluster} == {"mine"}
     with pytest.raises(DatasetError, match="no set called theirs"):
         make_queue(faces, opinions(faces), limit=9, sources=["theirs"])
-    with pytest.raises(DatasetError, match="say nothing of these training faces"):
+    with pytest.raises(DatasetError, match="say nothing about these training faces"):
         make_queue(faces, {("mine", "other.png"): 0.5}, limit=9)
 
 

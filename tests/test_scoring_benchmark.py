@@ -25,4 +25,4 @@ def test_a_short_run_measures_everything_and_finds_the_same_tables(tmp_path, cap
 
 def test_photos_that_are_not_there_get_one_sentence(tmp_path, capsys):
     assert scoring.main(["--short", "--photos", str(tmp_path / "nothing.zip")]) == 2
-    assert "no zip of photos that can be read; check --photos" in capsys.readouterr().err
+    assert "not a readable zip of photos; check --photos" in capsys.readouterr().err

@@ -234,7 +234,7 @@ def test_the_report_sorts_its_photos_and_follows_the_dark(event, tmp_path, brows
         (["--best", "3"], "give --copy-smiles DIR or --report FILE too"),
         (["--best", "0", "--report", "r.html"], "--best must be at least 1"),
         (["--report", "r.html", "--out", "-"], "give it a file with --out FILE"),
-        (["--report", "r.pdf"], "is no name of a page"),
+        (["--report", "r.pdf"], "is not the name of a page"),
         (["--report", "nowhere/r.html"], "There is no folder nowhere"),
         (["--copy-smiles", "photos"], "would fall among the files that are read"),
         (["--copy-smiles", "plain"], "choose another --copy-smiles"),

@@ -191,7 +191,7 @@ def test_a_site_that_refuses_picture_after_picture_is_left_alone(scrape, server,
     server.faults |= {f"pic{n}": fault for n in range(1001, 1048)}
     run = scrape("smile", "--pages", "2", "--workers", "1")
     assert run.code == 1
-    assert "has refused 20 pictures one after the other" in run.err
+    assert "has refused 20 pictures in a row" in run.err
     assert len(server.pictures()) == 21
     server.faults.clear()
     assert scrape("smile", "--pages", "2", "--retry-failed").code == 0

@@ -86,7 +86,7 @@ def test_a_robots_txt_that_can_not_be_read_forbids_everything(scrape, server, fa
     server.faults["robots"] = fault
     run = scrape("smile")
     assert run.code == 1
-    assert "which counts as a no" in run.err
+    assert "so nothing may be fetched" in run.err
     assert set(server.paths()) == {"/robots.txt"}
 
 
@@ -151,7 +151,7 @@ def test_a_site_that_wants_hours_of_peace_gets_them(scrape, server):
     clock = QuickClock()
     run = scrape("smile", clock=clock)
     assert run.code == 1
-    assert "asks to be left in peace for 120 minutes" in run.err
+    assert "asks to be left alone for 120 minutes" in run.err
     assert sum(clock.sleeps) == 0
     assert scrape("smile").code == 0, "the same command goes on"
     assert len(scrape.files()) == 4

@@ -143,7 +143,7 @@ def test_the_api_gives_the_same_assets_and_more_of_their_licence(server, client)
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"images": 3}', b'{"images": [3]}', b'{"images": [{}]}', b"<html>"])
 def test_an_answer_that_is_not_the_api_s_is_said_to_be_so(client, server, answer):
-    with pytest.raises(ScrapingStopped, match="not what the API is known to give"):
+    with pytest.raises(ScrapingStopped, match="does not look like the API's"):
         OfficialApi(client, Query(), "k", server.url)._parse(answer)
 
 

@@ -580,7 +580,7 @@ def test_the_apps_own_camera_is_photographed_as_it_is_shown(run_app, visit, brow
     visited = visit(browser, app.url, start=False)
     page = visited.page
     wait_for_camera(visited)
-    assert "carry its boxes" in page.inner_text("#shutter-help")
+    assert "have its boxes" in page.inner_text("#shutter-help")
     page.click("#arm")
     asked = len(visited.requests)
     visited.until(f"{PICTURES} === 1")

@@ -1,4 +1,4 @@
-"""Draws the PNG icons that phones want from static/icon.svg, with Chromium.
+"""Draw the PNG icons for phones from static/icon.svg, with Chromium.
 
 python -m tools.draw_icons             # writes static/icons/*.png; needs requirements/dev.txt and Chromium
 """
@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 STATIC = Path(__file__).parent.parent / "static"
-BACKGROUND = "#c9e4e2"  # that of the drawing, which a maskable icon carries to its edge
-# Size in pixels, how much of it the drawing takes, and what is behind it. A mask may cut all outside the circle in the inner
-# 80 %, which holds the face.
+BACKGROUND = "#c9e4e2"  # the drawing's own background, which a maskable icon carries to its edge
+# Size in pixels, the drawing's share of it, and the background. A mask may cut everything outside the circle in the inner 80
+# %, which holds the face.
 ICONS = {
     "icon-192.png": (192, 1.0, "transparent"),
     "icon-512.png": (512, 1.0, "transparent"),
@@ -25,7 +25,7 @@ ICONS = {
 
 
 def main() -> int:
-    """Writes the icons. Exit code 0, or 2 when there is no Chromium."""
+    """Writes the icons. Exit code 0, or 2 if there is no Chromium."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

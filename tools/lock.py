@@ -1,8 +1,8 @@
-"""Writes `requirements/app.lock`: every package of the app's image, also what comes along, with the hashes of its files.
+"""Write `requirements/app.lock`: every package of the app's image, with all that it needs and the hashes of the files.
 
     python -m tools.lock        # needs uv: python -m pip install uv
 
-Versions are those that are installed here, with which the tests were run. No address of an index is in the file.
+Versions are those that are installed here, with which the tests were run. The file holds no address of an index.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "requirements" / "app.lock"
-# The image asks dlib itself, which is the package dlib-bin: see Dockerfile. "dlib" is this project's own folder.
+# The image installs dlib itself, from the package dlib-bin (see Dockerfile). "dlib" is this project's own folder.
 LEFT_OUT = ("dlib", "face-recognition", "face-recognition-models")
 _HEAD = "# Made by `python -m tools.lock`; change requirements/app.txt or postgresql.txt, then run it again.\n"
 
 
 def main() -> int:
-    """Exit code 0; that of uv when it fails."""
+    """Exit code 0, or that of uv if it fails."""
     installed = sorted({f"{one.metadata['Name']}=={one.version}" for one in distributions()})
     with tempfile.TemporaryDirectory() as folder:
         tested = Path(folder) / "tested.txt"

@@ -1,4 +1,4 @@
-"""Photos or crops in, one dataset file and a manifest out.
+"""Turn photos or crops into one dataset file and a manifest.
 
     python -m training.dataset ../shared/data/*.zip --out datasets/faces
     python -m training.dataset my_photos/ --out datasets/mine        # my_photos/smile, my_photos/no_smile
@@ -91,10 +91,11 @@ def build_dataset(
     split: Path | None = None,
     decisions: Path | None = None,
 ) -> Faces:
-    """Reads every set, groups and splits, and writes `out.npz`, `out.csv` and `out.json`. Raises DatasetError.
+    """Reads every set, groups and splits the faces, and writes `out.npz`, `out.csv` and `out.json`. Raises DatasetError.
 
-    `split`: a manifest of an earlier run, whose groups and sides are taken over instead of looking for copies and persons.
-    `decisions`: a table of `training.relabel`, followed in the training part, and for near-copies with opposite labels.
+    `split`: the manifest of an earlier run. Its groups and sides are taken over, and nobody looks for copies and persons.
+    `decisions`: a table of `training.relabel`. It is followed in the training part, and for near-copies with opposite
+    labels.
     """
     decided = read_decisions(decisions) if decisions else {}
     sets = _read_sets(paths, cropped=cropped, workers=workers)
@@ -175,9 +176,9 @@ def _report(faces: Faces, sets: _Sets) -> dict[str, dict[str, Any]]:
 
 
 def _decided(faces: Faces, decisions: dict[Key, Decision], contested: Faces, settled: Faces) -> tuple[Faces, dict[str, Any]]:
-    """The faces with decisions followed, now that the parts are known, and what that came to.
+    """Follows the decisions, now that the parts are known. Returns the faces, and what was changed.
 
-    `settled`: of `contested`, those on which decisions have been followed already, whatever their part.
+    `settled`: those of `contested` on which decisions have been followed already, in any part.
     """
     others = without_contested(decisions, contested)
     counts = count_decisions(faces, others)
@@ -189,7 +190,7 @@ def _decided(faces: Faces, decisions: dict[Key, Decision], contested: Faces, set
 def _split_again(
     faces: Faces, manifest: Path, sources: dict[str, Source], decisions: dict[Key, Decision]
 ) -> tuple[Faces, Faces, Faces]:
-    """The faces that the manifest names, the near-copies with opposite labels, and those of them that it knows of.
+    """The faces that the manifest names, the near-copies with opposite labels, and those of these that it names.
 
     A manifest may come from a dataset in which near-copies were settled: the decisions on these hold in every part.
     """
@@ -212,7 +213,7 @@ def _as_split(faces: Faces, manifest: Path) -> tuple[Faces, Faces]:
     strangers = sorted(set(faces.source.tolist()) - set(faces.source[known].tolist()))
     if strangers:
         raise DatasetError(
-            f"{manifest} names no picture of {', '.join(strangers)}; leave --split away, or these sets, to split anew."
+            f"{manifest} names no picture of {', '.join(strangers)}; leave out these sets, or --split to split anew."
         )
     faces, others = faces.where(known), faces.where(~known)
     found = [rows[key] for key in _photo_keys(faces)]
@@ -234,10 +235,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("sets", nargs="+", type=Path, help="folders or zips with class folders smile and no_smile")
     parser.add_argument("--out", type=Path, default=Path("datasets/faces"), help="writes OUT.npz, OUT.csv, OUT.json")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cropped", action="store_true", help="own pictures are tight face crops already")
+    parser.add_argument("--cropped", action="store_true", help="your own pictures are tight face crops already")
     parser.add_argument("--split", type=Path, help="take groups and sides from this OUT.csv (or .csv.gz) of an earlier run")
     parser.add_argument(
-        "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `training.relabel` wrote"
+        "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `training.relabel` noted"
     )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(argv)

@@ -1,13 +1,13 @@
-"""Judge a trained network on faces it has never seen, and write down what came out.
+"""Judge a trained network on faces that it has never seen, and write down the figures.
 
     python -m training.evaluate                       # judges models/: metrics.json, unseen.csv, MODEL_CARD.md, plots
     python -m training.evaluate --model runs/mine --data datasets/mine.npz
-    python -m training.evaluate --part val            # for choosing: prints, and writes nothing that the card is made of
+    python -m training.evaluate --part val            # for choosing: only prints, and changes nothing in the card
     python -m training.evaluate --left-out fer --model runs/without_fer      # adds to models/left_out.json
     python -m training.evaluate --baselines runs/lenet runs/seed             # adds to models/baselines.json
 
-Looks at the dataset's test part only: whole groups of near-copies and persons that training and choosing never touched.
-Reads the exported LiteRT file through the app's own `SmileRecognizer`, so what is judged is what runs.
+It looks only at the dataset's test part: whole groups of near-copies and persons that training and choosing never touched.
+It reads the exported LiteRT file through the app's own `SmileRecognizer`, so it judges exactly what runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _part_of(faces: Faces, split: str) -> Faces:
 
 def _judge_part(options: argparse.Namespace) -> None:
     if Path(os.path.relpath(options.mistakes)).parts[:1] in (("docs",), ("models",), ()):
-        raise DatasetError(f"{options.mistakes} is no place for pictures of people; choose another with --mistakes.")
+        raise DatasetError(f"{options.mistakes} is no place for pictures of people; choose another one with --mistakes.")
     recognizer = SmileRecognizer(options.model / "smile.tflite")
     training = read_training(options.model)
     faces = Faces.load(options.data)
@@ -60,7 +60,7 @@ def _judge_part(options: argparse.Namespace) -> None:
     figures, probability = judge(recognizer, part, seed=options.seed)
     figures["photos"] = judge_photos(photos, faces, options.part, recognizer) if photos else None
     mistakes = mistakes_sheets(part, probability, options.mistakes, options.part)
-    # Plots of another network than the shipped one are no business of the documents.
+    # The documents show plots of the shipped network only.
     plots = options.plots or (Path("docs/evaluation") if options.model == _SHIPPED else options.model / "plots")
     files = {name: plots / f"{name}.png" for name in ("reliability", "robustness")}
     print(sets_table(plain(figures["sets"])))
@@ -95,7 +95,7 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _record(options: argparse.Namespace) -> None:
-    """Judges networks other than the one in the folder of the record, and makes that folder's card again, if it has one."""
+    """Judges other networks than the one in the record's folder, and makes that folder's card again if it has one."""
     target = options.record or _SHIPPED / (LEFT_OUT if options.left_out else BASELINES)
     faces = Faces.load(options.data)
     if options.left_out:
@@ -123,9 +123,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--mistakes", type=Path, default=Path("runs/mistakes"), help="folder for pictures of the worst errors"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of intervals and of the faces that are made harder")
+    parser.add_argument("--seed", type=int, default=0, help="seed of intervals and of the faces that are made harder")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--left-out", metavar="SET", help="judge a network trained --without SET on all faces of it")
+    mode.add_argument("--left-out", metavar="SET", help="judge a network that was trained --without SET on all faces of SET")
     mode.add_argument("--baselines", type=Path, nargs="+", metavar="DIR", help="judge networks of --network NAME")
     parser.add_argument("--record", type=Path, help="file that --left-out or --baselines adds to (default in models/)")
     options = parser.parse_args(argv)

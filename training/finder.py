@@ -1,11 +1,11 @@
 """Train the finder network, which sees all faces of a frame at once.
 
     python -m training.finder ../shared/data/{genki,affect,keypoints,celeba64,getty_originals_sample,backgrounds}.zip
-    python -m training.finder                 # the pictures are there already: trains, or goes on where it was stopped
+    python -m training.finder                 # the pictures are there already: train, or go on where it was stopped
     python -m training.finder --start-from models/finder.keras --rate 1e-3 --out runs/longer     # more frames for this one
     python -m training.finder --export-only   # the last checkpoint, while a training runs or after it was stopped
 
-Needs YuNet's file as a teacher (--teacher), for the pictures only. `python -m training.finder_probe` judges what comes out.
+Making the pictures needs YuNet's file as a teacher (--teacher). `python -m training.finder_probe` judges the result.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def export_finder(model, path: Path) -> None:
 
 
 def _made(options: argparse.Namespace, model) -> dict:
-    """What the card says of a training."""
+    """What the card says about a training."""
     from training.finding.pictures import Pictures
 
     pictures, history = Pictures.load(options.data), read_json(options.out / "history.json")
@@ -57,7 +57,7 @@ def _made(options: argparse.Namespace, model) -> dict:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    """Makes the file of pictures, unless it is there. Raises DatasetError."""
+    """Makes the file of pictures unless it is there. Raises DatasetError."""
     from training.data.splits import read_split
     from training.finding.pictures import read_pictures
 
@@ -73,17 +73,21 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.finder", description="Train the finder network.")
-    parser.add_argument("sets", nargs="*", type=Path, metavar="ZIP", help="photos of faces, and backgrounds.zip without any")
-    parser.add_argument("--data", type=Path, default=Path("datasets/finder.npz"), help="where their pictures are kept")
+    parser.add_argument(
+        "sets", nargs="*", type=Path, metavar="ZIP", help="photos of faces, and backgrounds.zip without faces"
+    )
+    parser.add_argument("--data", type=Path, default=Path("datasets/finder.npz"), help="file for their pictures")
     parser.add_argument("--teacher", type=Path, default=_TEACHER, help="YuNet, which says where the faces are")
-    parser.add_argument("--split", type=Path, default=Path("models/split.csv.gz"), help="parts of pictures known already")
+    parser.add_argument(
+        "--split", type=Path, default=Path("models/split.csv.gz"), help="which part the known pictures belong to"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/finder"), help="folder to write (default: runs/finder)")
-    parser.add_argument("--frames", type=int, default=400_000, help="to train on in all (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=400_000, help="frames to train on in all (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--start-from", type=Path, metavar="FILE", help="begin with this finder.keras' weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes that make frames (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="that train (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="threads that train (default: %(default)s)")
     parser.add_argument("--export-only", action="store_true", help="only write finder.tflite of the last checkpoint")
     options = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -102,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
             tf.config.threading.set_inter_op_parallelism_threads(1)
             recipe = FinderRecipe(options.frames, rate=options.rate, seed=options.seed, workers=options.workers)
             fit(options.data, options.out, recipe, options.start_from)
-        model = load_trained(options.out)  # without what only a training needs
+        model = load_trained(options.out)  # without the parts that only a training needs
         export_finder(model, options.out / "finder.tflite")
         save_network(model, options.out / "finder.keras")
         write_json(options.out / "finder_training.json", _made(options, model))

@@ -1,11 +1,11 @@
-"""What finds the faces in hard frames: the finder beside the other detectors.
+"""Compare the finder with the other detectors on hard frames.
 
     python -m training.finder_probe ../shared/data/genki.zip --yunet FILE --card models
     python -m training.finder_probe ../shared/data/genki.zip --part val --finder runs/finder --detectors finder
 
-Photos of one face each, from the part that nothing was trained on or chosen by, are set into frames of 640x480 in many
-conditions. A face is found where a box overlaps the true place by at least 0.35; "app" is the whole path of a photo, the
-finder first: found, and the smile read right.
+Photos of one face each are set into frames of 640x480 in many conditions. They come from the part that was used neither for
+training nor for choosing. A face is found if a box overlaps the true place by at least 0.35. "app" is the whole path of a
+photo, with the finder first: faces found, and smiles read right.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Tally:
 
 
 def ask(detector: FaceDetector, probe: Probe, tally: Tally, other: list[Box]) -> list[Box]:
-    """Boxes that `detector` sees in a frame, counted in `tally`; `other`: face_recognition's."""
+    """Counts in `tally` the boxes that `detector` sees in a frame. `other`: face_recognition's boxes."""
     started = time.perf_counter()
     boxes = detector.detect(probe.frame, min_face=smallest_face(*probe.frame.shape[:2]))
     tally.milliseconds.append((time.perf_counter() - started) * 1e3)
@@ -64,7 +64,7 @@ def ask(detector: FaceDetector, probe: Probe, tally: Tally, other: list[Box]) ->
 
 
 def photos_of(path: Path, pictures: Pictures, part: str, count: int, seed: int) -> list[tuple[Picture, np.ndarray]]:
-    """`count` photos of the part with one sure face, which is `(x, y, side)`. Raises DatasetError when there is none."""
+    """`count` photos of the part with one sure face, `(x, y, side)`. Raises DatasetError if there is none."""
     source = find_source(path)
     places = {}
     for i in np.flatnonzero((pictures.source == source.name) & (pictures.split == part)):
@@ -85,7 +85,9 @@ def probe_condition(
     app: FaceDetector | None,
     seed: int,
 ) -> dict[str, Any]:
-    """For each detector how many of the frames it found, the median overlap with face_recognition's boxes, and its time."""
+    """For each detector in how many frames it found the face, the median overlap with face_recognition's boxes, and its
+    time.
+    """
     rng, recognizer = np.random.default_rng(seed), SmileRecognizer()
     tallies = {name: Tally() for name in detectors}
     found = right = 0
@@ -113,7 +115,9 @@ def probe_condition(
 
 
 def false_faces(pictures: Pictures, part: str, count: int, detectors: dict[str, FaceDetector]) -> dict[str, int]:
-    """Boxes in `count` pictures without a face, for each detector; in "app" those that the smile network confirms too."""
+    """How many boxes each detector sees in `count` pictures without a face; for "app" only those that the smile network
+    confirms.
+    """
     rows = np.flatnonzero((pictures.source == "backgrounds") & (pictures.split == part))[:count]
     recognizer = SmileRecognizer()
     totals = dict.fromkeys(detectors, 0)
@@ -128,7 +132,7 @@ def false_faces(pictures: Pictures, part: str, count: int, detectors: dict[str, 
 
 
 def table(results: dict[str, dict[str, Any]], names: list[str], count: int) -> str:
-    """Markdown: one row a condition."""
+    """A Markdown table with one row for each condition."""
     app = ["app: found / right"] if any("app" in row for row in results.values()) else []
     lines = [
         f"| condition, {count} frames | " + " | ".join([*names, *app]) + " |",
@@ -161,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("datasets/finder.npz"), help="from `python -m training.finder`")
     parser.add_argument("--part", choices=("val", "test"), default="test")
     parser.add_argument("--finder", type=Path, help="folder of the finder to judge (default: models)")
-    parser.add_argument("--yunet", type=Path, help="its file, to have it judged too")
+    parser.add_argument("--yunet", type=Path, help="YuNet's file, to judge it too")
     parser.add_argument("--detectors", nargs="+", default=["face_recognition", "finder"])
     parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,11 +1,11 @@
-"""What networks say of faces that they were not trained on, for every face of the training part.
+"""Ask networks about faces that they were not trained on, for every face of the training part.
 
     python -m training.out_of_fold                     # two teachers, each trained on half of the groups
     python -m training.out_of_fold --network smile --folds 3 --out runs/small_opinions
 
-The training part is dealt into folds, whole groups of near-copies and persons at a time; a network is trained without each
-fold and then asked about it. Its answers go to `OUT/out_of_fold.csv.gz`: `source, name, fold, smile` (P(smile), the mean of
-a face and its mirror image). Where they contradict a label, the label is suspicious (`training.relabel`), and as softer
+The training part is dealt into folds, whole groups of near-copies and persons at a time. For each fold a network is trained
+without it and then asked about it. The answers go to `OUT/out_of_fold.csv.gz`: `source, name, fold, smile` (P(smile), the
+mean of a face and its mirror image). If they contradict a label, the label is suspicious (`training.relabel`). As softer
 labels they teach a smaller network (`training.train --soft-labels`). A killed run goes on where it was.
 """
 
@@ -34,18 +34,20 @@ if TYPE_CHECKING:
 
 FILE_NAME = "out_of_fold.csv.gz"
 _MADE_OF = "made_of.sha256"  # in a fold's folder: a digest of what its network is trained on, and how
-_JUDGES = [name for name in NETWORKS if name != "keypoints"]  # which says nothing of smiles
+_JUDGES = [name for name in NETWORKS if name != "keypoints"]  # it says nothing about smiles
 
 
 def deal_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """A fold int `(n,)`, 0 to folds - 1, for group numbers `(n,)`: one for all of a group, about as many groups in each."""
+    """The fold, int `(n,)` from 0 to folds - 1, for group numbers `(n,)`: one for a whole group, with about as many groups
+    in each.
+    """
     unique, index = np.unique(groups, return_inverse=True)
     dealt = np.random.default_rng(seed).permutation(len(unique)) % folds
     return dealt[index]
 
 
 def smile_logits(folder: Path, recipe: Recipe, faces: Faces) -> np.ndarray:
-    """What the network in `folder` says of crops, float `(n,)`: the mean of each and its mirror image."""
+    """What the network in `folder` says about crops, float `(n,)`: the mean for each crop and its mirror image."""
     import keras
 
     from training.fitting.batches import resized, scale
@@ -65,9 +67,9 @@ def smile_logits(folder: Path, recipe: Recipe, faces: Faces) -> np.ndarray:
 def predict_out_of_fold(
     faces: Faces, out: Path, recipe: Recipe, *, folds: int, seed: int, precision: str, patience: int
 ) -> Path:
-    """Trains a network for each fold and writes what it says of that fold's labelled faces. Returns the file's path.
+    """Trains a network for each fold and writes what it says about that fold's labelled faces. Returns the file's path.
 
-    Raises DatasetError when `out` holds a network that was trained otherwise: it may have seen what it would be asked about.
+    Raises DatasetError if `out` holds a network that was trained in another way: it may have seen the faces in question.
     """
     plan = Plan(recipe, seed=seed, patience=patience, precision=precision, shipped=False)
     is_training = faces.split == "train"
@@ -90,7 +92,9 @@ def predict_out_of_fold(
 
 
 def _is_trained(folder: Path, digest: str) -> bool:
-    """Whether the network in `folder` is whole; else notes what it will be made of. Raises DatasetError for another one."""
+    """Whether the network in `folder` is whole. If not, notes what it will be made from. Raises DatasetError for another
+    network.
+    """
     note = folder / _MADE_OF
     whole = (folder / "training.json").is_file()
     if whole and not (note.is_file() and note.read_text().strip() == digest):
@@ -121,10 +125,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--network", choices=_JUDGES, default="teacher", help="what to train (default teacher)")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
-    parser.add_argument("--sources", nargs="+", help="these sets of the dataset only")
+    parser.add_argument("--sources", nargs="+", help="only these sets of the dataset")
     parser.add_argument("--without", nargs="+", help="leave these sets of the dataset out")
     parser.add_argument("--folds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, help="of each training (default: the network's own)")
+    parser.add_argument("--epochs", type=int, help="epochs of each training (default: the network's own)")
     parser.add_argument("--out", type=Path, default=Path("runs/out_of_fold"), help="folder (default runs/out_of_fold)")
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument("--seed", type=int, default=0)

@@ -2,14 +2,14 @@
 
     python -m training.relabel                      # prints the address of a page: smile, no smile, drop, skip, undo
     python -m training.relabel --sources genki fer --limit 100
-    python -m training.relabel --automatic          # without looking: drop what confident learning calls wrong
+    python -m training.relabel --automatic          # without looking: drop the faces that confident learning calls wrong
     python -m training.relabel --report             # how many labels change
     python -m training.relabel --report --before runs/smile --after runs/relabelled
 
-First come near-copies with opposite labels, then labels that networks which never saw the face contradict (from
-`python -m training.out_of_fold`). Decisions go to --out, one line each, at once: stop whenever you like and go on later.
-`python -m training.dataset --decisions FILE` follows them. Only the training part is shown and changed; a validation or test
-part that a network's opinion had changed would flatter the next network.
+First come near-copies with opposite labels, then labels that are contradicted by networks which never saw the face (from
+`python -m training.out_of_fold`). Each decision goes to --out at once, one line each, so stop whenever you like and go on
+later. `python -m training.dataset --decisions FILE` follows them. Only the training part is shown and changed: if a
+network's opinion changed the validation or test part, that would flatter the next network.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _show(options: argparse.Namespace) -> None:
         print(f"{len(server.doubts)} faces, {copies} of them near-copies with opposite labels. Open {server.address}")
         print(f"Decisions go to {options.out}. Stop with Ctrl+C; the next run goes on from there.", flush=True)
         try:
-            while not stopped.wait(1):  # a wait without an end would not notice Ctrl+C on Windows
+            while not stopped.wait(1):  # on Windows, an endless wait would not notice Ctrl+C
                 pass
         finally:
             server.shutdown()
@@ -112,7 +112,7 @@ def _report(options: argparse.Namespace) -> None:
     deciders = Counter(decision.by for decision in decisions.values())
     print(", ".join(f"{count} decisions by {by}" for by, count in deciders.most_common()) or "No decisions yet.")
     if built and built.get("sha256") != digest_of(options.out):
-        print(f"{options.data} was built with an earlier table; build it again with --decisions, to count all of these:")
+        print(f"{options.data} was built with an earlier table; build it again with --decisions to count all of these:")
     for line in in_words(counts):
         print(line)
     if options.before:
@@ -129,7 +129,7 @@ def _count(faces: Faces, decisions: dict[Key, Decision], aside: Path) -> dict[st
 
 
 def _as_built(data: Path) -> dict[str, Any] | None:
-    """What decisions did to this dataset when it was built: afterwards its labels don't tell any more."""
+    """What decisions did to this dataset when it was built. Its labels no longer tell."""
     from training.judging.records import read_json
 
     report = data.with_suffix(".json")
@@ -150,17 +150,19 @@ def main(argv: list[str] | None = None) -> int:
         default=Path("datasets/decisions.csv"),
         help="table of decisions (default datasets/decisions.csv)",
     )
-    parser.add_argument("--sources", nargs="+", metavar="SET", help="look at these sets of the dataset only")
+    parser.add_argument("--sources", nargs="+", metavar="SET", help="look only at these sets of the dataset")
     parser.add_argument("--limit", type=int, default=500, help="how many faces to look at (default 500)")
     parser.add_argument(
-        "--port", type=int, default=5002, help="of the page, on this machine only (default 5002; 0: a free one)"
+        "--port", type=int, default=5002, help="port of the page, on this machine only (default 5002; 0: a free one)"
     )
-    parser.add_argument("--by", default="person", metavar="NAME", help="whose decisions these are, for the table")
+    parser.add_argument("--by", default="person", metavar="NAME", help="your name, for the table")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--automatic", action="store_true", help="drop, without looking, what confident learning calls wrong")
+    mode.add_argument(
+        "--automatic", action="store_true", help="drop, without looking, the faces that confident learning calls wrong"
+    )
     mode.add_argument("--report", action="store_true", help="say how many labels the decisions change")
     parser.add_argument(
-        "--below", type=float, default=1.0, metavar="P", help="with --automatic: only where P(label) is below P (default 1)"
+        "--below", type=float, default=1.0, metavar="P", help="with --automatic: only if P(label) is below P (default 1)"
     )
     parser.add_argument("--before", type=Path, metavar="DIR", help="with --report: a training without the decisions")
     parser.add_argument("--after", type=Path, metavar="DIR", help="with --report: a training with them")
@@ -186,11 +188,11 @@ def _check(options: argparse.Namespace) -> None:
     if not 0 < options.below <= 1:
         raise DatasetError("--below must be over 0 and at most 1.")
     if not options.by.strip() or not options.by.isprintable() or options.by == AUTOMATIC:
-        raise DatasetError(f"--by must be a name in plain letters, and not {AUTOMATIC}, which means that nobody looked.")
+        raise DatasetError(f"--by must be a name in plain letters, but not {AUTOMATIC}, which means that nobody looked.")
     if (options.before is None) != (options.after is None) or (options.before and not options.report):
         raise DatasetError("--before and --after go together, with --report.")
     if options.out.exists():
-        read_decisions(options.out)  # is it fit to be gone on with? Before the dataset, which takes its time
+        read_decisions(options.out)  # checked before reading the dataset, which takes long
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@
     python -m training.train --decisions datasets/decisions.csv     # labels mended by `training.relabel`
     python -m training.train --soft-labels runs/out_of_fold/out_of_fold.csv.gz     # mixed with a teacher's opinions
 
-Writes into --out: `my_model.keras`, `scaler.save` (joblib), `training.json` (how it was made), TensorBoard logs, and for
-our network `smile.tflite` (what the app loads). The same command continues after a kill from the last finished epoch.
+It writes into --out: `my_model.keras`, `scaler.save` (joblib), `training.json` (how it was made), TensorBoard logs, and for
+our network `smile.tflite`, which the app loads. After a kill the same command goes on from the last finished epoch.
 """
 
 from __future__ import annotations
@@ -71,34 +71,40 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train the smile network.")
     parser.add_argument("--network", choices=NETWORKS, default="smile", help="ours, or a simple one to compare with")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
-    parser.add_argument("--sources", nargs="+", help="train on these sets of the dataset only")
+    parser.add_argument("--sources", nargs="+", help="train only on these sets of the dataset")
     parser.add_argument("--without", nargs="+", help="leave these sets of the dataset out")
     parser.add_argument("--out", type=Path, help="folder to write (default runs/NETWORK)")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--start-from", type=Path, metavar="DIR", help="begin with the weights of this earlier training")
     parser.add_argument("--rate", type=float, help="highest learning rate (default: the network's own)")
-    parser.add_argument("--plain-share", type=float, help="of the faces, shown as they come, not augmented (default 0)")
+    parser.add_argument("--plain-share", type=float, help="share of the faces to show unchanged, not augmented (default 0)")
     parser.add_argument("--patience", type=int, default=12, help="stop after so many epochs without a better one")
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument(
-        "--guessed-weight", type=float, help="of landmarks that dlib guessed (default 0.4; measured ones: 3)"
+        "--guessed-weight", type=float, help="weight of landmarks that dlib guessed (default 0.4; measured ones: 3)"
     )
     parser.add_argument(
-        "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `python -m training.relabel` wrote"
+        "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `python -m training.relabel` noted"
     )
     parser.add_argument(
         "--soft-labels", type=Path, metavar="FILE", help="a teacher's opinions, from `python -m training.out_of_fold`"
     )
-    parser.add_argument("--soft-share", type=float, default=0.5, help="of the target, beside the label (default 0.5)")
-    parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras fetches it")
+    parser.add_argument(
+        "--soft-share", type=float, default=0.5, help="the teacher's share of the target, beside the label (default 0.5)"
+    )
+    parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras downloads one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--distribute",
         choices=("multiworker",),
-        help="train on several machines: the same command on each, and TF_CONFIG says which is which; the first one writes",
+        help="train on several machines: the same command on each; TF_CONFIG says which is which, and the first one writes",
     )
     parser.add_argument(
-        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for the other machines (default: %(default)g)"
+        "--wait",
+        type=float,
+        default=WAIT_SECONDS,
+        metavar="SECONDS",
+        help="seconds to wait for the other machines (default: %(default)g)",
     )
     return parser
 

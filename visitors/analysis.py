@@ -1,11 +1,11 @@
-"""Faces in one picture that a visitor sends, and in the next one with no memory of the first.
+"""Faces in the pictures that a visitor sends, with no memory between one picture and the next.
 
     >>> analysis = VisitorAnalysis(Settings())
-    >>> answer = analysis.analyze(jpeg)                     # a still: searched as hard as a folder's photos
-    >>> answer = analysis.analyze(next_jpeg, answer)        # a stream: faces of the answer before are followed
+    >>> answer = analysis.analyze(jpeg)                     # a still: searched as thoroughly as a photo in a folder
+    >>> answer = analysis.analyze(next_jpeg, answer)        # a stream: the faces in the previous answer are followed
 
-All that must be known of the past travels with the request, so any worker process can answer it. Pictures are neither kept
-nor written anywhere.
+Everything about the past travels with the request, so any worker process can answer it. Pictures are neither kept nor
+written anywhere.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from visitors.turns import TurnSearch
 
 MAX_BYTES = 12 * 2**20
 MAX_PIXELS = 25_000_000
-_LONG_PIXELS = 2_000_000  # no page sends as many in a stream
-_MOST_WAITING = 64  # pictures of all visitors that wait for a place; what more come are sent away at once
-_WAIT_S = 2.0  # for a place among those being analysed
-_LOADING_WAIT_S = 20.0  # the same while network and detector are loaded for the first time
+_LONG_PIXELS = 2_000_000  # a page's streams have far fewer
+_MOST_WAITING = 64  # pictures of all visitors that wait for a place; further ones are refused at once
+_WAIT_S = 2.0  # waiting for a place
+_LOADING_WAIT_S = 20.0  # the same while network and detector load for the first time
 _BLANK = np.full((120, 160, 3), 128, np.uint8)
 _BUSY = "Too many pictures at once; try again in a second."
 
@@ -53,10 +53,12 @@ class _Desk:
 
 
 class VisitorAnalysis:
-    """Analyses pictures, a few at once. Nothing is loaded before the first, or before `warm_up`."""
+    """Analyses pictures, a few at once. Loads nothing before the first picture or `warm_up`."""
 
     def __init__(self, settings: Settings, *, places: int | None = None, clock: Callable[[], float] = time.time) -> None:
-        """`places`: pictures analysed at the same time (default: one a core, four at most). `clock`: seconds since 1970."""
+        """`places`: how many pictures are analysed at once (default: one for each core, four at most). `clock`: seconds
+        since 1970.
+        """
         self._settings = settings
         self._clock = clock
         self._loaded = False
@@ -69,21 +71,21 @@ class VisitorAnalysis:
         self._load = StreamLoad(places)
 
     def analyze(self, data: bytes, previous: Any = None) -> dict[str, Any]:
-        """What `POST /api/v1/analyze` answers, from a JPEG, PNG or WebP file's bytes.
+        """The answer of `POST /api/v1/analyze` for the bytes of a JPEG, PNG or WebP file.
 
-        `previous`: None for a still; for a stream the answer to the picture before, or `{}` with the first. Raises
+        `previous`: None for a still; in a stream the answer to the previous picture, or `{}` with the first. Raises
         PictureError, TooLarge, PreviousError, TooBusy, DetectorError or ModelError.
         """
         started = time.perf_counter()
         before = None if previous is None else _stream(previous)
-        # Nothing of the picture is read before: many at once would take the processor, or fill the memory.
+        # The picture is read only now: many at once would take the processor or fill the memory.
         with self._desk(data, still=before is None) as desk:
             stream: dict[str, Any] = {}
             if before is None:
                 image = decode_checked(data)
                 faces = [face.as_full_json() for face in analyze_photo(image, desk.detector, desk.recognizer)]
             else:
-                image = decode_checked(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
+                image = decode_checked(data, gray=desk.detector.name != "yunet")  # only this detector looks at colours
                 faces, stream = self._next(image, before, desk)
         height, width = image.shape[:2]
         elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
@@ -100,7 +102,7 @@ class VisitorAnalysis:
         return [face.as_full_json() for face in faces], {"state": state}
 
     def warm_up(self) -> None:
-        """Loads what every place needs, and uses it once, so that no visitor waits for that. Raises SmileError."""
+        """Loads and uses once what every place needs, so that no visitor waits for it. Raises SmileError."""
         with ExitStack() as stack:
             for _ in range(self._places):
                 desk = stack.enter_context(self._free_desk(_LOADING_WAIT_S))
@@ -109,10 +111,10 @@ class VisitorAnalysis:
 
     @contextmanager
     def _desk(self, data: bytes, *, still: bool) -> Iterator[_Desk]:
-        """A place for a picture that may be decoded. Raises TooBusy, PictureError or TooLarge."""
+        """A place for one picture, once it may be decoded. Raises TooBusy, PictureError or TooLarge."""
         wait = _WAIT_S if self._loaded else _LOADING_WAIT_S
         with _held(self._present, 0):
-            # A still is searched for up to seconds, and one place is kept from such, so that streams go on.
+            # Searching a still can take seconds, so one place is kept for streams.
             if _pixels(data) > _LONG_PIXELS or still:
                 with _held(self._long, wait), self._free_desk(wait) as desk:
                     yield desk
@@ -138,7 +140,7 @@ class VisitorAnalysis:
 
 
 def _stream(previous: Any) -> Stream:
-    """What `analyze` was given as `previous`. Raises PreviousError."""
+    """The stream in the `previous` that `analyze` was given. Raises PreviousError."""
     if isinstance(previous, Mapping) and not previous:
         return Stream()
     state = previous.get("state") if isinstance(previous, Mapping) else None

@@ -1,9 +1,9 @@
-"""A stream's memory, as the visitor carries it from one answer to the next picture: the server keeps none.
+"""A stream's memory. The visitor carries it from one answer to the next picture, and the server keeps nothing.
 
     text = pack(Stream(tracker.memory, size=(640, 480), clock=12.5, wall=time.time()))      # about 1.3 kB a face
     stream = unpack(text)                                      # from a stranger, who may have written anything
 
-It holds numbers and, of each face, up to four pictures of 16x11 pixels by which it is known again.
+It holds numbers and, for each face, up to four pictures of 16x11 pixels by which the face is recognised.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from common.face import Box, Face, as_points
 from faces.track import PORTRAIT_SHAPE, PORTRAITS, THUMBNAIL_SHAPE, Memory, Track
 from faces.tracking import MAX_FACES
 
-MAX_NUMBER = 2**52  # of ids; JavaScript's numbers hold them exactly
+MAX_NUMBER = 2**52  # the largest id; JavaScript's numbers hold it exactly
 _VERSION = 1
-_LONGEST_STEP_S = 0.9  # what passes at most between two pictures: a stream that paused goes on where it was
+_LONGEST_STEP_S = 0.9  # the longest time between two pictures: a stream that paused goes on where it was
 _SHORTEST_STEP_S = 0.001
 _FARTHEST = 1e7  # pixels, pixels a second
 _LONG_AGO_S = 1e6
@@ -54,7 +54,7 @@ _TRACK = np.dtype(
         ("smile", "<f4"),  # the mean over time
         ("smiling", "u1"),
         ("missed", "u1"),
-        ("points", "<f4", (3, 5, 2)),  # smoothed, as they came, their velocity
+        ("points", "<f4", (3, 5, 2)),  # smoothed, as they came, and their velocity
         ("movement", "<f4", (2, 2)),  # velocity and course
         ("ago", "<f4", 4),  # seen, looked for, looked like itself, portrayed
         ("portraits_kept", "u1"),
@@ -81,7 +81,9 @@ class Stream:
         return self.clock + min(max(wall - self.wall, _SHORTEST_STEP_S), _LONGEST_STEP_S)
 
     def fitted(self, size: tuple[int, int]) -> Stream:
-        """As if all pictures had been of this size; of another shape, as when a phone is turned, no face is known."""
+        """The stream as if all pictures had had this size. If the shape has changed, as when a phone is turned, no face is
+        known.
+        """
         if self.size in (size, (0, 0)):
             return replace(self, size=size)
         scale = size[0] / max(1, self.size[0])
@@ -116,7 +118,9 @@ def pack(stream: Stream) -> str:
 
 
 def unpack(text: str) -> Stream:
-    """What `pack` was given. Raises PreviousError for anything else; faces at impossible places will be found gone."""
+    """The stream that `pack` was given. Raises PreviousError for anything else. Faces at impossible places will be found
+    gone.
+    """
     try:
         data = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
@@ -156,7 +160,7 @@ def _sane(head: np.void, rows: np.ndarray) -> bool:
     return (
         all(np.isfinite(number).all() and (np.abs(number) <= 1e11).all() for number in numbers)
         and min(int(head["width"]), int(head["height"])) >= 1
-        and 1 <= next_id < MAX_NUMBER - MAX_FACES  # or the next answer's ids would be none
+        and 1 <= next_id < MAX_NUMBER - MAX_FACES  # otherwise the next answer would have no valid ids left
         and all(1 <= number < next_id for number in ids.tolist())
         and len(set(ids.tolist())) == len(ids)
     )

@@ -1,12 +1,12 @@
-"""How busy this process is with visitors' streams: who is asked to come back later, and whose search for faces can wait.
+"""How busy this process is with visitors' streams: which picture is refused, and which search for faces can wait.
 
-A visitor sends the next picture when the last one is answered, so the queue is never longer than there are visitors; but
-everybody waits for all of it. Instead, a picture that would wait longer than `MOST_WAIT_S` is refused at once, and its
-visitor sends fewer and smaller ones from then on.
+A visitor sends the next picture when the last one is answered. So the queue has at most one picture for each visitor, but
+everybody would wait for all of them. Instead, a picture that would wait longer than `MOST_WAIT_S` is refused at once, and
+its visitor sends fewer and smaller ones from then on.
 
-Searching a whole picture takes as long as following faces in ten, and dlib lets no other thread of the process work
-meanwhile. While pictures come at the same time as others, searches therefore take only a share of the process's time: more
-for streams in which no face is known, or one was just lost, and less where a search only looks for who has joined.
+Searching a whole picture takes as long as following faces in ten pictures, and dlib lets no other thread of the process work
+meanwhile. So while pictures crowd, searches take only a share of the process's time. A stream in which no face is known, or
+one was just lost, gets more of it than a search for people who have joined.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from contextlib import contextmanager
 from common.errors import TooBusy
 
 MOST_WAIT_S = 0.25
-URGENT_SHARE, OTHER_SHARE = 0.5, 0.15  # of the time, while pictures crowd
+URGENT_SHARE, OTHER_SHARE = 0.5, 0.15  # share of the time while pictures crowd
 
 _CROWDED_FOR_S = 0.5
-_WEIGHT = 0.1  # of the newest picture in the mean
+_WEIGHT = 0.1  # weight of the newest picture in the mean
 
 
 class StreamLoad:
-    """For `places` pictures analysed at the same time. Safe to use from many threads. `clock`: seconds."""
+    """The load of `places` pictures at once. Safe to use from many threads. `clock`: seconds."""
 
     def __init__(self, places: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._places = places
         self._clock = clock
         self._lock = threading.Lock()
         self._present = 0
-        self._mean_s = 0.0  # that one picture keeps its place
+        self._mean_s = 0.0  # how long one picture keeps its place
         self._crowded_at = float("-inf")
         self._searched_at = float("-inf")
         self._search_s = 0.0
 
     @contextmanager
     def picture(self) -> Iterator[None]:
-        """Around a picture, its wait for a place included. Raises TooBusy at once when that wait would be too long."""
+        """Wraps one picture and its wait for a place. Raises TooBusy at once if that wait would be too long."""
         with self._lock:
             ahead = self._present - self._places + 1
             if ahead > 0 and ahead * self._mean_s / self._places > MOST_WAIT_S:
@@ -56,7 +56,7 @@ class StreamLoad:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Around the analysis of a picture, once it has its place."""
+        """Wraps the analysis of a picture that has its place."""
         started = self._clock()
         try:
             yield
@@ -67,7 +67,7 @@ class StreamLoad:
 
     @contextmanager
     def search(self) -> Iterator[None]:
-        """Around a search."""
+        """Wraps a search."""
         started = self._clock()
         try:
             yield
@@ -77,7 +77,7 @@ class StreamLoad:
                 self._search_s = self._searched_at - started
 
     def may_search(self, *, urgent: bool) -> bool:
-        """Whether a search that is due is to be done now rather than with a later picture. `urgent`: no face is known."""
+        """Whether to do a search that is due now, and not with a later picture. `urgent`: no face is known."""
         with self._lock:
             now = self._clock()
             if now - self._crowded_at > _CROWDED_FOR_S:

@@ -1,4 +1,4 @@
-"""Searches for faces in visitors' pictures: within the request, when it is this stream's turn."""
+"""Search visitors' pictures for faces within the request, when it is the stream's turn."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from faces.detection import Candidate, FaceDetector, candidates
 from faces.search import effective_height
 
-_SMALLEST = 1 / 8  # of a visitor's picture: they sit before their camera
+_SMALLEST = 1 / 8  # share of a visitor's picture: they sit in front of their camera
 
 
 class Turns(Protocol):
-    """Who may search a whole picture now, while other streams wait for the processor."""
+    """Decides who may search a whole picture now, while other streams wait for the processor."""
 
     def may_search(self, *, urgent: bool) -> bool: ...
 
@@ -36,7 +36,7 @@ class TurnSearch:
         self.searches = self.failures = 0
 
     def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0, urgent: bool = True) -> bool:
-        """Searches `image` unless others come first; what is due and was put off is due again with the next picture."""
+        """Searches `image` unless others come first. A search that was put off is due again with the next picture."""
         if now - self.searched_at < pause or not self._turns.may_search(urgent=urgent):
             return False
         self.searched_at = now
@@ -55,4 +55,4 @@ class TurnSearch:
         self.searched_at = float("-inf")
 
     def close(self, timeout: float = 2.0) -> None:
-        """Nothing to end."""
+        """Does nothing; there is nothing to end."""

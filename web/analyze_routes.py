@@ -1,7 +1,7 @@
 """`POST /api/v1/analyze`: a picture in, its faces out, as JSON. Uploads stay in memory.
 
 curl --data-binary @me.jpg localhost:5000/api/v1/analyze
-curl -F image=@me.jpg -F previous={} localhost:5000/api/v1/analyze     # the first of a stream; then the answer before
+curl -F image=@me.jpg -F previous={} localhost:5000/api/v1/analyze     # a stream: send the last answer next time
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from web.rate_limits import VisitorLimits
 
 
 class InMemoryRequest(Request):
-    """Pictures of people are not written to disk, not even to temporary files, which Werkzeug takes for large uploads."""
+    """Uploads stay in memory. Werkzeug would write large ones to temporary files, and pictures of people are never written
+    to disk.
+    """
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         return io.BytesIO()
@@ -29,8 +31,7 @@ class InMemoryRequest(Request):
 def visitor_api(analysis: VisitorAnalysis, limits: VisitorLimits, *, allow_host: str = "") -> Blueprint:
     """The routes under `/api/v1` that analyse visitors' pictures.
 
-    `limits` has let the request through and is told here how much work it was. `allow_host`: names of this server behind a
-    proxy, as `Settings.allow_host`.
+    `limits` has let the request through; it learns here how much work that was. `allow_host`: as `Settings.allow_host`.
     """
     api = Blueprint("visitor_api", __name__, url_prefix="/api/v1")
 
@@ -43,7 +44,7 @@ def visitor_api(analysis: VisitorAnalysis, limits: VisitorLimits, *, allow_host:
 
     @api.post("/analyze")
     def analyze() -> Response:
-        began = time.thread_time()  # of work, not of waiting
+        began = time.thread_time()  # time at work, without the wait
         try:
             response = jsonify(analysis.analyze(*_read_request()))
         finally:
@@ -68,7 +69,7 @@ def visitor_api(analysis: VisitorAnalysis, limits: VisitorLimits, *, allow_host:
 
 
 def _read_request() -> tuple[bytes, Any]:
-    """The picture's bytes and the answer before, None for a still. Raises PictureError or PreviousError."""
+    """The picture's bytes, and the previous answer, None for a still. Raises PictureError or PreviousError."""
     if request.mimetype != "multipart/form-data":
         data = request.get_data(cache=False, parse_form_data=False)
         if not data:
@@ -84,6 +85,6 @@ def _read_request() -> tuple[bytes, Any]:
         previous = json.loads(text)
     except (ValueError, RecursionError):
         previous = None
-    if previous is None:  # null is no answer either
+    if previous is None:  # null is not an answer either
         raise PreviousError
     return upload.read(), previous

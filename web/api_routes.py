@@ -15,7 +15,7 @@ from web.openapi import describe, rates
 
 
 def api_pages(tell_joke: Callable[[], Joke], visitor_rate: int | None = None) -> Blueprint:
-    """The two addresses. `visitor_rate`: as `Settings.visitor_rate`, which they tell."""
+    """The two addresses. `visitor_rate`: as `Settings.visitor_rate`; both show it."""
     api = Blueprint("api_pages", __name__)
 
     @api.get("/api", strict_slashes=False)
@@ -42,6 +42,6 @@ def api_pages(tell_joke: Callable[[], Joke], visitor_rate: int | None = None) ->
 
 
 def _operations() -> list[tuple[str, str, str]]:
-    """Method, address and summary of everything that is described."""
+    """Method, address and summary of each operation in the description."""
     paths = describe()["paths"]
     return [(method.upper(), path, told["summary"]) for path, methods in paths.items() for method, told in methods.items()]

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = None, worker: int = 0) -> Flask:
-    """The Flask app. Nothing is opened or loaded until a request asks for it; `close_app(app)` ends what was started.
+    """The Flask app. It opens and loads nothing until a request needs it. `close_app(app)` ends what was started.
 
-    `worker`: this process's number among several that serve one address; 0 when it is the only one.
+    `worker`: this process's number among those that serve one address; 0 if it is the only one.
     """
     settings = settings or Settings()
     for suffix, kind in ((".js", "text/javascript"), (".css", "text/css"), (".svg", "image/svg+xml")):
@@ -82,11 +82,11 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
 
 
 def close_app(app: Flask, timeout: float = 2.0) -> None:
-    """Ends every stream and thread of `app` and releases the camera, waiting up to `timeout` seconds in all."""
+    """Ends every stream and thread of `app` and releases the camera. Waits `timeout` seconds at most."""
     deadline = time.monotonic() + timeout
     parts = (app.extensions["smile_watch"], app.extensions["joke_box"], app.extensions["joke_box"].tellings)
     for part in parts:
-        part.close(0)  # all are told to end before any is waited for
+        part.close(0)  # tell all of them to end before waiting for one
     for part in parts:
         part.close(max(0.0, deadline - time.monotonic()))
 

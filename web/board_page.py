@@ -17,7 +17,7 @@ _BAR_WIDTH = 200.0  # in units of the drawing
 
 @dataclass(frozen=True)
 class Bar:
-    """Where a standing is drawn: `zero`, `end`, `low` and `high` in units from the left, 0 to 200."""
+    """Where a standing is drawn: `zero`, `end`, `low` and `high`, in units from the left edge, 0 to 200."""
 
     zero: float
     end: float
@@ -26,7 +26,7 @@ class Bar:
 
 
 def board_page(board: JokeBoard | None) -> Blueprint:
-    """The page; with `board` None it says that none is kept. Templates of the whole app are told `board_kept`."""
+    """The page. With `board` None it says that the app keeps none. All templates of the app get `board_kept`."""
     pages = Blueprint("board_page", __name__)
 
     @pages.app_context_processor
@@ -58,7 +58,7 @@ def board_page(board: JokeBoard | None) -> Blueprint:
 
 
 def _bars(standings: tuple[Standing, ...]) -> list[Bar]:
-    """All on one scale, which just holds zero and every interval."""
+    """One bar for each standing, on one scale that just fits zero and every interval."""
     low = min([0.0, *(standing.low for standing in standings)])
     high = max([0.1, *(standing.high for standing in standings)])
 

@@ -1,4 +1,4 @@
-"""How the app refuses: one JSON shape for every error of the API, and no request that another site's page makes."""
+"""How the app refuses requests: one JSON shape for every error of the API, and a check for pages of other sites."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 def error_json(sentence: str, status: int, *, retry_after_s: int | None = None) -> Response:
-    """`{"error": sentence}`: how every error under `/api/` looks. 503 says when to come back: in a second, unless told."""
+    """`{"error": sentence}`, the shape of every error under `/api/`. 503 says when to come back: in a second by default."""
     response = jsonify({"error": sentence})
     response.status_code = status
     response.headers.update(NO_STORE)
@@ -37,7 +37,7 @@ def refusal(sentence: str, status: int) -> Response:
 
 
 def refused_stranger(settings: Settings) -> Response | None:
-    """What a request gets that a page elsewhere makes in our name; None for everybody else."""
+    """The answer to a request that another site's page makes in our name; None for all other requests."""
     # Such a page can point its own name at this computer, or have the browser show our picture in it.
     if not is_our_name(request.host, settings):
         return refusal("This name is not served; open the page by its IP address, or start with --allow-host NAME.", 400)
@@ -47,10 +47,10 @@ def refused_stranger(settings: Settings) -> Response | None:
 
 
 def refuse_other_sites(what: str, allow_host: str = "") -> Response | None:
-    """What other sites' pages get that send `what` here; None for everybody else.
+    """The answer to another site's page that sends `what` here; None for all other requests.
 
-    A browser that vouches for one of our pages, but names it otherwise than we do, speaks through a proxy that changes
-    `Host`: that is said, to the visitor and in the log.
+    A browser may vouch for one of our pages but give it another name. Then a proxy changes `Host`, and the visitor and the
+    log are told so.
     """
     if is_from_our_page(allow_host):
         return None
@@ -71,7 +71,7 @@ def refuse_other_sites(what: str, allow_host: str = "") -> Response | None:
 
 
 def _unknown_name() -> str:
-    """Of the page that makes this request, if it may be one of ours; empty if it is not, or the name is none."""
+    """The host name of the page that makes this request if it may be ours; empty if it can't be, or is not a proper name."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return ""
     try:

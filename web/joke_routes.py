@@ -1,4 +1,4 @@
-"""`GET /api/v1/jokes/random`, `POST /api/v1/reactions` and `GET /api/v1/jokes/board`: a joke, and which made people smile.
+"""`GET /api/v1/jokes/random`, `POST /api/v1/reactions` and `GET /api/v1/jokes/board`: a joke, its effect, and the board.
 
 curl -H 'Content-Type: application/json' localhost:5000/api/v1/reactions -d '{"agreed": true,
     "joke": {"id": "house-f3a0b8d1", "source": "house"}, "before": 0.1, "peak": 0.8, "seconds": 2.5}'
@@ -27,7 +27,7 @@ from web.errors import NO_STORE, error_json, refuse_other_sites
 
 MAX_BYTES = 4096
 MOST_SHOWN = 100
-BOARD_FAILED = "The joke board can't be used just now; the app's log says why, and jokes are told all the same."
+BOARD_FAILED = "The joke board can't be used just now, and the app's log says why. You can still hear jokes."
 _SHAPE = (
     'Send JSON like {"joke": {"id": "...", "source": "..."}, "before": 0.1, "peak": 0.8, "seconds": 2.5, "agreed": true}, '
     f"with before and peak from 0 to 1 and seconds from 0 to {MAX_SECONDS:.0f}."
@@ -37,9 +37,9 @@ _SHAPE = (
 def joke_api(
     tell_joke: Callable[[], Joke], board: JokeBoard | None, tellings: Told, quotas: Quotas, *, allow_host: str = ""
 ) -> Blueprint:
-    """A joke, reactions to it, and the board as JSON; with `board` None they say that none is kept.
+    """A joke, reactions to it, and the board as JSON. With `board` None the answers say that the app keeps none.
 
-    `allow_host`: names of this server behind a proxy, as `Settings.allow_host`.
+    `allow_host`: as `Settings.allow_host`.
     """
     api = Blueprint("joke_api", __name__)
 
@@ -115,7 +115,7 @@ def _answer_errors(api: Blueprint) -> None:
 
 
 def _read_body() -> dict[str, Any]:
-    if request.mimetype != "application/json":  # which other sites' forms can't send
+    if request.mimetype != "application/json":  # other sites' forms can't send this type
         raise WrongReaction("Send the reaction as JSON, with Content-Type: application/json.")
     try:
         body = json.loads(request.get_data(cache=False))

@@ -1,4 +1,4 @@
-"""What this computer's camera sees, and how the app is: `/video_feed /events /snapshot.jpg /healthz /metrics`."""
+"""What this computer's camera sees, and how the app is doing: `/video_feed /events /snapshot.jpg /healthz /metrics`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def live_routes(watch: SmileWatch, worker: int = 0) -> Blueprint:
-    """Streams begin to watch the camera. `worker`: as for `create_app`."""
+    """The routes. A stream that opens starts the camera. `worker`: as for `create_app`."""
     live = Blueprint("live", __name__)
 
     @live.get("/video_feed")
@@ -41,7 +41,7 @@ def live_routes(watch: SmileWatch, worker: int = 0) -> Blueprint:
 
     @live.get("/healthz")
     def healthz() -> Response:
-        # 503 asks for a restart; what a restart can't mend, such as a lost camera, is `degraded` and 200.
+        # 503 asks for a restart. A fault that a restart can't mend, such as a lost camera, is `degraded` and 200.
         health = watch.health()
         response = jsonify(health | {"worker": worker} if worker else health)
         response.status_code = 503 if health["status"] == "failed" else 200

@@ -1,4 +1,4 @@
-"""What the API takes and answers, as OpenAPI 3.1. Every limit in it is the constant that the code obeys.
+"""What the API takes and answers, as OpenAPI 3.1. Its limits are the constants that the code itself uses.
 
 >>> describe(visitor_rate=None)["paths"]["/api/v1/analyze"]["post"]["summary"]
 'Faces and smiles in a picture'
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.version import VERSION
 from jokes.quotas import COUNTED_PER_MINUTE, OF_A_JOKE_PER_DAY
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
@@ -15,7 +16,6 @@ from web.joke_routes import MOST_SHOWN
 from web.openapi_schemas import Schema, ref, schemas
 from web.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
 
-VERSION = "1.0.0"
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
 _DESCRIPTION = (
     "Send a picture, get its faces, each with the probability that it smiles; or hear a joke. No key, no account, no "
@@ -25,7 +25,7 @@ _DESCRIPTION = (
 
 
 def describe(visitor_rate: int | None = None, *, root: str = "") -> dict[str, Any]:
-    """The whole description, JSON types only.
+    """The whole description, in JSON types only.
 
     `visitor_rate`: as `Settings.visitor_rate`. `root`: the path under which a proxy serves the app.
     """
@@ -79,10 +79,10 @@ def _analyze() -> Schema:
         "summary": "Faces and smiles in a picture",
         "description": (
             f"A JPEG, PNG or WebP of at most {MAX_BYTES >> 20} MB and {MAX_PIXELS // 10**6} megapixels, as the body or as a "
-            "form's field `image`. What it is is told by its bytes, not by its Content-Type. It is turned upright as its "
+            "form's field `image`. Its bytes say what it is, not its Content-Type. It is turned upright as its "
             "EXIF data says, and all places in the answer are in pixels of the upright picture. A picture alone is searched "
             "thoroughly. For a stream, such as a webcam's, send the field `previous` too: `{}` with the first picture, then "
-            "each time the answer to the picture before. Faces are then followed from picture to picture, which is much "
+            "each time the answer to the previous picture. Faces are then followed from picture to picture, which is much "
             "quicker, and keep their ids."
         ),
         "requestBody": {
@@ -107,7 +107,7 @@ def _random_joke() -> Schema:
         "operationId": "randomJoke",
         "tags": ["jokes"],
         "summary": "A joke",
-        "description": "It counts as told to your address: a reaction to it may follow from there within ten minutes.",
+        "description": "The joke counts as told to your address. Send a reaction from there within ten minutes.",
         "responses": {"200": _json("A joke.", ref("Joke")), "429": _error("TooMany")},
     }
 
@@ -192,11 +192,11 @@ def _errors() -> dict[str, Schema]:
     wait = {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}
     error = ref("Error")
     return {
-        "NotUnderstood": _json("What was sent can't be read as what is expected here.", error),
-        "OtherSite": _json("Another site's page asks, or the person did not agree.", error),
+        "NotUnderstood": _json("The request can't be understood.", error),
+        "OtherSite": _json("Another site's page makes the request, or the person did not agree.", error),
         "NoBoard": _json("This app keeps no joke board.", error),
         "Counted": _json(
-            "This telling of the joke was counted already, or is long ago, or that was enough from one address today.", error
+            "This telling was counted already or is too long ago, or one address has sent enough for today.", error
         ),
         "TooLarge": _json(f"More than {limits}.", error),
         "TooMany": _json("Too many requests from one address, or too many smiles at once.", error) | wait,

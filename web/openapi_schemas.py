@@ -28,14 +28,14 @@ def _pictures() -> dict[str, Schema]:
     points = {
         name: {"type": "array", "items": pixels, "minItems": 2, "maxItems": 2, "description": "x, y"} for name in LANDMARKS
     }
-    landmarks = _object(points, description="In pixels; left and right are the picture's. They may lie past its edge.")
+    landmarks = _object(points, description="In pixels. Left and right are the picture's. Points may lie past its edge.")
     sides = _object({side: {"type": "integer"} for side in ("top", "right", "bottom", "left")})
-    box = sides | {"description": "In pixels; it may reach past the edge."}
+    box = sides | {"description": "In pixels. The box may reach past the edge."}
     face: dict[str, Schema] = {
-        "id": count | {"description": "In a stream the same for the same face; else 1, 2, ..."},
+        "id": count | {"description": "The same for the same face throughout a stream; for a single picture 1, 2, ..."},
         "box": box,
         "smile": _RATIO | {"description": "Probability that the face smiles; in a stream smoothed over time."},
-        "raw_smile": _RATIO | {"description": "The same, of this picture alone."},
+        "raw_smile": _RATIO | {"description": "The same for this picture alone."},
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
         "landmarks": landmarks,
     }
@@ -44,7 +44,7 @@ def _pictures() -> dict[str, Schema]:
         "height": {"type": "integer", "minimum": 1},
         "elapsed_ms": {"type": "number", "minimum": 0},
     }
-    state = _TEXT | {"contentEncoding": "base64", "description": "What is known of the faces, for the next picture only."}
+    state = _TEXT | {"contentEncoding": "base64", "description": "What is known about the faces, for the next picture only."}
     faces = {"type": "array", "items": ref("Face")}
     return {
         "Face": _object(face),
@@ -55,7 +55,7 @@ def _pictures() -> dict[str, Schema]:
         ),
         "Previous": {
             "type": "object",
-            "description": "The answer to the picture before, or {} with the first. Only `state` is read.",
+            "description": "The answer to the previous picture, or {} with the first. Only `state` is read.",
             "properties": {"state": state},
         },
     }
@@ -74,11 +74,16 @@ def _jokes() -> dict[str, Schema]:
                     "type": "object",
                     "required": ["id", "source"],
                     "properties": {"id": {"type": "string"}, "source": {"type": "string"}},
-                    "description": "One that the app has told.",
+                    "description": "A joke that the app has told.",
                 },
-                "before": _RATIO | {"description": "P(smile) as the joke came."},
-                "peak": _RATIO | {"description": "P(smile) at its highest after it."},
-                "seconds": {"type": "number", "minimum": 0, "maximum": MAX_SECONDS, "description": "How long it smiled."},
+                "before": _RATIO | {"description": "P(smile) when the joke began."},
+                "peak": _RATIO | {"description": "The highest P(smile) after it."},
+                "seconds": {
+                    "type": "number",
+                    "minimum": 0,
+                    "maximum": MAX_SECONDS,
+                    "description": "How long it lasted.",
+                },
             },
         },
     }
@@ -92,7 +97,7 @@ def _board() -> dict[str, Schema]:
             {
                 "kept": {"type": "boolean"},
                 "interval": _RATIO | {"description": "How sure `low` and `high` are."},
-                "typical": lift | {"description": "The lift to expect of a joke that nobody has heard."},
+                "typical": lift | {"description": "The lift to expect of a joke that nobody has heard yet."},
                 "jokes": {"type": "array", "maxItems": MOST_SHOWN, "items": ref("Standing")},
             }
         ),
@@ -106,7 +111,7 @@ def _board() -> dict[str, Schema]:
                 "low": lift,
                 "high": lift,
             },
-            description="A lift is the highest smile after a joke less the smile before it.",
+            description="A lift is the highest smile after a joke minus the smile before it.",
         ),
     }
 

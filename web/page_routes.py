@@ -17,7 +17,7 @@ def page_routes(tell_joke: Callable[[], Joke], watch: SmileWatch, source: str) -
 
     @page.get("/")
     def index() -> str:
-        # Without a camera here the page opens with the visitor's own; whether `auto` finds one may only turn out later.
+        # Without a camera here the page opens with the visitor's own. Whether `auto` finds one may turn out later.
         missing = kind == "none" or (kind == "auto" and watch.camera.state.status == "lost")
         return render_template("index.html", joke=tell_joke(), source=kind, mode="mine" if missing else "server")
 

@@ -1,12 +1,12 @@
-"""How much one visitor may ask for, so that nobody takes the places of all others.
+"""How much one visitor may ask for, so that nobody crowds out the others.
 
-A visitor is an address, an IPv6 one by its first 64 bits; all with the same first 48 bits together may ask for four times as
-much. A page sends 20 pictures a second, fewer while it is told to wait, so a home or a class behind one address fits;
+A visitor is an address; of an IPv6 address the first 64 bits count. All addresses with the same first 48 bits together may
+ask for four times as much. A page sends at most 20 pictures a second, so a home or a class behind one address fits.
 `--visitor-rate` allows more or less. Pictures from this computer itself count only if that option is given. Each worker
-process counts for itself.
+process counts by itself.
 
-What is kept of a visitor (`visitors`) is dropped at one of the next requests of anybody, once the visitor may send at full
-rate again, which takes seconds.
+What is kept about a visitor (`common.visitor_limits`) goes at one of the next requests, whoever makes it, once that visitor
+may send at full rate again. That takes seconds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from common.visitor_limits import RateLimit, network_number, visitor_number
 from web.errors import NO_STORE, error_json, refusal
 
 PICTURES_PER_SECOND = 150
-PICTURE_S = 0.01  # of work; a picture that takes longer counts as several
+PICTURE_S = 0.01  # of work; a picture that takes longer counts as more than one
 REQUESTS_SHARE = 6  # the other requests may come at a sixth of the pictures' rate
-PICTURES_BURST_S = 2.0  # what a pause saves up
+PICTURES_BURST_S = 2.0  # how much a pause saves up
 REQUESTS_BURST_S = 10.0
 
 _NETWORK_SHARE = 4
@@ -35,7 +35,7 @@ _IN_JSON = ("/api/", "/healthz")
 
 
 class _Limit:
-    """One kind of request: so many a second of one visitor, four times as many of one network."""
+    """The limit for one kind of request: `per_second` from one visitor, four times as many from one network."""
 
     def __init__(self, per_second: float, burst_s: float, what: str, clock: Callable[[], float]) -> None:
         burst = max(1.0, burst_s * per_second)
@@ -57,10 +57,10 @@ class _Limit:
 
 
 class VisitorLimits:
-    """What each visitor may send: `pictures_per_second` pictures, a sixth as many other requests to the API, and as many for
-    pages and what belongs to them.
+    """What each visitor may send: `pictures_per_second` pictures, as many requests for pages and their parts, and a sixth as
+    many other requests to the API.
 
-    0: no limits. None: the usual limits, and none for pictures from this computer itself.
+    0: no limits. None: the usual limits, but no limit for pictures from this computer itself.
     """
 
     def __init__(self, pictures_per_second: float | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,7 +78,7 @@ class VisitorLimits:
             self._pictures.take(address)
 
     def worked(self, address: str | None, seconds: float) -> None:
-        """Counts what a picture took beyond `PICTURE_S` seconds of work."""
+        """Counts the work that a picture took beyond `PICTURE_S` seconds."""
         if self._limited and seconds > PICTURE_S and not self._spared(address):
             self._pictures.charge(address, seconds / PICTURE_S - 1)
 
@@ -97,7 +97,7 @@ class VisitorLimits:
 
 
 def rate_limits(limits: VisitorLimits) -> Blueprint:
-    """Counts every request before it is answered; over the limit it is answered with 429."""
+    """Counts every request before it is answered. Over the limit the answer is 429."""
     api = Blueprint("rate_limits", __name__)
 
     @api.before_app_request

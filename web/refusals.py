@@ -1,4 +1,4 @@
-"""How often visitors were refused, by reason: `/metrics` tells it. Safe to use from many threads."""
+"""How often visitors were refused, by reason, for `/metrics`. Safe to use from many threads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 from collections.abc import Mapping
 
 REASONS = (
-    "connections",  # one made room for a newcomer
+    "connections",  # a connection was closed to make room for a newcomer
     "slow_head",
     "slow_body",
-    "bodies",  # unfinished ones held too much memory
+    "bodies",  # unfinished bodies held too much memory
     "malformed",
     "too_large",
-    "places",  # of viewers
+    "places",  # for viewers
     "rate",
     "busy",
     "foreign",  # another site's page
@@ -41,7 +41,7 @@ class Refusals:
             self._counts[reason] += 1
 
     def count_status(self, status: int) -> None:
-        """By the status of an answer, if it is one that refuses."""
+        """Counts an answer by its status if that status is a refusal."""
         if reason := _BY_STATUS.get(status):
             self.count(reason)
 

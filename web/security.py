@@ -1,4 +1,4 @@
-"""Who may ask: the names of this app, its own pages, and the headers that keep a browser to them."""
+"""Who may ask: this app's names, its own pages, and the headers that keep a browser to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = {
 
 
 def is_our_name(host: str, settings: Settings) -> bool:
-    """Whether the Host header names this computer: by an address, or by a name that no stranger can give himself."""
+    """Whether the Host header names this computer: by an address, or by a name that no stranger can claim."""
     name = host[1 : host.find("]")] if host.startswith("[") else host.rpartition(":")[0] or host
     name = name.lower().rstrip(".")
     if name in _LOOPBACK or name == settings.host.lower() or name in settings.allow_host.lower().replace(",", " ").split():
@@ -43,10 +43,10 @@ def is_our_name(host: str, settings: Settings) -> bool:
 
 
 def is_from_our_page(allow_host: str = "") -> bool:
-    """Whether a browser says that a page of this app makes this request. What is no browser says nothing, and may.
+    """Whether a page of this app makes this request, as far as the browser says. Programs other than browsers say nothing
+    and may ask.
 
-    `allow_host`: names of this server behind a proxy, as `Settings.allow_host`. `Origin: null`, which sandboxed frames and
-    files send, is no page of this app.
+    `allow_host`: as `Settings.allow_host`. Sandboxed frames and files send `Origin: null`; they are not pages of this app.
     """
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
@@ -55,9 +55,10 @@ def is_from_our_page(allow_host: str = "") -> bool:
 
 
 def is_from_elsewhere(allow_host: str = "") -> bool:
-    """Whether anything about this request says that another site's page makes it; an address that was typed in is none.
+    """Whether anything about this request says that another site's page makes it. An address typed into the browser does
+    not.
 
-    Over plain http to an address in a LAN browsers send no `Sec-Fetch-Site`; what else they say is looked at too.
+    Over plain http to an address in a LAN browsers send no `Sec-Fetch-Site`, so `Origin` and `Referer` count too.
     """
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return True
@@ -69,7 +70,7 @@ def _is_ours(address: str, allow_host: str) -> bool:
     try:
         parts = urlsplit(address)
         names = allow_host.lower().replace(",", " ").split()
-        # A proxy may have changed `Host`, so the names that it serves count too.
+        # A proxy may have changed `Host`, so the names it serves count too.
         return parts.scheme in ("http", "https") and (
             parts.netloc.lower() == request.host.lower() or parts.hostname in names
         )

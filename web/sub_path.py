@@ -1,9 +1,9 @@
-"""Serving under a path of a host, such as `/smile`, as a trusted proxy names it in X-Forwarded-Prefix.
+"""Serve the app under a path of a host, such as `/smile`, that a trusted proxy names in X-Forwarded-Prefix.
 
 app.wsgi_app = SubPath(app.wsgi_app, proxies=1)
 
-The proxy may take the path off what it passes on, or leave it there. Flask then makes all its addresses with it (WSGI's
-SCRIPT_NAME), and scripts find theirs from their own.
+The proxy may strip the path from the requests that it passes on, or leave it there. Flask puts the path before all its
+addresses (WSGI's SCRIPT_NAME), and scripts work theirs out from their own address.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 _HEADER = "HTTP_X_FORWARDED_PREFIX"
 _LONGEST = 200
-# No empty part, which would make another host of it, and none of dots alone.
+# An empty part would turn the path into another host; parts of dots alone would leave it.
 _PATH = re.compile(r"(?:/(?!\.+(?:/|$))[A-Za-z0-9._~-]+)+")
 
 
 class SubPath:
-    """A WSGI app before another one."""
+    """A WSGI app in front of another one."""
 
     def __init__(self, app: Any, *, proxies: int) -> None:
-        """`proxies`: how many are trusted; of none nothing is believed."""
+        """`proxies`: how many are trusted. With 0 the header is ignored."""
         self._app = app
         self._proxies = proxies
 
@@ -36,7 +36,7 @@ class SubPath:
         return self._app(environ, start_response)
 
     def _prefix(self, told: str) -> str:
-        """What the outermost trusted proxy says; empty when it says no path."""
+        """The path that the outermost trusted proxy names; empty if it names none."""
         if not self._proxies or not told:
             return ""
         values = told.split(",")

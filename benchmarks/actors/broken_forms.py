@@ -27,7 +27,7 @@ class Body:
     content_type: str
 
 
-# As JSON, so that what is put into an answer is new each time.
+# As JSON, so that each answer gets a new copy.
 _ODD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 0.5, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), float("-inf")),
     *(2**31, 2**53, MAX_NUMBER, -(2**63), 10**400, "", "0", "NaN", "\ud800", "\0", "x" * 5000, [], {}, [[]], [None]),
@@ -37,7 +37,7 @@ _ODD_VALUES = tuple(map(json.dumps, _ODD))
 
 
 def answer(faces: int = 1) -> dict[str, Any]:
-    """An answer of a stream, as the app gives it."""
+    """An answer in a stream, as the app gives it."""
     points = {name: [30.0 + 12 * i, 40.0 + 9 * (i % 3)] for i, name in enumerate(LANDMARKS)}
     box = {"top": 10, "right": 80, "bottom": 80, "left": 10}
     known = [
@@ -75,7 +75,7 @@ def broken_states(draw: st.DrawFn) -> str:
 
 @st.composite
 def near_answers(draw: st.DrawFn, make: Callable[[int], Any] = answer) -> str:
-    """JSON of an answer in which up to three values are something else."""
+    """JSON of an answer with up to three wrong values."""
     whole = json.loads(json.dumps(make(draw(st.sampled_from((0, 1, 2, MAX_FACES, MAX_FACES + 1))))))
     for _ in range(draw(st.integers(0, 3))):
         at = whole
@@ -108,7 +108,7 @@ def previous_fields() -> st.SearchStrategy[str]:
 
 @st.composite
 def forms(draw: st.DrawFn) -> Body:
-    """A form with a picture and an answer before, whole."""
+    """A whole form with a picture and a previous answer."""
     parts = [_part('name="image"; filename="me.jpg"', draw(pictures()))]
     previous = draw(st.one_of(st.none(), previous_fields(), previous_fields(), previous_fields()))
     if previous is not None:
@@ -161,7 +161,7 @@ def bodies() -> st.SearchStrategy[Body]:
 
 
 def reactions() -> st.SearchStrategy[Body]:
-    """Reactions to jokes, most of them with something wrong."""
+    """Reactions to jokes. Most have something wrong."""
 
     def make(_: int) -> dict[str, Any]:
         return {"joke": {"id": "house-1", "source": "house"}, "before": 0.1, "peak": 0.8, "seconds": 2.5, "agreed": True}

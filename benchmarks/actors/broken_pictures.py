@@ -1,6 +1,7 @@
-"""What a stranger may send to `POST /api/v1/analyze`: pictures of every kind, whole and broken, and the fields beside them.
+"""Pictures that a stranger may send to `POST /api/v1/analyze`: of every kind, whole and broken.
 
-Hypothesis strategies, so that a test can shrink what it finds; all pictures are made here, from one face and from noise.
+They are Hypothesis strategies, so that a test can shrink what it finds. All pictures are made here, from one face and from
+noise.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def encoded(kind: str, mode: str, width: int, height: int, orientation: int | No
 
 @st.composite
 def whole_pictures(draw: st.DrawFn) -> bytes:
-    """JPEG, PNG and WebP in every mode, and a few of what is not taken."""
+    """JPEG, PNG and WebP in every mode, and a few kinds that the app refuses."""
     kind = draw(st.sampled_from(["JPEG"] * 4 + ["PNG"] * 4 + ["WEBP"] * 4 + ["GIF", "BMP", "TIFF"]))
     width, height = draw(st.sampled_from(_SIDES)), draw(st.sampled_from(_SIDES))
     orientation = draw(st.one_of(st.none(), st.sampled_from(_ORIENTATIONS)))
@@ -103,13 +104,13 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def declared_png(width: int, height: int, *, bits: int = 8, color: int = 2, data: bytes = b"") -> bytes:
-    """A PNG with right checksums that says that it is this large, and holds `data` for its pixels."""
+    """A PNG with right checksums that claims this size and holds `data` for its pixels."""
     header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
     return _PNG + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 def declared_jpeg(width: int, height: int, *, mode: str = "RGB", bits: int = 8) -> bytes:
-    """A JPEG that says that it is this large, and is grey beyond its first 64x64 pixels."""
+    """A JPEG that claims this size, and is grey beyond its first 64x64 pixels."""
     data = bytearray(encoded("JPEG", mode, 64, 64, None, "plain"))
     at = data.index(b"\xff\xc0")
     data[at + 4] = bits
@@ -118,7 +119,7 @@ def declared_jpeg(width: int, height: int, *, mode: str = "RGB", bits: int = 8) 
 
 
 def many_scans(side: int, scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes `scans` times: each goes over the whole picture."""
+    """A progressive JPEG whose last scan comes `scans` times. Each goes over the whole picture."""
     data = encoded("JPEG", "L", side, side, None, "progressive")
     last = data[data.rindex(b"\xff\xda") : -2]
     return data[:-2] + last * scans + b"\xff\xd9"
@@ -163,7 +164,7 @@ def _append(data: bytes, _: float, number: int) -> bytes:
 
 
 def _in_header(data: bytes, at: float, number: int) -> bytes:
-    """One of the first 64 bytes, where sizes and kinds stand."""
+    """Changes one of the first 64 bytes, where sizes and kinds are."""
     return _put(data[:], min(1.0, 64 / max(1, len(data))) * at, bytes([number % 256]))
 
 
@@ -192,7 +193,7 @@ def damaged_pictures(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def lying_pictures(draw: st.DrawFn) -> bytes:
-    """Pictures that say that they have another size, or another kind of pixels, than they have."""
+    """Pictures that claim another size or another kind of pixels than they have."""
     side = st.sampled_from(_DECLARED_SIDES)
     width, height = draw(side), draw(side)
     kind = draw(st.sampled_from(("png", "png chunks", "jpeg", "webp")))
@@ -218,7 +219,7 @@ def lying_pictures(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def odd_pictures(draw: st.DrawFn) -> bytes:
-    """Allowed, and rarely seen: long and narrow, interlaced, deep, with EXIF data that mean nothing, with many scans."""
+    """Allowed but rare: long and narrow, interlaced, deep, with meaningless EXIF data, with many scans."""
     kind = draw(st.sampled_from(("narrow", "interlaced", "deep", "exif", "scans", "nested")))
     if kind == "narrow":
         long = draw(st.sampled_from((300, 2000, 9000)))
@@ -239,7 +240,7 @@ def odd_pictures(draw: st.DrawFn) -> bytes:
 
 
 def pictures() -> st.SearchStrategy[bytes]:
-    """Anything that may come as a picture, or instead of one."""
+    """Anything that may come as a picture or in its place."""
     noise = st.builds(lambda begin, rest: begin + rest, st.sampled_from(_WRONG_BEGINNINGS), st.binary(max_size=300))
     return st.one_of(whole_pictures(), damaged_pictures(), damaged_pictures(), lying_pictures(), odd_pictures(), noise)
 

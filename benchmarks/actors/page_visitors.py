@@ -1,7 +1,8 @@
-"""Visitors of the page with their own cameras, as `static/cameras/picture_loop.js` and `pace.js` make a browser behave.
+"""Visitors with their own cameras. They behave as `static/cameras/picture_loop.js` and `pace.js` make a browser behave.
 
-One picture in flight each, on a connection that is kept; the answer before goes along as `previous`; after 503 they wait as
-long as `Retry-After` says. Pictures are encoded beforehand, so that visitors leave the processor to the app.
+Each has one picture under way, on one lasting connection, and sends the previous answer along as `previous`. After 503 a
+visitor waits as long as `Retry-After` says. Pictures are encoded beforehand, so that visitors leave the processor to the
+app.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _BOUNDARY = b"----benchmark"
 
 @dataclass(frozen=True)
 class PaceRules:
-    """What `pace.js` says: levels as `(side in pixels, seconds between pictures)`, and when to change between them."""
+    """The numbers in `pace.js`: levels as `(side in pixels, seconds between pictures)`, and when to change between them."""
 
     levels: tuple[tuple[int, float], ...]
     slow_ms: float
@@ -41,7 +42,7 @@ class PaceRules:
 
 @cache
 def page_rules() -> PaceRules:
-    """Read from `static/cameras/pace.js`, so that these visitors behave as the page does. Raises BenchmarkError."""
+    """Reads them from `static/cameras/pace.js`, so that these visitors behave as the page does. Raises BenchmarkError."""
     text = _PACE.read_text(encoding="utf-8")
     levels = re.findall(r"side: (\d+), everyMs: (\d+)", text)
     names = ("SLOW_MS", "FAST_MS", "SLOWER_AFTER", "FASTER_AFTER", "MOST_PATIENCE", "WEIGHT")
@@ -54,7 +55,7 @@ def page_rules() -> PaceRules:
 
 
 class Pace:
-    """`pace.js` in Python: smaller pictures and fewer of them while answers come slowly."""
+    """`pace.js` in Python: smaller and fewer pictures while answers come slowly."""
 
     def __init__(self, rules: PaceRules) -> None:
         self._rules = rules
@@ -93,8 +94,8 @@ class Pace:
 
 @dataclass(frozen=True)
 class Plan:
-    """`pictures`: JPEGs by the longer side. `fps` None: as fast as the page's pace allows, which then also chooses the side;
-    else so many a second, of `side` pixels. `seed`: of who begins when.
+    """`pictures`: JPEGs by the longer side. `fps`: pictures a second, of `side` pixels; None: as fast as the page's pace
+    allows, which then also chooses the side. `seed`: draws who begins when.
     """
 
     port: int
@@ -110,8 +111,8 @@ class Plan:
 class Seen:
     """What all visitors saw together.
 
-    `answer_ms`: of each answer with status 200, from the first byte sent to the last read; `refused_ms`: of all others.
-    `sides`: how many answers there were for pictures of each size.
+    `answer_ms`: the time of each answer with status 200, from the first byte sent to the last byte read; `refused_ms`: the
+    same for all other answers. `sides`: how many answers there were for pictures of each size.
     """
 
     answer_ms: list[float] = field(default_factory=list)
@@ -131,7 +132,9 @@ class Seen:
 
 
 def visit(plan: Plan) -> Seen:
-    """Lets the visitors send for `plan.seconds`. Runs in a process of its own: it is none of the app's time."""
+    """Lets the visitors send for `plan.seconds`. It runs in a process of its own, so that it is not counted as the app's
+    time.
+    """
     seen = Seen()
     cpu, started = time.process_time(), time.monotonic()
     counts = asyncio.run(_all(plan, seen))
@@ -150,7 +153,8 @@ async def _all(plan: Plan, seen: Seen) -> list[int]:
 class _Visitor:
     def __init__(self, number: int, plan: Plan, seen: Seen, until: float, offset: float) -> None:
         self._plan, self._seen, self._until, self._offset = plan, seen, until, offset
-        # Each its own address, so that the limit for one visitor is not that for all: the app is told to believe a proxy.
+        # Each has its own address, so that the limit for one visitor does not hold for all. The app is told to trust a
+        # proxy.
         address = f"10.77.{number // 250}.{number % 250 + 1}"
         self._head = (
             f"POST /api/v1/analyze HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\nX-Forwarded-For: {address}\r\n"
@@ -181,7 +185,7 @@ class _Visitor:
         return answers
 
     async def _send(self, frame: int) -> float:
-        """Sends one picture; returns the seconds to wait before the next, 0 after an answer."""
+        """Sends one picture. Returns the seconds to wait before the next one, 0 after an answer."""
         side = self._pace.side if self._pace else self._plan.side
         if side != self._side:
             self._side = side
@@ -247,7 +251,7 @@ def _form(jpeg: bytes, previous: bytes) -> bytes:
 
 
 def _there_and_back(frame: int, frames: int) -> int:
-    """0, 1, ..., frames - 1, frames - 2, ..., 0, 1, ...: a video played to and fro has no cut."""
+    """0, 1, ..., frames - 1, frames - 2, ..., 0, 1, ...: a video that plays to and fro has no cut."""
     if frames < 2:
         return 0
     place = frame % (2 * frames - 2)

@@ -28,9 +28,9 @@ _BUCKET = re.compile(rf'^{LATENCY}_bucket\{{(?:.*,)?le="([^"]+)".*\}} (\S+)', re
 
 
 class AppProcess:
-    """`python app.py` on a free port, showing `source`; a context manager that ends it.
+    """`python app.py` on a free port with `source`, as a context manager that ends it.
 
-    Raises BenchmarkError when it does not start.
+    Raises BenchmarkError if it does not start.
     """
 
     def __init__(self, source: Path, *options: str) -> None:
@@ -102,7 +102,7 @@ class AppProcess:
         return json.loads(self.get("/healthz"))
 
     def events(self, timeout: float) -> Iterator[dict[str, Any]]:
-        """What `/events` says, for up to `timeout` seconds."""
+        """The events of `/events`, for up to `timeout` seconds."""
         deadline = time.monotonic() + timeout
         with urllib.request.urlopen(self.url + "/events", timeout=timeout) as response:
             for line in response:
@@ -112,14 +112,16 @@ class AppProcess:
                     return
 
     def wait_for_face(self, timeout: float = 60.0) -> float:
-        """Seconds from the start of the process to the first frame that is shown with a face in it."""
+        """Seconds from the start of the process to the first shown frame with a face."""
         for event in self.events(timeout):
             if event["faces"]:
                 return time.monotonic() - self.started_at
         raise BenchmarkError(f"The app showed no face within {timeout:.0f} s; choose another --source.")
 
     def wait_for_health(self, condition: Callable[[dict[str, Any]], bool], timeout: float, what: str) -> None:
-        """Until `/healthz` meets `condition`; BenchmarkError after `timeout` seconds, saying `what` did not happen."""
+        """Waits until `/healthz` meets `condition`. After `timeout` seconds raises BenchmarkError, which says `what` did not
+        happen.
+        """
         deadline = time.monotonic() + timeout
         while not condition(self.health()):
             if time.monotonic() > deadline:
@@ -127,7 +129,7 @@ class AppProcess:
             time.sleep(0.25)
 
     def wait_until_idle(self) -> None:
-        """Until nobody watches any more and the source is released."""
+        """Waits until nobody watches and the source is released."""
 
         def rests(health: dict[str, Any]) -> bool:
             return not health["viewers"] and health["camera"]["status"] == "idle"
@@ -135,7 +137,7 @@ class AppProcess:
         self.wait_for_health(rests, 120, "come to rest")
 
     def latencies(self) -> dict[float, float]:
-        """How many frames so far went to a viewer within each bound, in seconds after their capture. `{}`: not said."""
+        """How many frames so far went to a viewer within each bound, in seconds after their capture. `{}`: unknown."""
         try:
             return parse_histogram(self.get("/metrics").decode())
         except urllib.error.HTTPError:
@@ -154,12 +156,14 @@ class AppProcess:
         return self._usage.num_threads()
 
     def sockets(self) -> int:
-        """Open connections, its listening socket not counted."""
+        """Open connections, without the listening socket."""
         return sum(connection.status != psutil.CONN_LISTEN for connection in self._usage.net_connections("tcp"))
 
 
 def settled(read: Callable[[], int], wanted: int, within_s: float = 30.0) -> int:
-    """What `read` says once it is at most `wanted`, or after `within_s` seconds: the system takes a moment to clear away."""
+    """What `read` returns once it is at most `wanted`, or after `within_s` seconds. The system needs a moment to clear
+    up.
+    """
     deadline = time.monotonic() + within_s
     while (value := read()) > wanted and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -176,14 +180,14 @@ def parse_histogram(text: str) -> dict[float, float]:
 
 
 def since(after: Mapping[float, float], before: Mapping[float, float]) -> dict[float, float]:
-    """What was counted between two readings of a histogram."""
+    """The counts between two readings of a histogram."""
     return {bound: count - before.get(bound, 0.0) for bound, count in after.items()}
 
 
 def quantile(buckets: Mapping[float, float], q: float) -> float | None:
     """The `q` quantile of cumulative `buckets`, interpolated within its bucket as Prometheus does; None without counts.
 
-    Beyond the last finite bound it is that bound: more can't be known.
+    Beyond the last finite bound it is that bound, since no more is known.
     """
     total = buckets.get(math.inf, max(buckets.values(), default=0.0))
     if total <= 0:

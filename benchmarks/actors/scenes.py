@@ -1,4 +1,4 @@
-"""Pictures and videos to measure on: faces that move, frames that carry their number, a head that tilts.
+"""Pictures and videos for measuring: faces that move, frames that carry their number, a head that tilts.
 
 Without a video of their own, scenes show a face from scikit-image (NASA's astronaut Eileen Collins, public domain).
 """
@@ -18,11 +18,11 @@ from pictures.reading import read_video
 
 RATE = 30  # frames a second
 SIZE = (640, 480)
-_BITS = 12  # of a frame's number
+_BITS = 12  # bits of a frame's number
 _STRIP = 24  # pixels, the height of the strip that holds it
 _FACE = (121, 222)  # centre of the astronaut's face, row and column
 _HEAD = slice(21, 221), slice(122, 322)
-_LAST_FRAMES = 225  # of a longer video no more is used
+_LAST_FRAMES = 225  # only so much of a longer video is used
 
 
 @cache
@@ -44,7 +44,7 @@ def moving_astronaut(frames: int = 90, size: tuple[int, int] = SIZE) -> Iterator
 
 
 def tilting_astronaut(most: float = 30.0, *, step: float = 0.7) -> Iterator[np.ndarray]:
-    """One face that leans by up to `most` degrees to one side and then to the other, `step` degrees a frame."""
+    """One face that leans by up to `most` degrees to one side and then to the other, `step` degrees each frame."""
     ends = (0.0, most, -most, 0.0)
     runs = [np.linspace(a, b, max(2, round(abs(b - a) / step))) for a, b in itertools.pairwise(ends)]
     for angle in np.concatenate(runs):
@@ -75,12 +75,12 @@ def crowd(faces: int, size: tuple[int, int], frames: int = 30) -> list[np.ndarra
 
 
 def there_and_back(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The frames and then, backwards, those between its ends: it can be repeated without a jump."""
+    """The frames, and then backwards those between the first and the last, so that they repeat without a jump."""
     return [*frames, *frames[-2:0:-1]]
 
 
 def covering(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of `image` in its own proportions, so large that it fills `size` (width, height)."""
+    """The middle of `image`, in its proportions and large enough to fill `size` (width, height)."""
     scale = max(size[0] / image.shape[1], size[1] / image.shape[0])
     width, height = max(size[0], round(image.shape[1] * scale)), max(size[1], round(image.shape[0] * scale))
     large = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
@@ -91,8 +91,8 @@ def covering(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def write_numbered_video(path: Path, source: Path | None, *, frames: int = 420) -> int:
     """Writes 640x480 Motion JPEG, 30 frames a second, and returns how many frames it has: about `frames`.
 
-    It shows `source`, or the astronaut, there and back again and again, so that it can be repeated without a jump, and each
-    frame carries its number. Raises PictureError when `source` can't be read.
+    It shows `source`, or the astronaut, forwards and backwards again and again, so that it repeats without a jump. Each
+    frame carries its number. Raises PictureError if `source` can't be read.
     """
     once = [covering(image, SIZE) for image in _first(source)] if source else list(moving_astronaut())
     cycle = there_and_back(once)
@@ -117,7 +117,7 @@ def _first(source: Path) -> Iterable[np.ndarray]:
 
 
 def read_frames(path: Path, limit: int) -> list[np.ndarray]:
-    """The first frames, uint8 BGR `(h, w, 3)`. Raises PictureError when the video can't be read."""
+    """The first frames, uint8 BGR `(h, w, 3)`. Raises PictureError if the video can't be read."""
     frames = []
     for frame in read_video(str(path)):
         frames.append(frame.image)
@@ -135,10 +135,10 @@ def number_picture(image: np.ndarray, number: int) -> None:
 
 
 def read_number(jpeg: bytes) -> int:
-    """The number that `number_picture` wrote. Raises PictureError for bytes that are no picture."""
+    """The number that `number_picture` wrote. Raises PictureError for bytes that are not a picture."""
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise PictureError("These bytes are no JPEG picture.")
+        raise PictureError("These bytes are not a JPEG picture.")
     side = image.shape[1] // _BITS
     fields = [image[-_STRIP // 2, bit * side + side // 2] > 127 for bit in range(_BITS)]
     return sum(1 << bit for bit, white in enumerate(fields) if white)

@@ -1,4 +1,4 @@
-"""Any number of viewers of `/video_feed`: plain sockets that one thread reads, each as fast as it comes or slower."""
+"""Any number of viewers of `/video_feed`: plain sockets that one thread reads, each as fast as data come or slower."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLOW_CHUNK = 4096
 
 @dataclass(eq=False)
 class Viewer:
-    """One open stream. `bytes_per_second` 0: as fast as it comes. `arrivals`: time and JPEG of every picture, if `keep`."""
+    """One open stream. `bytes_per_second` 0: as fast as data come. `arrivals`: time and JPEG of every picture, if `keep`."""
 
     connection: socket.socket
     bytes_per_second: float
@@ -24,15 +24,15 @@ class Viewer:
     pictures: int = 0
     ended: bool = False  # by the app
     arrivals: list[tuple[float, bytes]] = field(default_factory=list)
-    rest: bytes = b""  # of a picture, or of a mark, whose other part is still to come
+    rest: bytes = b""  # the first part of a picture or a mark
 
     def due_at(self) -> float:
-        """When it may read on."""
+        """The time at which it may read on."""
         return self.joined_at + self.received / self.bytes_per_second if self.bytes_per_second else 0.0
 
 
 class Audience:
-    """The viewers that one thread reads while `watch` runs; `close` ends them all."""
+    """Viewers that one thread reads while `watch` runs. `close` ends them all."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -48,7 +48,7 @@ class Audience:
         self.close()
 
     def join(self, *, bytes_per_second: float = 0.0, keep: bool = False, receive_buffer: int = 0) -> Viewer:
-        """`receive_buffer`: what its own computer takes in before the viewer reads it, in bytes; 0: the system's default."""
+        """`receive_buffer`: how many bytes its own computer takes before the viewer reads them; 0: the system's default."""
         connection = socket.socket()
         connection.settimeout(10)
         if receive_buffer:
@@ -73,7 +73,7 @@ class Audience:
         self._selector.close()
 
     def watch(self, seconds: float) -> None:
-        """Reads what comes, for so long."""
+        """Reads for so long."""
         deadline = time.monotonic() + seconds
         while (now := time.monotonic()) < deadline:
             for viewer in [viewer for viewer in self._pausing if viewer.due_at() <= now]:

@@ -1,4 +1,4 @@
-"""The tables of `benchmarks.reading_choices`: Markdown from its figures alone."""
+"""The tables of `benchmarks.reading_choices`, as Markdown from its figures alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Figures = dict[str, dict[str, Any]]  # by set, then by what was measured
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """Everything that `reading_choices.measure` returns, a section for each choice."""
+    """Everything that `reading_choices.measure` returns, with a section for each choice."""
     sections = (
         "Network: `{network}`, sha256 sum {sha256}. Faces of the validation part: {faces:,},\n"
         "{labelled:,} of them with a smile label. Seed {seed}.".format_map(figures),
@@ -116,7 +116,7 @@ def _leans(figures: Mapping[str, Mapping[int, tuple[float, float]]]) -> str:
 
 
 def pays_from(means: Mapping[int, Sequence[float]]) -> int | None:
-    """The least lean from which on reading upright is right more often; None if it is not even at the largest."""
+    """The smallest lean from which on reading upright is right more often; None if there is none."""
     from_here = None
     for lean in sorted(means, reverse=True):
         plain, upright = means[lean]

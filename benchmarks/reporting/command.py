@@ -1,4 +1,4 @@
-"""How a benchmark's command ends: an error is a sentence on standard error and a code, never a traceback."""
+"""End a benchmark's command: an error is a sentence on standard error and a code, never a traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Arguments = ParamSpec("Arguments")
 
 
 def said_plainly(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """Decorates a command's `main`: 2 with one sentence after an error that has one, 130 after Ctrl-C."""
+    """Decorates a command's `main`: it returns 2 and prints one sentence after an error that has one, and 130 after
+    Ctrl-C.
+    """
 
     @functools.wraps(main)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:

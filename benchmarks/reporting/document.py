@@ -1,4 +1,6 @@
-"""`docs/benchmarks.md` and its plots, from the figures that `benchmarks.bench` and `benchmarks.soak` wrote beside them."""
+"""Write `docs/benchmarks.md` and its plots from the figures that `benchmarks.bench` and `benchmarks.soak` left beside
+them.
+"""
 
 from __future__ import annotations
 

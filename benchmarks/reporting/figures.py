@@ -1,4 +1,4 @@
-"""Figures that a benchmark finds, what each is to reach, and the table that is printed of them."""
+"""The figures of a benchmark, the bar for each, and the table that is printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WIDTHS = (62, 12, 20)  # of the table's columns
 class Figure:
     """One measured value. `value` None: it could not be measured, and `note` says why.
 
-    `bar`: what it is to reach, if anything; `at_least`: it has to be so large, else it has to be no larger.
+    `bar`: the value to reach, if any. `at_least`: the figure must be at least so large; otherwise at most.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """None: there is nothing to reach. What could not be measured is not reached."""
+        """Whether it reaches its bar; None if it has none. A value that could not be measured does not."""
         if self.bar is None:
             return None
         if self.value is None:
@@ -47,7 +47,7 @@ class Figure:
 
     @property
     def texts(self) -> tuple[str, str, str, str]:
-        """Measure, figure, to reach, reached: the columns of every table."""
+        """The columns of every table: measure, figure, to reach, reached."""
         limit = "at least" if self.at_least else "at most"
         bar = "" if self.bar is None else f"{limit} {with_unit(self.bar, self.unit, 'g')}"
         found = "-" if self.value is None else with_unit(self.value, self.unit)
@@ -70,7 +70,7 @@ class Curve:
 
 @dataclass
 class Report:
-    """Figures and curves of one run by stage; each row is printed as it comes."""
+    """Figures and curves of one run, by stage. Each row is printed as it comes."""
 
     figures: dict[str, list[Figure]] = field(default_factory=dict)
     curves: dict[str, list[Curve]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Report:
         print(f"\n{title}", flush=True)
 
     def add(self, key: str, name: str, value: float | None, unit: str = "", **bar: Any) -> None:
-        """A row; `bar`: the fields `bar`, `at_least` and `note` of `Figure`."""
+        """Adds a row. `bar`: the fields `bar`, `at_least` and `note` of `Figure`."""
         figure = Figure(key, name, None if value is None else float(value), unit, **bar)
         self.figures[self._stage].append(figure)
         print(_row(figure.texts), flush=True)
@@ -91,11 +91,11 @@ class Report:
         self.curves[self._stage].append(curve)
 
     def value(self, key: str) -> float | None:
-        """The figure that was found under `key`, if it was."""
+        """The figure with this `key`, if there is one."""
         return next((f.value for figures in self.figures.values() for f in figures if f.key == key), None)
 
     def missed(self) -> list[Figure]:
-        """What was to be reached and was not."""
+        """The figures that missed their bar."""
         return [figure for figures in self.figures.values() for figure in figures if figure.reached is False]
 
     def save(self, path: Path, *, command: str, conditions: Mapping[str, str]) -> None:
@@ -112,7 +112,7 @@ class Report:
 
 
 def load(path: Path) -> tuple[Report, str, dict[str, str]]:
-    """What `Report.save` wrote: the report, the command and the conditions. Raises BenchmarkError."""
+    """Reads what `Report.save` wrote: the report, the command and the conditions. Raises BenchmarkError."""
     try:
         content = json.loads(path.read_text())
         report = Report(
@@ -143,7 +143,7 @@ def median_and_p95(values: Sequence[float]) -> tuple[float, float]:
 
 
 def conditions(video: str) -> dict[str, str]:
-    """The machine and the programs that figures hold for, in words."""
+    """The machine and the programs for which figures hold, in words."""
     memory = psutil.virtual_memory().total / 2**30
     load = f"load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return {

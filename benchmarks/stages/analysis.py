@@ -1,4 +1,4 @@
-"""What the analysis of a frame costs in one process: one face, its parts, and how cost grows with faces and pixels."""
+"""Measure the analysis of a frame in one process: one face, its parts, and how the cost grows with faces and pixels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MEDIAN_MS, _P95_MS, _EIGHT_FACES_MS, _OFFLINE_FPS = 3.0, 8.0, 15.0, 200.0
 
 @dataclass(frozen=True)
 class Followed:
-    """Milliseconds of each `update`, and the faces that the last one gave. `problem`: why that is not what was asked for."""
+    """Milliseconds of each `update`, and the faces of the last one. `problem`: why the run did not show what it should."""
 
     times_ms: list[float]
     faces: list[Face]
@@ -44,9 +44,9 @@ class Followed:
 
 
 def follow(pictures: Sequence[np.ndarray], *, faces: int, frames: int, paced: bool = True) -> Followed:
-    """Has a tracker of its own follow `faces` faces through `pictures`, again and again, and times `frames` frames of it.
+    """Lets a tracker of its own follow `faces` faces through `pictures`, again and again, and times `frames` frames.
 
-    `paced`: 30 frames a second, so that the search for further faces competes as it does in the app.
+    `paced`: 30 frames a second, so that the search for more faces competes as it does in the app.
     """
     tracker = FaceTracker(create_detector(DEFAULT_DETECTOR), SmileRecognizer())
     endless = itertools.cycle(pictures)
@@ -112,7 +112,7 @@ def _measure_parts(report: Report, image: np.ndarray, faces: list[Face], *, repe
 
 
 def _milliseconds(work: Callable[[], object], repeats: int) -> list[float]:
-    work()  # what is loaded or built at the first call
+    work()  # the first call loads and builds things
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -122,7 +122,7 @@ def _milliseconds(work: Callable[[], object], repeats: int) -> list[float]:
 
 
 def measure_growth(report: Report, *, frames: int, short: bool = False) -> None:
-    """More faces at 1280x720, then one face in larger pictures; the faces are a fixed part of the picture's height."""
+    """More faces at 1280x720, then one face in larger pictures. Each face takes a fixed share of the picture's height."""
     by_faces: dict[int, tuple[float, float]] = {}
     for count in _FACES[:: len(_FACES) - 1] if short else _FACES:
         done = follow(there_and_back(crowd(count, _SIZES["1280x720"])), faces=count, frames=frames)

@@ -1,4 +1,4 @@
-"""Whether the smile is read right over time: a face that changes its expression, and a head that tilts."""
+"""Check that the smile is read right over time: a face that changes its expression, and a head that tilts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VIDEO = Path(__file__).parents[3] / "shared" / "video" / "neutral_smile_neutral.
 # Seen by eye, frame by frame, in neutral_smile_neutral.mp4: when the smile begins and when it is over.
 CHANGES_S = (0.60, 2.33)
 _ROUND_A_CHANGE_S = 0.3
-# It ends right after the second change; its last frame stays for so long that what is shown then can be judged.
+# The video ends right after the second change. Its last frame stays so long that the label can be judged.
 _HELD_S = 0.7
 _TILT = 30.0
 
@@ -47,9 +47,9 @@ def measure(report: Report, video: Path = VIDEO) -> None:
 
 
 def judge(times: Sequence[float], labels: Sequence[str]) -> tuple[float, int]:
-    """Share of the frames outside 0.3 s round a change whose label is right, and how many label changes are false.
+    """The share of right labels among frames at least 0.3 s from a change, and how many label changes are false.
 
-    A change of the label is true once near each of `CHANGES_S`; every further one is false.
+    One change of the label near each of `CHANGES_S` is true; every other one is false.
     """
     judged = [
         label == ("smile" if CHANGES_S[0] <= at < CHANGES_S[1] else "no_smile")
@@ -62,7 +62,7 @@ def judge(times: Sequence[float], labels: Sequence[str]) -> tuple[float, int]:
 
 
 def _labels(video: Path) -> tuple[list[float], list[str]]:
-    """Time and shown label of every frame; a frame without its one face has the label "none"."""
+    """Time and shown label of every frame. A frame without its face has the label "none"."""
     frames = [(frame.image, frame.time_s) for frame in read_video(str(video))]
     if not frames:
         raise BenchmarkError(f"{video.name} holds no frame; restore it.")

@@ -1,4 +1,4 @@
-"""What the fuzz sent, what came back, and what was wrong with it."""
+"""What the fuzz sent, what came back, and what was wrong with that."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Send(Protocol):
 
 
 class Description:
-    """An OpenAPI description, against which answers are held."""
+    """An OpenAPI description by which answers are checked."""
 
     def __init__(self, described: dict[str, Any]) -> None:
         self.described = described
         self._validators: dict[tuple[str, str, int], Draft202012Validator | None] = {}
 
     def complaint(self, sent: Sent, answer: Answer) -> str:
-        """What is wrong with an answer, in a few words; empty when nothing is."""
+        """What is wrong with an answer, in a few words; empty if nothing is."""
         if answer.status == 0:
             return "no answer"
         if answer.status >= 500 and answer.status != 503:
@@ -101,7 +101,7 @@ def _number(text: str) -> Any:
 
 @dataclass
 class Findings:
-    """What was sent and what came of it."""
+    """What was sent, and the outcome."""
 
     description: Description
     send: Send
@@ -114,7 +114,7 @@ class Findings:
         return self.statuses.total()
 
     def look(self, sent: Sent) -> str:
-        """Sends a request and notes the answer; returns what is wrong with it, or nothing."""
+        """Sends a request and notes the answer. Returns what is wrong with it; empty if nothing is."""
         began = time.perf_counter()
         answer = self.send(sent)
         self.slowest_s = max(self.slowest_s, time.perf_counter() - began)

@@ -1,7 +1,7 @@
-"""What a frame costs the way this project began, for comparison only; the app never works so.
+"""Measure a frame the way this project began, for comparison only. The app never works this way.
 
-Every full frame is searched by `face_recognition.face_locations` as it comes, and each face goes through Keras'
-`model.predict`. TensorFlow is loaded in a process of its own, whose start and memory are measured too:
+`face_recognition.face_locations` searches every full frame, and each face goes through Keras' `model.predict`. TensorFlow is
+loaded in a process of its own. Its start and memory are measured, too:
 
     python -m benchmarks.stages.seed_way VIDEO --frames 30        # prints JSON
 """
@@ -27,14 +27,15 @@ _FASTER = 80.0
 
 
 def measure(report: Report, video: Path, *, frames: int) -> None:
-    """Rows for the first way, and how many times faster ours is if `report` has that already."""
+    """Rows for the first way, and how many times faster ours is if `report` already has its figures."""
     found = _in_its_own_process(video, frames)
     median, p95 = median_and_p95(found["frame_ms"])
     report.add("seed_median", "one face, 640x480, a frame, median", median, "ms")
     report.add("seed_p95", "one face, 640x480, a frame, p95", p95, "ms")
     report.add("seed_start", "start until the network is loaded", found["start_s"], "s")
     report.add("seed_memory", "memory of the process", found["memory_mb"], "MB")
-    # Theirs works without a pause, since it can't keep up with a camera: the fair comparison is ours without a pause.
+    # The first way works without a pause, because it can't keep up with a camera. So the fair comparison is ours without a
+    # pause.
     for key, how, bar in (
         ("flat_out_median", "both without a pause", _FASTER),
         ("one_face_median", "ours at 30 a second", None),
@@ -65,7 +66,7 @@ def _in_its_own_process(video: Path, frames: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.stages.seed_way", description="Time the way the project began."
+        prog="python -m benchmarks.stages.seed_way", description="Time a frame the way the project began."
     )
     parser.add_argument("video", type=Path)
     parser.add_argument("--frames", type=int, default=30)
@@ -98,7 +99,7 @@ def main() -> None:
     frames = read_frames(options.video, options.frames)
     process = psutil.Process()
     start_s = time.time() - process.create_time()
-    analyze(frames[0])  # Keras builds its function at the first call; no frame is charged with that
+    analyze(frames[0])  # Keras builds its function at the first call, which should not count for a frame
     faces, frame_ms = 0, []
     for image in frames:
         started = time.perf_counter()

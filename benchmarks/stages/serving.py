@@ -1,4 +1,6 @@
-"""The running app: how soon it shows a face, what it takes, how late pictures come, and what a slow viewer changes."""
+"""Measure the running app: how soon it shows a face, what it takes, how late pictures come, and what a slow viewer
+changes.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ _FAST_VIEWERS = 3
 _WARM_S = 3.0
 _DEFAULT_LIMIT = 50  # viewers
 _FIRST_FACE_S, _MEMORY_MB, _ONE_P95_MS, _FIFTY_P99_MS, _LAG_S = 1.5, 300.0, 15.0, 40.0, 1.5
-_CATCHING_UP_S = 0.5  # what a fast viewer may be behind
+_CATCHING_UP_S = 0.5  # how far behind a fast viewer may be
 
 
 def measure_app(report: Report, video: Path, *, starts: int, seconds: float) -> None:
@@ -50,7 +52,7 @@ def measure_app(report: Report, video: Path, *, starts: int, seconds: float) -> 
 
 @dataclass(frozen=True)
 class _Use:
-    fps: float  # of the viewer who got fewest
+    fps: float  # frames of the viewer who got fewest
     cpu_percent: float
     memory_mb: float
     latencies: dict[float, float]
@@ -61,7 +63,7 @@ class _Use:
 
 
 def _watch(app: AppProcess, viewers: int, seconds: float) -> _Use:
-    """What happens while so many viewers watch for so long, from when a face is shown."""
+    """What happens while so many viewers watch for so long, once a face is shown."""
     with Audience(app.port) as audience:
         for _ in range(viewers):
             audience.join()
@@ -83,7 +85,7 @@ def _watch(app: AppProcess, viewers: int, seconds: float) -> _Use:
 
 
 def measure_viewers(report: Report, video: Path, *, counts: tuple[int, ...], seconds: float) -> None:
-    """`counts`: numbers of viewers; the first has one bar, and 50 (or the last but one, in a short run) the other."""
+    """`counts`: numbers of viewers. The first has one bar, and 50 (in a short run the last but one) has the other."""
     barred = _DEFAULT_LIMIT if _DEFAULT_LIMIT in counts else counts[-1]
     uses: dict[int, _Use] = {}
     for count in counts:
@@ -123,7 +125,7 @@ def measure_slow_viewer(report: Report, video: Path, *, frames_in_video: int, se
     for key, viewer in slow.items():
         lags = _lags(viewer, fast)
         if not lags:
-            raise BenchmarkError("A slow viewer saw no picture that a fast one saw too.")
+            raise BenchmarkError("A slow viewer saw no picture that a fast one also saw.")
         report.add(f"{key}_lag", f"{names[key]}, longest lag", max(lags), "s", bar=_LAG_S)
         report.add(f"{key}_lag_median", f"{names[key]}, lag, median", float(np.median(lags)), "s")
         report.add(f"{key}_fps", f"{names[key]}, frames a second", viewer.pictures / watched_s, "fps")
@@ -133,7 +135,9 @@ def measure_slow_viewer(report: Report, video: Path, *, frames_in_video: int, se
 
 
 def _lost(app: AppProcess, audience: Audience, fast: list[Viewer], frames_in_video: int, seconds: float) -> tuple[int, int]:
-    """Watches for so long: how many frames that were shown one of `fast` did not get, and how many were never analysed."""
+    """Watches for so long. Returns how many shown frames one of `fast` did not get, and how many frames were never
+    analysed.
+    """
     skipped = _skipped_while_watching(app, audience)
     started = time.monotonic()
     audience.watch(seconds)
@@ -143,7 +147,7 @@ def _lost(app: AppProcess, audience: Audience, fast: list[Viewer], frames_in_vid
 
 
 def _skipped_while_watching(app: AppProcess, audience: Audience) -> int:
-    """The app's own count, while the viewers go on reading: a pause would make slow ones of the fast."""
+    """The app's own count, while the viewers go on reading: a pause would turn fast viewers into slow ones."""
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(_skipped, app)
         while not looking.done():
@@ -152,7 +156,7 @@ def _skipped_while_watching(app: AppProcess, audience: Audience) -> int:
 
 
 def _skipped(app: AppProcess) -> int:
-    """Frames that were captured and never analysed: the least of a few looks, since one may be under way."""
+    """Frames that were captured but never analysed: the smallest of a few counts, because one may be under way."""
     looks = []
     for _ in range(6):
         frames = app.health()["frames"]
@@ -162,13 +166,14 @@ def _skipped(app: AppProcess) -> int:
 
 
 def _lags(slow: Viewer, fast: list[Viewer]) -> list[float]:
-    """Seconds from when a fast viewer had a picture, at the latest, until the slow one had it."""
+    """Seconds from the latest time at which a fast viewer had a picture until the slow one had it."""
     shown: dict[bytes, list[float]] = {}
     for at, jpeg in itertools.chain.from_iterable(viewer.arrivals for viewer in fast):
         shown.setdefault(jpeg, []).append(at)
     lags = []
     for at, jpeg in slow.arrivals:
-        # The video begins again, so the same picture was there some time ago; and a fast viewer may get it later than he.
+        # The video begins again, so the same picture also came some time ago. A fast viewer may even get it later than the
+        # slow one.
         before = [time_shown for time_shown in shown.get(jpeg, []) if time_shown <= at + _CATCHING_UP_S]
         if before:
             lags.append(max(0.0, at - max(before)))
@@ -176,7 +181,7 @@ def _lags(slow: Viewer, fast: list[Viewer]) -> list[float]:
 
 
 def _missing(viewer: Viewer, frames_in_video: int, since_s: float, until_s: float) -> int:
-    """Frames of the video that were left out between those that the viewer got."""
+    """How many frames of the video were left out between those that the viewer got."""
     numbers = [read_number(jpeg) for at, jpeg in viewer.arrivals if since_s <= at <= until_s]
     steps = [(b - a) % frames_in_video for a, b in itertools.pairwise(numbers)]
-    return sum(step - 1 for step in steps if step)  # the same one again: repeated for want of a new one
+    return sum(step - 1 for step in steps if step)  # the same frame again, because there was no new one

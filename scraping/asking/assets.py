@@ -1,9 +1,9 @@
-"""What a source of pictures finds, cleaned of everything that a stranger's page could do with it.
+"""What a source of pictures finds, made safe from anything that a stranger's page may put in it.
 
     >>> clean_id("../../etc/passwd"), clean_id("1199241887"), folder_name("no smile")
     (None, '1199241887', 'no_smile')
 
-Ids become file names, terms become folder names, URLs are asked for: nothing passes that is not plainly one of these.
+Ids become file names, terms become folder names, and URLs are asked for. Only plain ones of each kind pass.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from common.errors import SettingsError
 
-SET_APART = "set_apart"  # the folder of pictures that belong to no class
+SET_APART = "set_apart"  # the folder for pictures of no certain class
 
-_ID = re.compile(r"(?=.*\d{3})[a-z0-9][a-z0-9_-]{0,63}")  # three digits: no name that Windows keeps for itself, such as com1
+_ID = re.compile(r"(?=.*\d{3})[a-z0-9][a-z0-9_-]{0,63}")  # three digits: no name that Windows reserves, such as com1
 _LONGEST_TEXT = 2000
 _LONGEST_URL = 2000
-_LONGEST_NAME = 100  # bytes of a folder's; most disks allow 255
+_LONGEST_NAME = 100  # bytes of a folder's name; most disks allow 255
 
 
 @dataclass(frozen=True)
 class Asset:
-    """One picture that a source offers. `id` is fit to be a file name, `url` is absolute; the other texts may be empty."""
+    """One picture that a source offers. `id` can be a file name, `url` is absolute, the other texts may be empty."""
 
     id: str
     url: str
@@ -40,7 +40,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of results, best first. `unusable`: cards without a usable id or URL; `layout`: which reading fitted."""
+    """One page of results, best first. `unusable`: cards without a usable id or URL; `layout`: which known layout fitted."""
 
     assets: tuple[Asset, ...]
     unusable: int = 0
@@ -49,7 +49,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked besides the term: `people` none, one, two, group or any; `sort` best, newest or mostpopular; `family`
+    """What to ask for besides the term: `people` none, one, two, group or any; `sort` best, newest or mostpopular; `family`
     creative or editorial.
     """
 
@@ -59,7 +59,7 @@ class Query:
 
 
 class Source(Protocol):
-    """The search pages or the API: who asks for page 7 of "smile" need not know which."""
+    """The search pages or the API, with one interface."""
 
     name: str
     page_size: int
@@ -67,12 +67,12 @@ class Source(Protocol):
     def page(self, term: str, number: int) -> Page:
         """Page `number`, from 1, of the results for `term`; without assets if the results end before it.
 
-        Raises ScrapingStopped when it can't be had or read.
+        Raises ScrapingStopped if the page can't be had or read.
         """
 
 
 def clean_id(text: object) -> str | None:
-    """An asset id that is safe as a file name, in small letters, since some disks don't tell them apart; else None."""
+    """An asset id that is safe as a file name, in small letters, because some disks ignore case; else None."""
     if not isinstance(text, str | int):
         return None
     candidate = str(text).strip().lower()
@@ -103,7 +103,7 @@ def clean_url(text: object, base: str = "") -> str | None:
 
 
 def folder_name(term: str) -> str:
-    """`no smile` -> `no_smile`: letters, digits and underscores. Raises SettingsError when nothing is left of the term."""
+    """`no smile` -> `no_smile`: letters, digits and underscores. Raises SettingsError if nothing is left of the term."""
     name = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", term).lower()).strip("_")
     name = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
     if not term.isprintable():

@@ -1,6 +1,6 @@
-"""One HTTP request and its answer, with a limit on everything: time, size, and which addresses are asked at all.
+"""One HTTP request and its answer, with limits on time, size and addresses.
 
-Redirects are not followed here: the next address must be allowed, and waited for, like any other.
+Redirects are not followed here, because the next address must be allowed and wait its turn like any other.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from common.errors import FetchError
+from common.version import HOME, VERSION
 
-USER_AGENT = "DadJokesForSmiles/0.1 (+https://github.com/dad-jokes-for-smiles/dad-jokes-for-smiles)"
-PRODUCT = USER_AGENT.partition("/")[0]  # the name that robots.txt may know us by
+USER_AGENT = f"DadJokesForSmiles/{VERSION} (+{HOME})"
+PRODUCT = USER_AGENT.partition("/")[0]  # our name in robots.txt
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_SLOWEST = 3  # a whole answer may take so many times as long as one wait for it
+_SLOWEST = 3  # a whole answer may take so many times the limit of one wait
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Answer:
 
 
 def open_session(connections: int) -> requests.Session:
-    """A session that keeps no cookies, says who it is, sends no password, and never repeats a request by itself."""
+    """A session that keeps no cookies, names itself, sends no password, and never repeats a request by itself."""
     session = requests.Session()
     session.auth = _no_password
     session.headers["User-Agent"] = USER_AGENT
@@ -51,12 +52,12 @@ def open_session(connections: int) -> requests.Session:
 
 
 def _no_password(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Without it requests would send what ~/.netrc holds for the host, or for any host."""
+    """Keeps requests from sending what ~/.netrc holds for the host."""
     return request
 
 
 def close_session(session: requests.Session) -> None:
-    """Closes its connections now; by itself it leaves that to the garbage collector."""
+    """Closes its connections now and does not leave that to the garbage collector."""
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
             pools = adapter.poolmanager.pools
@@ -75,7 +76,8 @@ def exchange(
     wall: Callable[[], float] = time.time,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Answer:
-    """GET `url` once. `timeout_s` to connect and for each pause; three times that for the whole. `wall`: seconds since 1970.
+    """GET `url` once. `timeout_s`: to connect and for each pause; three times that for the whole answer. `wall`: seconds
+    since 1970.
 
     Raises FetchError for everything but a whole answer with status 200 and a redirect.
     """
@@ -109,13 +111,13 @@ def exchange(
 
 
 def host_of(url: str) -> str:
-    """`www.gettyimages.com` or `127.0.0.1:8080`: who is asked."""
+    """The host of `url`: `www.gettyimages.com` or `127.0.0.1:8080`."""
     return urlsplit(url).netloc.lower()
 
 
 def _location(response: requests.Response, url: str) -> str:
     with contextlib.suppress(ValueError):
-        # Servers write UTF-8 where HTTP has Latin-1.
+        # Servers write UTF-8 where HTTP says Latin-1.
         return urljoin(url, response.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace"))
     return ""
 
@@ -142,7 +144,7 @@ def _refusal(response: requests.Response, wall: Callable[[], float]) -> FetchErr
 
 
 def _wait_s(text: str, wall_s: float) -> float | None:
-    """Retry-After in seconds: a whole number, or a date. None when there is none that can be read."""
+    """Retry-After in seconds, from a whole number or a date. None if there is none that can be read."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -1,4 +1,5 @@
-"""When the next request may go out: one host at a time, a pause with jitter between any two, and peace when it is asked for.
+"""Decide when the next request may go out: one host at a time, a random pause between any two, and a rest if a site asks for
+it.
 
 with pace.turn("www.gettyimages.com"):
     ...                                    # one request, read to its end
@@ -12,15 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_JITTER = 0.5  # a pause is 1 to 1.5 times as long as asked for, so that requests come at no beat
+_JITTER = 0.5  # a pause is 1 to 1.5 times as long as asked for, so that requests keep no rhythm
 
 
 class Interrupted(Exception):
-    """The run is being stopped; the message is for nobody."""
+    """The run is being stopped. Nobody reads this message."""
 
 
 class Clock:
-    """Real time. `sleep` ends early when `stop` was called."""
+    """Real time. `sleep` ends early after `stop`."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
@@ -47,7 +48,7 @@ class Clock:
 class Pace:
     """Hands out turns to many threads: at most `workers` at once, and at least `pause_s` between the beginnings of two.
 
-    `on_wait(seconds)` is told of waits that the site asked for.
+    `on_wait(seconds)` is called for waits that the site asked for.
     """
 
     def __init__(
@@ -72,13 +73,13 @@ class Pace:
         self._delays_s: dict[str, float] = {}
 
     def set_delay(self, host: str, seconds: float) -> None:
-        """`host`, which was asked just now, wants at least so many seconds between two requests."""
+        """Notes that `host` wants at least so many seconds between two requests."""
         with self._changed:
             self._delays_s[host] = seconds
             self._next_at = max(self._next_at, self.clock.now() + seconds)
 
     def hold(self, seconds: float) -> None:
-        """No request begins for so long."""
+        """Lets no request begin for so long."""
         with self._changed:
             self._held_until = max(self._held_until, self.clock.now() + seconds)
         self._on_wait(seconds)
@@ -89,7 +90,7 @@ class Pace:
 
     @contextmanager
     def turn(self, host: str) -> Iterator[None]:
-        """Waits until a request to `host` may begin. Raises Interrupted when the run is stopped meanwhile."""
+        """Waits until a request to `host` may begin. Raises Interrupted if the run is stopped meanwhile."""
         with self._changed:
             while self._in_flight and (self._host != host or self._in_flight >= self._workers):
                 self._changed.wait(0.2)
@@ -108,7 +109,7 @@ class Pace:
                 self._changed.notify_all()
 
     def _start(self, host: str) -> float:
-        """0 when a request may begin now, which is then counted; else the seconds after which to ask again."""
+        """0 if a request may begin now, which is then counted; else the seconds after which to ask again."""
         with self._changed:
             now = self.clock.now()
             earliest = max(self._next_at, self._held_until)

@@ -1,4 +1,4 @@
-"""Asking as a guest asks: only where robots.txt allows it, in turn, again after growing pauses, and not for ever.
+"""Ask politely: only where robots.txt allows it, in turn, again after growing pauses, and not for ever.
 
 client = PoliteClient("https://www.gettyimages.com", Pace(2.0, 2))
 client.get("https://www.gettyimages.com/photos/smile").body
@@ -18,19 +18,19 @@ from scraping.asking.pace import Pace
 from scraping.asking.robots import ALLOW_ALL, Robots
 
 MAX_PAGE_BYTES = 16 << 20
-_MAX_ROBOTS_BYTES = 512 << 10  # RFC 9309 asks for 500 KiB at least
+_MAX_ROBOTS_BYTES = 512 << 10  # RFC 9309 asks for at least 500 KiB
 _MAX_REDIRECTS = 5
-_GOOD_FOR_S = 24 * 3600.0  # then robots.txt is read again
-_MOST_REFUSALS = 20  # one after the other: the site wants no more of us
-_MOST_IN_A_ROW = 5  # addresses that failed for a passing reason, one after the other: the site is in trouble
+_GOOD_FOR_S = 24 * 3600.0  # after that robots.txt is read again
+_MOST_REFUSALS = 20  # in a row: the site wants no more requests from us
+_MOST_IN_A_ROW = 5  # addresses in a row that failed for a passing reason: the site is in trouble
 
 
 class PoliteClient:
-    """Safe to use from many threads. Close it at the end.
+    """A polite client for one site. Safe to use from many threads. Close it at the end.
 
-    `site`: its host, and those below the same domain, are asked, and `allow_hosts`; nobody else. `tries` for each address,
-    the pauses between them beginning with `retry_pause_s` and doubling. A site that asks for more than `longest_wait_s` of
-    peace ends the run.
+    It asks the host of `site`, hosts below the same domain, and `allow_hosts`, but nobody else. Each address gets `tries`;
+    the pauses between them begin with `retry_pause_s` and double. If the site asks to be left alone for more than
+    `longest_wait_s`, the run ends.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PoliteClient:
         return any(host == domain or host.endswith(f".{domain}") for domain in self._domains if domain)
 
     def robots_allow(self, url: str) -> bool:
-        """Whether robots.txt of its host lets us ask for `url`; it is read when it is first needed."""
+        """Whether robots.txt of its host lets us ask for `url`. That file is read when it is first needed."""
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return self._robots_of(f"{parts.scheme}://{parts.netloc}").allows(path)
@@ -82,9 +82,10 @@ class PoliteClient:
         redirects: bool = True,
         check: Callable[[Answer], None] = lambda answer: None,
     ) -> Answer:
-        """The whole answer from `url`, or from where it leads. `check` may raise FetchError for one that is not good enough.
+        """The whole answer from `url`, or from where it leads. `check` may raise FetchError for an answer that is not good
+        enough.
 
-        Raises FetchError when there is none after all tries, ScrapingStopped when there is no use in asking for more.
+        Raises FetchError if there is none after all tries, ScrapingStopped if it is no use to go on.
         """
         for i in range(self._tries):
             try:
@@ -139,7 +140,7 @@ class PoliteClient:
         if error.wait_s is not None:
             if error.wait_s > self._longest_wait_s:
                 raise ScrapingStopped(
-                    f"{host_of(url)} asks to be left in peace for {_minutes(error.wait_s)}; "
+                    f"{host_of(url)} asks to be left alone for {_minutes(error.wait_s)}; "
                     f"run the same command again after that."
                 ) from error
             wait_s = max(wait_s, error.wait_s)
@@ -160,7 +161,7 @@ class PoliteClient:
         self._refusals[host_of(url)] += 1
         if self._refusals[host_of(url)] >= _MOST_REFUSALS:
             raise ScrapingStopped(
-                f"{host_of(url)} has refused {_MOST_REFUSALS} pictures one after the other ({error}); find out why, and "
+                f"{host_of(url)} has refused {_MOST_REFUSALS} pictures in a row ({error}); find out why, and "
                 f"run the same command with --retry-failed then."
             ) from error
 
@@ -175,7 +176,9 @@ class PoliteClient:
             return rules
 
     def _read_robots(self, origin: str) -> Robots:
-        """RFC 9309, 2.3.1: none there (4xx) allows everything; out of reach (5xx, no answer) forbids everything."""
+        """RFC 9309, 2.3.1: a missing file (4xx) allows everything; a server out of reach (5xx, no answer) forbids
+        everything.
+        """
         url = urljoin(origin, "/robots.txt")
         for i in range(self._tries):
             try:
@@ -186,7 +189,7 @@ class PoliteClient:
                     return ALLOW_ALL
                 if not error.passing or i + 1 == self._tries:
                     raise ScrapingStopped(
-                        f"{url} can't be read ({error}), which counts as a no; check the address, or run the same command "
+                        f"{url} can't be read ({error}), so nothing may be fetched; check the address, or run it "
                         f"again later."
                     ) from error
                 self._wait(error, self._retry_pause_s * 2**i, url)

@@ -3,7 +3,7 @@
     >>> Robots.parse("User-agent: *\\nDisallow: /search\\nAllow: /search/2", "DadJokesForSmiles").allows("/search/2/image")
     True
 
-Python's own urllib.robotparser takes the first rule that matches rather than the longest, and knows no `*`.
+Python's own urllib.robotparser takes the first matching rule, not the longest, and does not know `*`.
 """
 
 from __future__ import annotations

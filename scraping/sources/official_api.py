@@ -1,4 +1,4 @@
-"""The official API, for those who have a key: the same pages of results, with more metadata and by agreement."""
+"""The official API, for users with a key: the same pages of results, with more metadata and by agreement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scraping.asking.exchange import host_of
 from scraping.asking.politeness import PoliteClient
 
 API = "https://api.gettyimages.com"
-PAGE_SIZE = 100  # the most that the API gives
+PAGE_SIZE = 100  # the most that the API gives at once
 
 # Largest first: a comp is a picture of 612 px or more to try a layout with.
 _DISPLAY_SIZES = ("high_res_comp", "comp", "preview", "thumb")
@@ -20,7 +20,7 @@ _SORT_ORDERS = {"newest": "newest", "mostpopular": "most_popular"}
 
 
 class OfficialApi:
-    """The API at `api` as a Source. The key goes into the header of its own requests, and nowhere else."""
+    """The API at `api` as a Source. The key goes only into the header of its own requests."""
 
     name = "api"
     page_size = PAGE_SIZE
@@ -44,7 +44,8 @@ class OfficialApi:
             options["sort_order"] = _SORT_ORDERS[self._query.sort]
         url = f"{self._url}?{urlencode(options)}"
         try:
-            # robots.txt is for those who follow links; a key is an invitation. Nor may the key follow a redirect.
+            # robots.txt is for programs that follow links, and a key is an invitation. The key must not follow a redirect
+            # either.
             headers = {"Api-Key": self._key, "Accept": "application/json"}
             answer = self._client.get(url, headers=headers, robots=False, redirects=False)
         except FetchError as error:
@@ -57,7 +58,7 @@ class OfficialApi:
             cards = [_read_image(image) for image in images]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ScrapingStopped(
-                f"The answer of {host_of(self._url)} is not what the API is known to give; "
+                f"The answer of {host_of(self._url)} does not look like the API's; "
                 f"scraping/sources/official_api.py must learn to read it."
             ) from error
         found: dict[str, Asset] = {}
@@ -76,12 +77,12 @@ class OfficialApi:
         if str(error) in ("HTTP 401", "HTTP 403"):
             return f"{host} does not accept this API key ({error}); check --api-key-file or GETTY_API_KEY."
         if error.kind == "other_host":
-            return f"{error} and not on the site; allow it with --allow-host."
+            return f"{error} and not on the site; allow that host with --allow-host."
         return f"{host} gives no results ({error}); run the same command again later."
 
 
 def read_key(text: str, origin: str) -> str:
-    """The key in a file or variable. Raises SettingsError, without showing it, when it can't be one."""
+    """The key in a file or variable. Raises SettingsError, without showing the text, if it can't be a key."""
     key = text.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key or len(key) > 500:
         raise SettingsError(f"There is no API key in {origin}; it must be one word, as Getty Images gave it to you.")

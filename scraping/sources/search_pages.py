@@ -1,4 +1,4 @@
-"""The public search pages. Three layouts are known, newest first; a page's own content says which one it has.
+"""The public search pages. Three layouts are known, newest first. A page's own content says which one it has.
 
     >>> read_page(html, "https://www.gettyimages.com/search/2/image?phrase=smile").layout
     'microdata'
@@ -29,7 +29,7 @@ _ID_IN_URL = re.compile(r"(?:/id/|-id|/)(\d{3,})(?=[/?.]|$)")
 
 
 def read_page(html: bytes | str, url: str, charset: str | None = None) -> Page:
-    """The cards on a page. `url`: where it is from. A page of no known layout has no assets and no `layout`."""
+    """The cards on a page. `url`: the page's address. A page of unknown layout has no assets and no `layout`."""
     soup = BeautifulSoup(html, "html.parser", from_encoding=charset if isinstance(html, bytes) else None)
     for name, cards_of, read in _LAYOUTS:
         cards = cards_of(soup)
@@ -66,7 +66,7 @@ def _read_microdata(card: Tag, base: str) -> Asset | None:
 
 
 def _property(card: Tag, name: str) -> str:
-    """schema.org's `itemprop`, whose value stands in another attribute for every kind of tag."""
+    """The value of schema.org's `itemprop`, which each kind of tag keeps in another attribute."""
     found = card.select_one(f'[itemprop="{name}"]')
     return _value(found) if found is not None else ""
 
@@ -87,7 +87,7 @@ def _gallery_cards(soup: BeautifulSoup) -> list[Tag]:
 
 
 def _read_thumbnail(image: Tag, base: str) -> Asset | None:
-    """Of the older layouts: the picture in a link to its own page; the id is in either address."""
+    """A card of the older layouts: a picture in a link to its own page. The id is in either address."""
     given = (clean_url(image.get(name), base) for name in ("src", "data-src"))
     url = next((address for address in given if address), None)
     if url is None:
@@ -126,17 +126,17 @@ class SearchPages:
         page = self._read(term, number)
         if page is not None and page.assets:
             return page
-        # Nothing here: the end of the results, or a page that we can't read, or one for robots? The first page tells.
+        # Nothing here: is it the end of the results, a page that we can't read, or a page for robots? The first page tells.
         first = self._read(term, 1) if number > 1 else page
         if first is None or not first.assets:
             raise ScrapingStopped(
-                f"No picture can be found in {self._url(term, 1)}: the layout of the site has changed, or it shows us "
+                f"There is no picture in {self._url(term, 1)}: the layout of the site has changed, or it shows us "
                 f"another page. Open it in a browser; if there are pictures, scraping/sources/search_pages.py must learn it."
             )
         return Page((), layout=first.layout)
 
     def _read(self, term: str, number: int) -> Page | None:
-        """None when the site has no such page."""
+        """The page; None if the site does not have it."""
         url = self._url(term, number)
         try:
             answer = self._client.get(url, headers={"Accept": "text/html"}, check=_check_html)
@@ -175,11 +175,11 @@ def _explain(error: FetchError, url: str) -> str:
     host = host_of(url)
     if error.kind == "robots":
         return (
-            f"robots.txt of {host} does not allow its search pages to programs; ask the site, or use the official API "
+            f"robots.txt of {host} does not let programs read its search pages; ask the site, or use the official API "
             f"(--source api)."
         )
     if error.kind == "refused":
         return f"{host} refuses its search pages to this program ({error}); use the official API (--source api)."
     if error.kind == "other_host":
-        return f"{url} leads to another site ({error}); give that one as --site, or allow it with --allow-host."
+        return f"{url} leads to another site ({error}); give that site as --site, or allow it with --allow-host."
     return f"{url} can't be read ({error}); run the same command again later."

@@ -1,11 +1,11 @@
-// The visitor's webcam: asking for it, and what to do about each way in which that fails.
+// Ask for the visitor's webcam, and say what to do about each way in which that fails.
 
-// Why no camera can be asked for at all, in words; empty when one can.
+// Why the page can't even ask for a camera, in words; empty if it can.
 export function whyUnavailable() {
   if (!window.isSecureContext) {
     const port = location.port ? `:${location.port}` : "";
     return (
-      "Browsers lend a camera only to pages that come over https or from the same computer, and this one came over plain http. " +
+      "Browsers lend a camera only to pages that come over https or from the same computer. This page came over plain http. " +
       `On the computer that runs the app, open http://localhost${port}; from elsewhere, ask its owner for an https address.`
     );
   }
@@ -15,14 +15,14 @@ export function whyUnavailable() {
   return "";
 }
 
-// A stream with one video track, of the camera `deviceId`, or of the one that the browser prefers when it is "".
+// A stream with one video track, from the camera `deviceId`, or if that is "" from the one that the browser prefers.
 export function openCamera(deviceId) {
   const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
   const video = { ...which, width: { ideal: 960 }, height: { ideal: 720 } };
   return navigator.mediaDevices.getUserMedia({ audio: false, video });
 }
 
-// `[{id, name}, ...]`; names are only known once a camera was allowed.
+// `[{id, name}, ...]`. Names are only known once a camera has been allowed.
 export async function listCameras() {
   try {
     const devices = await navigator.mediaDevices.enumerateDevices();

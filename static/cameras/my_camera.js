@@ -1,5 +1,5 @@
-// The visitor's own camera: asked for by a click, shown at once from the visitor's own computer, read by the app. While the page
-// is hidden the camera is released; it starts again when the page is back.
+// The visitor's own camera: started by a click, shown straight from the visitor's own computer, read by the app. While the
+// page is hidden the camera is released; it starts again when the page is back.
 import { listCameras, openCamera, whyNot, whyUnavailable } from "./camera_access.js";
 import { Overlay } from "./overlay.js";
 import { PictureLoop } from "./picture_loop.js";
@@ -16,7 +16,7 @@ export class MyCamera {
   #deviceId = "";
   #stream = null;
   #loop = null;
-  #attempt = 0; // a camera that comes after its attempt was given up is released
+  #attempt = 0; // a camera that comes too late for its attempt is released
   #overlay = new Overlay($("overlay"));
 
   constructor() {
@@ -24,7 +24,7 @@ export class MyCamera {
     $("stop").addEventListener("click", () => {
       this.stop();
       this.#invite(`${OFF}.`, START);
-      frame.focus({ preventScroll: true }); // not the button: the next space shall tell a joke
+      frame.focus({ preventScroll: true }); // not the button: the next space should tell a joke
     });
     choice.addEventListener("change", () => {
       this.#deviceId = choice.value;
@@ -59,7 +59,7 @@ export class MyCamera {
   async #start() {
     const changing = this.#stream !== null;
     this.#release();
-    $("controls").hidden = !changing; // the keyboard stays where another camera was chosen
+    $("controls").hidden = !changing; // the focus stays where another camera was chosen
     this.#wanted = true;
     const attempt = ++this.#attempt;
     drawCurtain("Starting your camera… If your browser asks, allow it.");
@@ -94,7 +94,7 @@ export class MyCamera {
     openCurtain();
     say("Your camera is on.");
     showNothing("Looking for faces…", "One moment");
-    // The button that was clicked is gone; the keyboard goes on from the picture.
+    // The button that was clicked is gone, so the focus goes to the picture.
     if ([document.body, start].includes(document.activeElement)) frame.focus({ preventScroll: true });
   }
 
@@ -112,7 +112,7 @@ export class MyCamera {
 
   #failed(error) {
     this.#release();
-    // Without a camera, one that is plugged in later starts by itself; all else waits for a click.
+    // If there is no camera, one that is plugged in later starts by itself. Everything else waits for a click.
     this.#wanted = ["NotFoundError", "OverconstrainedError"].includes(error.name);
     this.#deviceId = "";
     this.#invite(whyNot(error), AGAIN);

@@ -1,4 +1,5 @@
-// Boxes and labels over the visitor's own video; they look like those that the app draws into its pictures (faces/annotation.py).
+// Boxes and labels over the visitor's own video. They look like those that the app draws into its pictures
+// (faces/annotation.py).
 import { paintBadge } from "../people/badges.js";
 import { SHOWN, slots } from "../people/face_slots.js";
 import { percent } from "../meter/reading.js";
@@ -11,7 +12,7 @@ export class Overlay {
 
   #marksOnly;
 
-  // `marksOnly`: over a picture in which the app has drawn boxes and labels already.
+  // `marksOnly`: over a picture on which the app has already drawn boxes and labels.
   constructor(canvas, { marksOnly = false } = {}) {
     this.canvas = canvas;
     this.#marksOnly = marksOnly;
@@ -78,7 +79,7 @@ function drawFaces(context, faces, width, height) {
 
 const color = (label) => (label === "smile" ? SMILE : NO_SMILE);
 
-// Above, below or inside its box, where it covers the least of `taken`; returns the place that it took.
+// Above, below or inside its box, where it covers least of `taken`. Returns the place that it took.
 function drawLabel(context, { id, box, smile, label }, taken, width, height) {
   const size = Math.round(Math.min(19, Math.max(13, box.w / 7)));
   const pad = Math.round(size * 0.4);

@@ -1,6 +1,6 @@
-// How large the pictures are that are sent for analysis, and how many a second: less of both while answers come slowly.
+// How large the pictures sent for analysis are, and how many go out a second: less of both while answers come slowly.
 
-export const LEVELS = [ // `side`: pixels of the longer side; `everyMs`: from one picture to the next, at the least
+export const LEVELS = [ // `side`: pixels of the longer side; `everyMs`: at least, from one picture to the next
   { side: 640, everyMs: 50 },
   { side: 480, everyMs: 100 },
   { side: 320, everyMs: 200 },
@@ -11,7 +11,7 @@ export const FAST_MS = 60;
 const SLOWER_AFTER = 4; // answers at one level
 const FASTER_AFTER = 30;
 const MOST_PATIENCE = 16; // times FASTER_AFTER
-const WEIGHT = 0.25; // of the newest answer; searches of whole pictures take longer than the answers between them
+const WEIGHT = 0.25; // of the newest answer; answers with a search of the whole picture take longer than those between
 
 export class Pace {
   #level = 0;
@@ -37,7 +37,7 @@ export class Pace {
     }
   }
 
-  // The server is overloaded, or said so.
+  // The server is overloaded, or says so.
   busy() {
     if (this.#level < LEVELS.length - 1) {
       this.#patience = Math.min(2 * this.#patience, MOST_PATIENCE);

@@ -1,4 +1,4 @@
-// Sends pictures of a <video> to the app, one at a time, each with the answer to the one before.
+// Sends pictures of a <video> to the app, one at a time, each with the answer to the previous one.
 import { at } from "../addresses.js";
 import { Pace } from "./pace.js";
 
@@ -8,14 +8,15 @@ const ANSWER_TIMEOUT_MS = 15_000;
 const RETRY_MS = 2000;
 const NO_FRAME_MS = 3000;
 const GONE = "The app does not answer. Is it still running? Trying again…";
-const LATER = { // what the app answers when it wants fewer pictures, and what the page says then
+const LATER = { // the answers by which the app asks for fewer pictures, and what the page says then
   429: "Too many pictures come from your network just now. Trying again…",
   503: "The app is busy just now. Trying again…",
 };
 const LONGEST_WAIT_MS = 3_600_000;
 const STILL = "Your camera sends no picture just now. Waiting for it…";
 
-// `onAnswer(answer, fps)`: the app's answer, and answers a second. `onTrouble(words)`: why there is none; another try follows.
+// `onAnswer(answer, fps)`: the app's answer, and answers a second. `onTrouble(words)`: why there is no answer; another try
+// follows.
 export class PictureLoop {
   #stopping = new AbortController();
   #canvas = document.createElement("canvas");
@@ -46,7 +47,7 @@ export class PictureLoop {
     }
   }
 
-  // What is under way is given up; its answer is dropped.
+  // Gives up the request under way and drops its answer.
   stop() {
     this.#stopping.abort();
   }
@@ -78,7 +79,7 @@ export class PictureLoop {
       this.#trouble(LATER[response.status]);
       return waitMs(response.headers.get("Retry-After"));
     }
-    this.#previous = {}; // in case it is what the app could not read
+    this.#previous = {}; // in case this is what the app could not read
     this.#trouble(`${answer.error ?? "The app could not read a picture."} Trying again…`);
     return RETRY_MS;
   }
@@ -93,7 +94,7 @@ export class PictureLoop {
     this.#stopping.signal.addEventListener("abort", end);
     try {
       const response = await fetch(ADDRESS, { method: "POST", body: form, signal: giveUp.signal });
-      const text = await response.text(); // within the time limit too
+      const text = await response.text(); // also within the time limit
       return new Response(text, { status: response.status, headers: response.headers });
     } finally {
       clearTimeout(timer);
@@ -116,7 +117,7 @@ export class PictureLoop {
     this.onTrouble(words);
   }
 
-  // The newest frame as a JPEG, no larger than the pace allows; null when there is none. Never mirrored.
+  // The newest frame as a JPEG, no larger than the pace allows; null if there is none. Never mirrored.
   #jpeg() {
     const { videoWidth, videoHeight } = this.video;
     if (!videoWidth || !videoHeight) return null;
@@ -164,12 +165,13 @@ export class PictureLoop {
   }
 }
 
-// Tells one frame from the next. A live video's time goes on when its frames do not, so it is only for want of a count.
+// Tells one frame from the next. A live video's time goes on even if its frames stop, so time is used only if there is no
+// count.
 function shownFrame(video) {
   return video.getVideoPlaybackQuality?.().totalVideoFrames || video.currentTime;
 }
 
-// Milliseconds of a Retry-After in seconds, and up to half as long again: pages told the same do not all come back at once.
+// Milliseconds to wait for a Retry-After in seconds, plus up to half as much, so that pages don't all come back at once.
 export function waitMs(retryAfter) {
   const seconds = Number(retryAfter);
   const ms = seconds > 0 ? 1000 * seconds : 1000;

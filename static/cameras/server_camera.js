@@ -7,7 +7,7 @@ const RETRY_MS = 3000;
 const live = document.getElementById("live");
 
 export class ServerCamera {
-  // `onNoCamera`: called when it turns out, before any picture, that there is no camera; or null.
+  // `onNoCamera`: called if there turns out to be no camera before any picture came; or null.
   constructor({ onNoCamera }) {
     this.onNoCamera = onNoCamera;
     this.events = null;

@@ -12,7 +12,7 @@ export function splitJoke(text) {
   return checked(found ? [found[1], found[2]] : [joke, ""], joke);
 }
 
-// A part without a word is no part.
+// A part needs a word.
 function checked([setUp, punchline], joke) {
   const word = /[\p{L}\p{N}]/u;
   const parted = word.test(setUp) && word.test(punchline) && /\s/.test(setUp);

@@ -6,14 +6,14 @@ import { finish, jokeBegins, jokeTold } from "./reactions.js";
 const BEAT_MS = 2500;
 const $ = (id) => document.getElementById(id);
 const joke = $("joke"), button = $("another");
-let asking = false, reveal = null; // `reveal`: tells the punchline that is waited for
+let asking = false, reveal = null; // `reveal`: tells the punchline that is still to come
 
 // The joke that came with the page.
 export function tellFirst() {
   tell({ text: joke.textContent, id: joke.dataset.id, source: joke.dataset.source });
 }
 
-// The punchline, if one is waited for, else another joke.
+// The punchline if one is still to come, else another joke.
 export function hearMore() {
   if (reveal) reveal();
   else tellAnother();
@@ -26,10 +26,10 @@ export function revealPunchline() {
 async function tellAnother() {
   if (asking) return;
   asking = true;
-  finish(); // what came of the joke before
+  finish(); // counts what the last joke did
   try {
     const response = await fetch(at("api/v1/jokes/random"), { signal: AbortSignal.timeout(5000) });
-    if (response.status === 429) return; // too many at once: the joke that is there stays
+    if (response.status === 429) return; // too many at once: the current joke stays
     if (!response.ok) throw new Error(response.statusText);
     tell(await response.json());
   } catch {
@@ -52,8 +52,8 @@ function tell({ text, id, source }) {
     told();
     return;
   }
-  // The punchline's room is kept, so that nothing jumps. What it says is not there for a screen reader before its moment; then a
-  // new element comes, which is read out by itself.
+  // The punchline's room is kept, so that nothing jumps. A screen reader finds nothing there before its moment; then a new
+  // element comes, which is read out by itself.
   const room = part("room", punchline);
   room.setAttribute("aria-hidden", "true");
   joke.replaceChildren(part("set-up", setUp), " ", room);

@@ -1,8 +1,8 @@
 // What a joke did to a smile, from readings of one face.
 export const BEFORE_MS = 3000; // of smiles before the joke came
-const READ_MS = 700; // before anybody can have read it
-const ENOUGH_MS = 3000; // of a face in view after it, or it was not heard
-const LONGEST_GAP_MS = 500; // between two readings of a face that did not leave
+const READ_MS = 700; // nobody can have read it before
+const ENOUGH_MS = 3000; // a face must be in view for so long after it, or it was not heard
+const LONGEST_GAP_MS = 500; // a face with a longer gap between two readings has left
 
 // `samples`: [[time, smile], ...] in order, in milliseconds; the joke began at `beganAt`, and all of it was there at `toldAt`:
 // later, if its punchline had to be waited for. {before, peak, lift} from 0 to 1 (lift from -1), {seconds} of smiling after it;

@@ -9,7 +9,7 @@ let joke = null, agreed = false, beganAt = null, toldAt = 0, timer = null;
 let samples = []; // [time, smile] of the biggest face
 const agree = document.getElementById("agree");
 
-// Every reading of the biggest face; null: there is none.
+// Takes every reading of the biggest face; null: there is none.
 export function noteSmile(smile) {
   const now = performance.now();
   if (smile !== null) samples.push([now, smile]);
@@ -17,7 +17,7 @@ export function noteSmile(smile) {
   while (samples.length && samples[0][0] < oldest) samples.shift();
 }
 
-// The set-up is there; the smile before it is what the joke is measured from.
+// The set-up is there. The joke is measured from the smile before it.
 export function jokeBegins() {
   finish();
   beganAt = performance.now();
@@ -33,7 +33,7 @@ export function jokeTold(id, source) {
   timer = setTimeout(finish, LASTS_MS);
 }
 
-// Says and sends what is known of the joke's effect, if somebody was there before and after it.
+// Tells and sends what the joke did, if somebody was there before and after it.
 export function finish() {
   clearTimeout(timer);
   const told = joke;
@@ -48,10 +48,10 @@ export function finish() {
     keepalive: true, // the page may be going
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ joke: told, before, peak, seconds, agreed: true }),
-  }).catch(() => {}); // a smile that is not counted is no loss
+  }).catch(() => {}); // an uncounted smile is no loss
 }
 
-// What was agreed to is remembered in this browser, where it allows that, and nowhere else.
+// The visitor's consent is remembered in this browser, if it allows that, and nowhere else.
 function remembered(change) {
   try {
     return change(window.localStorage);

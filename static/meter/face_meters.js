@@ -1,4 +1,4 @@
-// A small meter for every face, where there are several: its mark, a mouth that bends with its smile, and the number.
+// If there are several faces, a small meter for each: its mark, a mouth that bends with its smile, and the number.
 import { badge, svg } from "../people/badges.js";
 import { SHOWN } from "../people/face_slots.js";
 

@@ -1,4 +1,5 @@
-// What is read off the pictures, in words and by the meter, and the curtain's words when there is none. Both cameras use it.
+// Shows what is read off the pictures, in words and on the meter, and the curtain's words when there is no picture. Both
+// cameras use it.
 import { drawDad } from "./dad.js";
 import { showFaces } from "./face_meters.js";
 import { slots } from "../people/face_slots.js";
@@ -10,9 +11,9 @@ const SPOKEN_EVERY_MS = 2000;
 const $ = (id) => document.getElementById(id);
 let lastVerdict = "", lastVerdictAt = -Infinity;
 
-// `state`: {faces: [{smile, label}, ...] the biggest first, fps, message: why nothing can be read, or ""}. `noReading`: what the
-// meter says then. Whatever else wants readings (the shutter) listens to the document's "smiles" event, whose
-// `detail` is `state`.
+// `state`: {faces: [{smile, label}, ...] the biggest first, fps, message: why nothing can be read, or ""}. `noReading`: what
+// the meter says then. Other parts that want readings (the shutter) listen to the document's "smiles" event; its `detail` is
+// `state`.
 export function show(state, noReading = "No picture") {
   document.dispatchEvent(new CustomEvent("smiles", { detail: state }));
   const count = state.faces.length;

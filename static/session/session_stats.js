@@ -1,8 +1,8 @@
 // The sums of one session, and its readings as a table. Nothing here leaves the browser.
-const LONGEST_GAP_MS = 1500; // between two readings of a face that did not leave
+const LONGEST_GAP_MS = 1500; // a face with a longer gap between two readings has left
 const BEGINS = 0.6, ENDS = 0.4; // a smile that trembles about 50 % is one smile
 const ROW_EVERY_MS = 500;
-const MOST_ROWS = 60_000; // one face for more than eight hours; then the oldest go
+const MOST_ROWS = 60_000; // one face for more than eight hours; then the oldest rows go
 const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet would calculate
 
 export class SessionStats {
@@ -71,8 +71,8 @@ export class SessionStats {
     };
   }
 
-  // RFC 4180: seconds since the first face, the face's number on the page, its smile from 0 to 1, and the id of the joke that was
-  // told last; a row for each face every half second.
+  // RFC 4180: seconds since the first face, the face's number on the page, its smile from 0 to 1, and the id of the joke
+  // told last. One row for each face every half second.
   csv() {
     const rows = this.#rows.map(([time, face, smile, joke]) => [time.toFixed(1), face, smile.toFixed(4), field(joke)].join(","));
     return `${["time_s,face,smile,joke", ...rows].join("\r\n")}\r\n`;

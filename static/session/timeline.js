@@ -3,9 +3,9 @@ import { badge, mark, svg } from "../people/badges.js";
 import { LASTS_MS, SmileHistory } from "./smile_history.js";
 
 const DRAWN_EVERY_MS = 250;
-const STEP_MS = 2000; // for who wants less motion
+const STEP_MS = 2000; // for people who want less motion
 const SAID_EVERY_MS = 5000;
-const FEWEST = 3; // readings of a face that is drawn; what is seen for a moment is mostly none
+const FEWEST = 3; // a face with fewer readings is not drawn; it was mostly none
 const TOP = 26, RIGHT = 26; // pixels of the chart's margins; left and below they grow with the letters
 const chart = document.getElementById("chart"), words = document.getElementById("minute");
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -80,7 +80,7 @@ function faces(now, x, y) {
   const lines = [...past.lines(now)].filter(long).sort(([a], [b]) => b - a); // the first one on top
   const several = lines.length > 1;
   return lines.flatMap(([slot, pieces]) => {
-    const { color, dash } = mark(several ? slot : 4); // one alone is chalk yellow
+    const { color, dash } = mark(several ? slot : 4); // a single face is chalk yellow
     const d = pieces.map((piece) => path(piece, x, y)).join("");
     const parts = [svg("path", { class: "line", d, stroke: color, "stroke-dasharray": several ? dash : "" })];
     const [time, smile] = pieces.at(-1).at(-1);

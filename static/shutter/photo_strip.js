@@ -1,4 +1,4 @@
-// The pictures that were taken, the newest first. They are in this tab's memory only, until they are downloaded.
+// The pictures that were taken, the newest first. They are only in this tab's memory until they are downloaded.
 import { printStrip } from "./shutter_print.js";
 
 export const MOST = 12;
@@ -15,7 +15,7 @@ export class PhotoStrip {
   #warning = false;
   #printing = false;
 
-  // `say(words)`: tells what happened. `onEmpty()`: the last picture went, and the keyboard needs another place.
+  // `say(words)`: tells what happened. `onEmpty()`: the last picture went, and the focus needs another place.
   constructor({ say, onEmpty }) {
     this.say = say;
     this.onEmpty = onEmpty;
@@ -28,7 +28,7 @@ export class PhotoStrip {
     return this.#photos.length >= MOST;
   }
 
-  // `canvas`: the picture; it is not changed. Returns the picture's number once it is in the strip; 0 when it can't be kept.
+  // `canvas`: the picture; it is not changed. Returns the picture's number once it is in the strip; 0 if it can't be kept.
   async add(canvas) {
     const at = new Date();
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
@@ -122,7 +122,7 @@ export class PhotoStrip {
       this.#changed();
       this.say(`The strip with ${photos.length} ${photos.length === 1 ? "picture" : "pictures"} is downloaded.`);
     } catch {
-      this.say("The strip can't be made; download the pictures one by one.");
+      this.say("The strip can't be made. Download the pictures one by one.");
     } finally {
       this.#printing = false;
     }
@@ -133,7 +133,7 @@ export class PhotoStrip {
     $("strip-photos").hidden = $("strip-save").hidden = $("strip-clear").hidden = !this.#photos.length;
     $("strip-undo").hidden = !this.#removed.length;
     $("strip").hidden = !this.#photos.length && !this.#removed.length;
-    // Only while something would be lost does the browser ask before it leaves the page.
+    // The browser asks before it leaves the page only if something would be lost.
     const warning = this.#photos.some((photo) => !photo.saved);
     if (warning === this.#warning) return;
     this.#warning = warning;

@@ -2,8 +2,8 @@
 import { MOST, PhotoStrip } from "./photo_strip.js";
 import { ShutterTiming } from "./shutter_timing.js";
 
-const LOOK_EVERY_MS = 250; // whether readings still come
-const GIVE_UP_MS = 10_000; // without one
+const LOOK_EVERY_MS = 250; // checks that readings still come
+const GIVE_UP_MS = 10_000; // without a reading
 const COUNT_SPOKEN_EVERY_MS = 4000;
 const TICK_SHOWN_MS = 1500; // after a picture
 const FULL = `The strip is full with ${MOST} pictures. Download them, delete some, and arm the shutter again.`;
@@ -19,8 +19,8 @@ const strip = new PhotoStrip({ say, onEmpty: () => (arm.offsetParent ? arm : fra
 let shownFor = ""; // the mode whose camera gave a picture
 let lookTimer = null, tickTimer = null;
 let readableAt = 0; // or armed since
-let candidate = null; // the picture at the reading before: between two smiling readings people smile, on slow computers too
-let lastEvent = ""; // the app repeats one when nothing new comes
+let candidate = null; // the picture at the previous reading: people smile between two smiling readings, on slow computers too
+let lastEvent = ""; // the app repeats an event if nothing new comes
 let spokenCount = "", spokenAt = 0;
 
 // --- which camera there is ---
@@ -30,7 +30,7 @@ function hasPicture() {
   return live.hasAttribute("src") && live.naturalWidth > 0;
 }
 
-// Puts the picture as it is now onto `canvas`, at the size that the camera gives. A visitor's own is not mirrored.
+// Draws the current picture onto `canvas`, in the camera's size. A visitor's own picture is not mirrored.
 function copyPicture(canvas) {
   const source = body.dataset.mode === "mine" ? video : live;
   const width = source.videoWidth ?? source.naturalWidth, height = source.videoHeight ?? source.naturalHeight;
@@ -165,7 +165,7 @@ function count(blind) {
   return timing.inView ? `${timing.smiling} of ${timing.inView} smiling.` : "Nobody is in view.";
 }
 
-// Who cannot see the picture still wants to know who does not smile yet, but not twenty times a second.
+// People who can't see the picture want to know who is not smiling yet, but not twenty times a second.
 function speakCount(now) {
   if (timing.state !== "waiting" || now - spokenAt < COUNT_SPOKEN_EVERY_MS) return;
   const words = count(timing.isBlind(now));

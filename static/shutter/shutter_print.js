@@ -1,7 +1,7 @@
 // A photo-booth strip: pictures one below the other on one sheet, in columns of four, with the date.
 
 const ROWS = 4;
-const SIDE = 960; // pixels that a picture's longer side gets at most
+const SIDE = 960; // at most so many pixels for a picture's longer side
 const PAPER = "#fff8ea", INK = "#2b2118", MUTED = "#66574a";
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 

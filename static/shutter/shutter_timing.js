@@ -1,14 +1,14 @@
-// When the smile shutter fires. No page and no clock in here: every reading comes with its time in milliseconds.
+// When the smile shutter fires. This needs no page and no clock: every reading comes with its time in milliseconds.
 
 export const SMILES_FROM = 0.5; // P(smile), as on the picture's labels
 export const SMILES_UNTIL = 0.4; // a smile that began ends only below this
-export const HOLD_MS = 500; // everyone smiles that long
-export const MOST_A_GAP_COUNTS_MS = 400; // nobody knows what happened between two readings that are further apart
-export const STALE_MS = 1000; // without a reading, all that was known is out of date
-export const LOST_MS = 400; // a face that is not found for less than this is still in view
+export const HOLD_MS = 500; // everyone must smile that long
+export const MOST_A_GAP_COUNTS_MS = 400; // nobody knows what happened in a longer gap between two readings
+export const STALE_MS = 1000; // after so long without a reading, the last one is out of date
+export const LOST_MS = 400; // a face that is missing for less than this is still in view
 export const FORGIVEN_MS = 150; // a dip that short only halts the countdown
-export const OVER_MS = 300; // not everyone smiles for that long: the smile that was photographed is over
-export const PAUSE_MS = 2000; // between two pictures at the least
+export const OVER_MS = 300; // once not everyone has smiled for that long, the photographed smile is over
+export const PAUSE_MS = 2000; // at least, between two pictures
 
 // Off until armed. Then `waiting` for smiles, `holding` while everyone smiles, and after a picture off again or, with
 // `keepGoing`, `resting` until that smile is over.
@@ -41,7 +41,7 @@ export class ShutterTiming {
     return Math.min(1, this.#held / HOLD_MS);
   }
 
-  // Whether the last reading is too old to go by, or there was none.
+  // Whether the last reading is too old, or there was none.
   isBlind(now) {
     return now - this.#readAt > STALE_MS;
   }
@@ -56,8 +56,8 @@ export class ShutterTiming {
     this.#state = "off";
   }
 
-  // One reading: `faces`: [{id, smile}, ...] of everyone in view, or null when nothing could be read. Whether to take the
-  // picture now.
+  // Takes one reading and returns whether to take the picture now. `faces`: [{id, smile}, ...] of everyone in view, or null
+  // if nothing could be read.
   read(faces, now) {
     if (this.#state === "off") return false;
     if (faces === null || this.isBlind(now)) this.#forget();
@@ -67,7 +67,7 @@ export class ShutterTiming {
     this.#lookAt(faces, now);
     const people = [...this.#people.values()];
     const someoneDoesNot = !people.length || people.some((person) => !person.smiling);
-    // Who is not found for a moment neither counts nor spoils anything.
+    // A face that is missing for a moment neither counts nor spoils anything.
     const everyone = !someoneDoesNot && people.every((person) => person.seenAt === now);
     const smiledOn = everyone && this.#everyone;
     this.#everyone = everyone;
@@ -81,7 +81,7 @@ export class ShutterTiming {
     return this.#held >= HOLD_MS && this.#fire(now);
   }
 
-  // To be called now and then, so that the countdown does not stand still for ever when readings stop.
+  // Call this now and then, so that the countdown does not stand still for ever if readings stop.
   tick(now) {
     if (this.#held && this.isBlind(now)) this.#forget();
   }
@@ -113,7 +113,7 @@ export class ShutterTiming {
     return true;
   }
 
-  // What was seen; not that a picture was taken, of a smile that may still go on.
+  // Forgets what was seen, but not that a picture was taken: that smile may still go on.
   #forget() {
     this.#people.clear();
     this.#readAt = -Infinity;

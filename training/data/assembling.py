@@ -1,4 +1,4 @@
-"""Groups of faces that belong together, and the part of the dataset that each group goes to."""
+"""Join faces that belong together into groups, and deal each group to a part of the dataset."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from training.data.grouping import connected_groups, describe_person, near_copie
 from training.data.sources import Source, person_in_name
 
 SHARES = (0.80, 0.08, 0.12)
-_LARGE_GROUP = 0.01  # of its set: such a group would be a validation or test part of its own
+_LARGE_GROUP = 0.01  # share of its set: such a group would fill a validation or test part alone
 
 
 def worker_processes(count: int) -> ProcessPoolExecutor:
-    # Fresh processes: a forked copy of one in which TensorFlow or OpenCV has threads may wait for ever.
+    # Fresh processes: a forked copy of a process with TensorFlow's or OpenCV's threads may wait for ever.
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
@@ -30,10 +30,10 @@ def group_faces(
     workers: int = 2,
     near: np.ndarray | None = None,
 ) -> tuple[Faces, dict[str, dict[str, int]]]:
-    """Joins near-copies and persons into groups and drops exact copies and near-copies with opposite labels.
+    """Joins near-copies and persons into groups. Drops exact copies, and near-copies with opposite labels.
 
     Returns the grouped faces and counts for each set. `cache`: a folder for descriptors, which take minutes. `near`: the
-    index pairs of near-copies, where they are known already.
+    index pairs of near-copies, if they are known already.
     """
     n = len(faces)
     digests = np.array([hashlib.sha256(crop.tobytes()).hexdigest() for crop in faces.gray])
@@ -88,7 +88,7 @@ def _chained(rows: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def _descriptors(crops: np.ndarray, digests: np.ndarray, cache: Path, workers: int) -> np.ndarray:
-    """Descriptors `(n, 128)`, kept in `cache` as they are made, since they take minutes."""
+    """Descriptors `(n, 128)`. They take minutes, so each goes into `cache` once it is made."""
     known: dict[str, np.ndarray] = {}
     if cache.is_file():
         with np.load(cache) as data:
@@ -107,7 +107,7 @@ def _descriptors(crops: np.ndarray, digests: np.ndarray, cache: Path, workers: i
 
 
 def split_groups(faces: Faces, *, seed: int) -> Faces:
-    """Deals whole groups to train, val and test so that each set and label keeps its shares, as near as groups allow."""
+    """Deals whole groups to train, val and test. Each set and label keeps its shares, as nearly as groups allow."""
     rng = np.random.default_rng(seed)
     groups, index = np.unique(faces.group, return_inverse=True)
     strata, stratum = np.unique([f"{s}/{y}" for s, y in zip(faces.source, faces.smile, strict=True)], return_inverse=True)
@@ -120,13 +120,13 @@ def split_groups(faces: Faces, *, seed: int) -> Faces:
     set_of = np.array([name.rpartition("/")[0] for name in strata])
     set_total = np.array([total[set_of == name].sum() for name in set_of])
     large = np.any((counts > _LARGE_GROUP * set_total) & (counts > 20), axis=1)
-    # Largest groups first, each to the side that lacks most of it; the shuffle decides among equals.
+    # Largest groups first, each to the side that lacks most. The shuffle decides among equals.
     order = rng.permutation(len(groups))
     for g in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
         lack = ((wanted - held) / np.maximum(wanted, 1)) @ counts[g]
         if large[g]:
             side[g] = 0
-        # Small groups: at random by share, which keeps the sides alike in everything that was not counted.
+        # Small groups: at random by share, so that the sides stay alike in everything that was not counted.
         elif counts[g].sum() <= 3:
             room = np.maximum(lack, 0) * SHARES
             side[g] = rng.choice(3, p=room / room.sum()) if room.sum() > 0 else int(np.argmax(lack))

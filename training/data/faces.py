@@ -1,4 +1,4 @@
-"""A dataset in memory and on disk: n face crops and what is known of each."""
+"""A dataset in memory and on disk: n face crops and what is known about each."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NO_LABEL = -1
 class Faces:
     """A dataset of n crops.
 
-    `gray` uint8 `(n, 64, 64)`: exactly what the app reads. `wide` uint8 `(n, 128, 128)`: the same face and what is round
-    it, for shifting and turning in training. `smile` int8 `(n,)`: 1, 0, or -1 where nobody said. `face` uint8 `(n,)`: 0 for
-    a crop without a face. `landmarks` float32 `(n, 5, 2)` in the order of `smile_recognition.LANDMARKS`, and `shape68`
+    `gray` uint8 `(n, 64, 64)`: exactly what the app reads. `wide` uint8 `(n, 128, 128)`: the same face with its
+    surroundings, for shifting and turning in training. `smile` int8 `(n,)`: 1, 0, or -1 if unknown. `face` uint8 `(n,)`: 0
+    for a crop without a face. `landmarks` float32 `(n, 5, 2)` in the order of `smile_recognition.LANDMARKS`, and `shape68`
     float32 `(n, 68, 2)`, dlib's guess: `(x, y)`, 0 to 1 across the box, NaN where unknown. `source`, `name`, `split` str
     `(n,)`; `group` int `(n,)`.
     """
@@ -51,14 +51,14 @@ class Faces:
         return Faces(**{field: value[chosen] for field, value in self.fields().items()})
 
     def part(self, split: str, source: str | None = None) -> Faces:
-        """The faces of one split, of one source if given."""
+        """The faces of one split, and of one source if given."""
         chosen = self.split == split
         if source is not None:
             chosen &= self.source == source
         return self.where(chosen)
 
     def labelled(self) -> Faces:
-        """The faces of which it is known whether they smile."""
+        """The faces with a smile label."""
         return self.where(self.smile != NO_LABEL)
 
     def save(self, path: Path) -> None:
@@ -70,7 +70,7 @@ class Faces:
 
     @classmethod
     def load(cls, path: Path) -> Faces:
-        """Raises DatasetError when the file is missing or no dataset."""
+        """The dataset in a file. Raises DatasetError if the file is missing or is not a dataset."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 return cls(**{field: data[field] for field in cls.__dataclass_fields__})

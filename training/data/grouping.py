@@ -1,8 +1,8 @@
-"""Which pictures belong together: near-duplicates and pictures of one person must never stand on both sides of a split.
+"""Find pictures that belong together: near-copies and pictures of one person must never be on both sides of a split.
 
 Near-duplicates: the correlation of 16x16 thumbnails, brightness and contrast removed, is over `DUPLICATE_CORRELATION`.
-Persons: face_recognition's 128-number descriptors are closer than `PERSON_DISTANCE`. That is stricter than the 0.6 its
-documentation uses for "the same person": links are chained into groups, and one wrong link would join two crowds.
+Persons: face_recognition's 128-number descriptors are closer than `PERSON_DISTANCE`. That is stricter than the 0.6 that its
+documentation uses for "the same person", because links are chained into groups and one wrong link would join two crowds.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def thumbnails(crops: np.ndarray) -> np.ndarray:
 
 
 class Copies(NamedTuple):
-    """Index pairs `(m, 2)`, i < j, and how far their thumbnails correlate `(m,)`."""
+    """Index pairs `(m, 2)`, i < j, and how much their thumbnails correlate `(m,)`."""
 
     pairs: np.ndarray
     correlation: np.ndarray
 
 
 def duplicate_pairs(crops: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> Copies:
-    """Pictures `(n, h, w)` that are near-copies, mirrored copies too."""
+    """Pictures `(n, h, w)` that are near-copies, also mirrored ones."""
     direct, mirrored = thumbnails(crops), thumbnails(crops[:, :, ::-1])
     pairs, values = [np.empty((0, 2), int)], [np.empty(0, np.float32)]
     for i in range(0, len(crops), _BLOCK):
@@ -73,7 +73,7 @@ def describe_person(crop: np.ndarray) -> np.ndarray:
 
 
 def connected_groups(n: int, pairs: np.ndarray) -> np.ndarray:
-    """The group number, int `(n,)`, of each of n pictures when each pair `(m, 2)` joins its two groups."""
+    """The group number, int `(n,)`, of each of n pictures, if each pair `(m, 2)` joins its two groups."""
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return connected_components(links, directed=False)[1]
 
@@ -88,7 +88,7 @@ def near_copies(faces: Faces, sources: Mapping[str, Source]) -> np.ndarray:
     """Index pairs `(m, 2)` of faces that are near-copies by their sets' rules."""
     copies = duplicate_pairs(faces.gray, min(source.copy_correlation for source in sources.values()))
     limits = np.array([sources[name].copy_correlation for name in faces.source], float)
-    # Across sets the stricter of the two limits holds. Backgrounds, often flat, look alike without being copies.
+    # Across sets the stricter of the two limits holds. Backgrounds are often flat and look alike without being copies.
     real = (faces.face[copies.pairs] == 1).all(axis=1)
     return copies.pairs[real & (copies.correlation > limits[copies.pairs].max(axis=1))]
 

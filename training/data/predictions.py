@@ -1,4 +1,4 @@
-"""The table of what networks said of faces that they were not trained on, which `training.out_of_fold` writes."""
+"""The table of `training.out_of_fold`: what networks said about faces that they were not trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = ("source", "name", "fold", "smile")
 
 
 def write_predictions(path: Path, source: np.ndarray, name: np.ndarray, fold: np.ndarray, smile: np.ndarray) -> None:
-    """Four arrays `(n,)`; the same numbers always make the same bytes."""
+    """Writes four arrays `(n,)`. The same numbers always make the same bytes."""
     text = io.StringIO()
     writer = csv_writer(text)
     writer.writerow(_COLUMNS)

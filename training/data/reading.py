@@ -1,4 +1,4 @@
-"""From one picture file to its face: found, cut out, turned grey, with landmarks, and pieces of background beside it."""
+"""From one picture file to its face: found, cut out and turned grey, with landmarks and pieces of background."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Crop:
 
 
 def read_picture(source: Source, name: str, data: bytes, points: np.ndarray | None = None) -> tuple[Crop, list[Crop]] | str:
-    """The largest face of a picture, and crops of it without a face; or why not: `unreadable`, `no_face`.
+    """The largest face of a picture, and crops without a face; or the reason why not: `unreadable`, `no_face`.
 
-    `points` float `(68, 2)`: known landmarks in pixels of the picture, which then say which face is meant.
+    `points` float `(68, 2)`: known landmarks in pixels of the picture; they say which face is meant.
     """
     cv2.setNumThreads(1)
     try:
         gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    except cv2.error:  # a header that asks for more pixels than OpenCV will hold
+    except cv2.error:  # a header that asks for more pixels than OpenCV holds
         gray = None
     if gray is None:
         return "unreadable"
@@ -73,7 +73,7 @@ def five_points(points: np.ndarray) -> np.ndarray:
 
 
 def _find(gray: np.ndarray) -> Box | None:
-    """The largest face; the app's detector first, and where it sees nothing a finer search and then Haar's."""
+    """The largest face, by the app's detector. If that sees nothing, by a finer search and then by Haar's cascade."""
     for detector, smallest in ((_detector(), 40), (_detector(), 24), (_haar(), 36)):
         boxes = detector.detect(gray, min_face=smallest)
         if boxes:
@@ -88,7 +88,7 @@ def _find_at(gray: np.ndarray, points: np.ndarray) -> Box:
 
 
 def box_from_points(points: np.ndarray) -> Box:
-    """face_recognition's box, as it would be, of a face with these 68 points `(68, 2)`."""
+    """The box that face_recognition would give a face with these 68 points `(68, 2)`."""
     low, high = points[17:].min(axis=0), points[17:].max(axis=0)
     half = float((high - low).max()) * _BOX_SIDE / 2
     x, y = (low + high) / 2
@@ -96,7 +96,7 @@ def box_from_points(points: np.ndarray) -> Box:
 
 
 def _backgrounds(gray: np.ndarray, face: Box, rng: np.random.Generator, wanted: int) -> list[Box]:
-    """Boxes that hold no whole face: first those that Haar at its laxest takes for one, then random ones."""
+    """Boxes without a whole face: first those that Haar at its laxest takes for one, then random ones."""
     if not wanted:
         return []
     found, _ = _lax_haar().detectMultiScale2(gray, scaleFactor=1.15, minNeighbors=1, minSize=(24, 24))
@@ -117,7 +117,7 @@ def _dlib_shape(wide: np.ndarray) -> np.ndarray:
     low, high = WIDE_SIZE - WIDE_BOX, WIDE_SIZE + WIDE_BOX
     box = Box(low, high, high, low)
     points = np.zeros((68, 2))
-    for _ in range(2):  # the second time from the box that its own points imply: sets cut their faces differently
+    for _ in range(2):  # the second time from the box that its own points give: sets cut their faces differently
         rectangle = dlib.rectangle(box.left, box.top, box.right, box.bottom)
         points = np.array([(p.x, p.y) for p in _shape_predictor()(twice, rectangle).parts()], float)
         box = box_from_points(points)

@@ -1,4 +1,4 @@
-"""The picture sets that training knows, and how to read any `folder/{smile,no_smile}` besides.
+"""The picture sets that training knows, and how to read any other `folder/{smile,no_smile}`.
 
 A set is a folder of class folders, or a zip of one. `KNOWN` says which class folders mean a smile and whether the pictures
 are tight face crops or whole photos whose face must be found first.
@@ -26,14 +26,14 @@ _DEFAULT_CLASSES = {"smile": 1, "no_smile": 0}
 
 @dataclass(frozen=True)
 class Source:
-    """One labelled set. `scale`: (x, y) factors that undo a squashed or tiny photo before a face is looked for."""
+    """One labelled set. `scale`: (x, y) factors that enlarge a squashed or tiny photo before the search for its face."""
 
     name: str
     classes: dict[str, int] = field(default_factory=lambda: dict(_DEFAULT_CLASSES))
     cropped: bool = False
     scale: tuple[float, float] = (1.0, 1.0)
-    person_distance: float = 0.40  # descriptors nearer than this are one person; 0 where that can't be told
-    copy_correlation: float = 0.97  # thumbnails that correlate more than this are one picture
+    person_distance: float = 0.40  # descriptors nearer than this are one person; 0 if that can't be told
+    copy_correlation: float = 0.97  # thumbnails that correlate more than this show one picture
     backgrounds: int = 2  # crops without a face to take from each photo
     points_file: str = ""  # a table of 68 points for each picture, instead of class folders
 
@@ -56,10 +56,10 @@ KNOWN = {
         Source("getty_faces", cropped=True),
         Source(
             "rafdb",
-            # A surprised or angry face with bared teeth is what a smile detector must not take for a smile.
+            # A smile detector must not take a surprised or angry face with bared teeth for a smile.
             {"happy": 1, "neutral": 0, "sad": 0, "anger": 0, "surprise": 0, "disgust": 0, "fear": 0},
             cropped=True,
-            person_distance=0.28,  # many are so blurred that a looser limit chains thousands of strangers into one person
+            person_distance=0.28,  # many are so blurred that a looser limit would join thousands of strangers
         ),
         # Pictures of 178x218 squashed to 64x64: undo the squash, and enlarge so that the 35 px faces can be found.
         Source("celeba64", scale=(3.0, 3.0 * 218 / 178), backgrounds=1),
@@ -76,7 +76,7 @@ KNOWN = {
 
 
 def find_source(path: Path, *, cropped: bool = False) -> Source:
-    """The known set that a zip is named after, else the rules for a user's own `{smile,no_smile}`."""
+    """The known set with the zip's name, or else the rules for a user's own `{smile,no_smile}`."""
     known = KNOWN.get(path.stem) if path.suffix == ".zip" else None
     return known or Source(path.stem, cropped=cropped)
 
@@ -84,7 +84,7 @@ def find_source(path: Path, *, cropped: bool = False) -> Source:
 def iterate_images(path: Path, source: Source) -> Iterator[Picture]:
     """Every picture of the set, in name order.
 
-    Raises DatasetError when the path, or one of its two classes, is missing or empty.
+    Raises DatasetError if the path, or one of its two classes, is missing or empty.
     """
     if source.points_file:
         yield from _iterate_points(path, source)
@@ -129,7 +129,7 @@ def _iterate_points(path: Path, source: Source) -> Iterator[Picture]:
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last: a password, or packed in another way
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last one: a password, or an unknown packing
         return b""  # counted as unreadable, like any damaged picture
 
 

@@ -1,4 +1,4 @@
-"""The manifest of a split: which face stands on which side, by name. Names may be published where pictures may not."""
+"""The manifest of a split: which face is on which side, by name. Names may be published even if pictures may not."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ def read_split(path: Path) -> dict[tuple[str, str], tuple[int, str]]:
 
 
 def save_split(faces: Faces, path: Path) -> None:
-    """All faces with group and side, as `.csv.gz`, for `training.dataset --split`; backgrounds go with their photos."""
+    """Writes all faces with group and side, as `.csv.gz`, for `training.dataset --split`. Backgrounds go with their
+    photos.
+    """
     real = faces.where(faces.face == 1)
     rows = sorted(zip(real.source.tolist(), real.name.tolist(), real.group.tolist(), real.split.tolist(), strict=True))
     text = io.StringIO()
     writer = csv_writer(text)
     writer.writerow(["source", "name", "group", "split"])
     writer.writerows(rows)
-    path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))  # no time in it: same split, same bytes
+    path.write_bytes(
+        gzip.compress(text.getvalue().encode(), mtime=0)
+    )  # without a time in it, the same split gives the same bytes

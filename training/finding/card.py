@@ -1,4 +1,4 @@
-"""The finder's own model card, a function of the JSON files beside it."""
+"""Write the finder's own model card from the JSON files beside it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ The sets are research sets with no grant to redistribute; because of CelebA this
 
 
 def finder_card(probe: Mapping[str, Any], training: Mapping[str, Any], table: str) -> str:
-    """The text of FINDER_CARD.md from what `training.finder_probe` and `training.finder` wrote."""
+    """The text of FINDER_CARD.md, from the files of `training.finder_probe` and `training.finder`."""
     false = dict(probe["false_faces"])
     backgrounds = false.pop("pictures")
     licence = {**LICENCES, "affect": "AffectNet and FFHQ faces: research sets, no grant to redistribute"}
@@ -82,6 +82,6 @@ def finder_card(probe: Mapping[str, Any], training: Mapping[str, Any], table: st
 
 
 def write_finder_card(folder: Path, table: str) -> None:
-    """Writes FINDER_CARD.md from the JSON files in `folder`. Raises DatasetError where one can't be read."""
+    """Writes FINDER_CARD.md from the JSON files in `folder`. Raises DatasetError if one can't be read."""
     card = finder_card(read_json(folder / PROBE), read_json(folder / TRAINING), table)
     write_text(folder / "FINDER_CARD.md", card)

@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 640, 480
 
 @dataclass(frozen=True)
 class Probe:
-    """A frame uint8 BGR, and where its one face is."""
+    """A frame uint8 BGR, and the place of its one face."""
 
     frame: np.ndarray
     truth: Box
@@ -24,14 +24,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class Placed:
-    """How a photo is set into a frame: its height there, its corner (None: the middle), and degrees clockwise."""
+    """How a photo is set into a frame: its height there, its corner (None: in the middle), and degrees clockwise."""
 
     height: float
     corner: tuple[float, float] | None = None
     lean: float = 0.0
 
     def matrix(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Photo to frame, float64 `(2, 3)`, both counted from the edge."""
+        """The map from photo to frame, float64 `(2, 3)`, both counted from the edge."""
         scale = self.height / shape[0]
         x, y = self.corner or ((WIDTH - shape[1] * scale) / 2, (HEIGHT - self.height) / 2)
         placed = np.array([[scale, 0, x], [0, scale, y], [0, 0, 1]])
@@ -59,7 +59,7 @@ def _moved(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _backlit(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A dark face before a bright window."""
+    """A dark face in front of a bright window."""
     ys, xs = np.ogrid[:HEIGHT, :WIDTH]
     away = np.hypot((xs - WIDTH / 2) / 150, (ys - HEIGHT / 2) / 190)
     window = np.clip((away - 1) / 0.3, 0, 1)[..., None]
@@ -100,12 +100,12 @@ CONDITIONS: dict[str, tuple[Placed, Effect]] = {
 
 
 def make_probe(photo: np.ndarray, face: np.ndarray, condition: str, rng: np.random.Generator) -> Probe:
-    """`photo` uint8 BGR, whose face is `(x, y, side)` counted from the edge, in one of `CONDITIONS` before clouds."""
+    """`photo` uint8 BGR in one of `CONDITIONS` in front of clouds. Its face is `(x, y, side)`, counted from the edge."""
     placed, effect = CONDITIONS[condition]
     matrix = placed.matrix(photo.shape)
     (x, y), half = matrix @ (*face[:2], 1), face[2] * math.sqrt(np.linalg.det(matrix[:, :2])) / 2
     shrink = placed.height / photo.shape[0]
-    if shrink < 1:  # what bilinear sampling would skip
+    if shrink < 1:  # smooths pixels that bilinear sampling would skip
         small = cv2.resize(photo, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([photo.shape[1] / small.shape[1], photo.shape[0] / small.shape[0], 1])
         photo = small

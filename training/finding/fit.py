@@ -1,4 +1,4 @@
-"""Train the finder network: frames from other processes, checkpoints that a killed training goes on from."""
+"""Train the finder network, with frames from other processes and checkpoints from which a killed training goes on."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 _AHEAD = 6  # batches that wait
 _JUDGED = 512  # frames of the validation part
-_FALSE_FACES = 0.02  # a frame, at which recall is told
+_FALSE_FACES = 0.02  # for each frame; recall is given for this
 _CHECKPOINT = "checkpoint.keras"
 
 
 @dataclass(frozen=True)
 class FinderRecipe:
-    """`frames` in all, in batches of `batch`; `rate`: the highest, after a warm-up and before a cosine down to nothing."""
+    """`frames` in all, in batches of `batch`. `rate`: the highest, after a warm-up and before a cosine down to nothing."""
 
     frames: int = 400_000
     batch: int = 64
@@ -74,7 +74,7 @@ def _begin(path: Path) -> None:
     global _pictures
     parent = multiprocessing.parent_process()
     assert parent is not None
-    # One whose parent was killed would wait for work for ever.
+    # A process whose parent was killed would wait for work for ever.
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)
     _pictures = Pictures.load(path)
@@ -91,8 +91,8 @@ def _batch(seed: int, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _batches(data: Path, recipe: FinderRecipe, first: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Every batch depends on its number alone, so a training that goes on sees what it would have seen."""
-    context = multiprocessing.get_context("spawn")  # TensorFlow's threads are in this one
+    """Every batch depends only on its number, so a training that goes on sees what it would have seen anyway."""
+    context = multiprocessing.get_context("spawn")  # this process has TensorFlow's threads
     with ProcessPoolExecutor(recipe.workers, mp_context=context, initializer=_begin, initargs=(data,)) as pool:
         coming: deque[Future] = deque()
         for step in range(first, recipe.batches):
@@ -102,9 +102,9 @@ def _batches(data: Path, recipe: FinderRecipe, first: int) -> Iterator[tuple[np.
 
 
 def fit(data: Path, out: Path, recipe: FinderRecipe, start_from: Path | None = None) -> keras.Model:
-    """Trains on the pictures in `data`, or goes on where `out` was left, and returns the network.
+    """Trains on the pictures in `data`, or goes on from what is in `out`. Returns the network.
 
-    `start_from`: a network of an earlier training, whose weights a new one begins with.
+    `start_from`: a network of an earlier training; a new one begins with its weights.
     """
     out.mkdir(parents=True, exist_ok=True)
     model, history = _resumed(out, recipe, start_from)
@@ -145,17 +145,17 @@ def _resumed(out: Path, recipe: FinderRecipe, start_from: Path | None) -> tuple[
 
 
 def load_trained(out: Path) -> keras.Model:
-    """The network as the last checkpoint in `out` left it. Raises DatasetError when there is none."""
+    """The network as the last checkpoint in `out` left it. Raises DatasetError if there is none."""
     if not (out / _CHECKPOINT).is_file():
         raise DatasetError(f"There is no {_CHECKPOINT} in {out}; train a finder first.")
     return load_network(out / _CHECKPOINT)
 
 
 def load_network(path: Path) -> keras.Model:
-    """Raises DatasetError for anything but a finder network in Keras' format."""
+    """The finder network in a Keras file. Raises DatasetError for anything else."""
     import keras
 
-    import training.finding.network  # noqa: F401 - registers the layers of our own
+    import training.finding.network  # noqa: F401 - registers our own layers
 
     try:
         return keras.models.load_model(path, compile=False)
@@ -170,7 +170,9 @@ def _validation(data: Path, seed: int) -> tuple[np.ndarray, list[tuple[np.ndarra
 
 
 def judge(model: keras.Model, frames: np.ndarray, truth: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """`recall` of sure faces at 0.02 false ones a frame, the `threshold` for that, and mean overlap `iou` of those found."""
+    """`recall` of sure faces at 0.02 false ones for each frame, the `threshold` for that, and the mean overlap `iou` of
+    those found.
+    """
     maps = model.predict(frames[..., None].astype(np.float32), batch_size=64, verbose=0)
     maps[..., 0] = 1 / (1 + np.exp(-maps[..., 0]))
     hits: list[tuple[float, float]] = []  # score and overlap

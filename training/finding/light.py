@@ -7,20 +7,20 @@ import math
 import cv2
 import numpy as np
 
-_PLAIN = 0.3  # of all frames: as they are
-_LEAST_CONTRAST = 1.5  # deviation of a face's grey levels in which a face can still be seen
-_LEAST_IN_BLUR = 5.0  # deviations of the blur that its square must be wide
+_PLAIN = 0.3  # share of frames that stay as they are
+_LEAST_CONTRAST = 1.5  # a face can still be seen with this deviation of its grey levels
+_LEAST_IN_BLUR = 5.0  # a face's square must be so many deviations of the blur wide
 
 
 def lit(frame: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The frame uint8 `(h, w)` as a bad camera may see it, and which of `faces` `(k, 13)` can still be seen, bool `(k,)`."""
+    """The frame uint8 `(h, w)` as a bad camera may see it, and which of `faces` `(k, 13)` are still visible, bool `(k,)`."""
     pixels: np.ndarray = frame.astype(np.float32)
     blur = noise = 0.0
     if rng.random() >= _PLAIN:
         if rng.random() < 0.25:
             pixels, blur = _blurred(pixels, rng)
         pixels = _toned(pixels, faces, rng)
-        if rng.random() < 0.2:  # dark, and what the sensor adds then
+        if rng.random() < 0.2:  # dark, with the noise that the sensor then adds
             pixels *= math.exp(rng.uniform(math.log(0.06), math.log(0.4)))
             noise = rng.uniform(0.3, 2.2)
         elif rng.random() < 0.25:
@@ -36,7 +36,7 @@ def lit(frame: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> tuple
 
 
 def _is_visible(pixels: np.ndarray, face: np.ndarray, blur: float, noise: float) -> bool:
-    """Whether a face can still be told: a large one through more noise than a small one."""
+    """Whether a face is still visible. A large face stands more noise than a small one."""
     x, y, side = face[:3]
     half = side * 0.45
     top, left = max(0, int(y - half)), max(0, int(x - half))
@@ -46,7 +46,7 @@ def _is_visible(pixels: np.ndarray, face: np.ndarray, blur: float, noise: float)
 
 
 def _squeezed(frame: np.ndarray, quality: int) -> np.ndarray:
-    """As JPEG leaves it."""
+    """The frame as JPEG leaves it."""
     _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
     again = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
     assert again is not None
@@ -82,7 +82,7 @@ def _light(shape: tuple[int, ...], faces: np.ndarray, rng: np.random.Generator) 
 
 
 def _blurred(pixels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Out of focus, or moved; and by about which deviation in pixels."""
+    """The frame out of focus or moved, and the blur's approximate deviation in pixels."""
     if rng.random() < 0.7:
         sigma = rng.uniform(0.4, 2.4)
         return cv2.GaussianBlur(pixels, (0, 0), sigma), sigma

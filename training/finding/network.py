@@ -1,7 +1,8 @@
-"""The finder network: grey frame in, a map of faces out (see `face_finder`).
+"""The finder network: grey frame in, a map of faces out (see `faces.finder`).
 
-Plain convolutions only: bottlenecks (He et al. 2016) on the way down to cells of 32 pixels, which know the whole frame, and
-two steps up again to cells of 8 (feature pyramid, Lin et al. 2017). Every layer works on any size that 32 divides.
+It has only plain convolutions: bottlenecks (He et al. 2016) on the way down to cells of 32 pixels, which know the whole
+frame, and two steps up again to cells of 8 (feature pyramid, Lin et al. 2017). Every layer works on any size that 32
+divides.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def build_finder(config: FinderConfig = FinderConfig()) -> keras.Model:
 
 
 def _outputs(x) -> list:
-    """Score, place and size, landmarks. They begin at what is usual, so that no loss drowns another."""
+    """Score, place and size, landmarks. They begin at usual values, so that no loss drowns another."""
     rare = keras.initializers.Constant(-4.0)
     usual = keras.initializers.Constant((TYPICAL_LANDMARKS - 0.5).ravel())
     box = keras.initializers.Constant([0.0, 0.0, 1.0])
@@ -66,7 +67,7 @@ def _bottleneck(x):
 
 
 def _upsampled(x):
-    """Twice as wide and high, by shuffling channels (Shi et al. 2016): no size is fixed in the exported graph."""
+    """Doubles width and height by shuffling channels (Shi et al. 2016), so that the exported graph has no fixed size."""
     return Shuffle()(_convolve(x, 2 * x.shape[-1] // 8 * 8, kernel=1))
 
 
@@ -85,7 +86,9 @@ class Shuffle(layers.Layer):
 
 @keras.saving.register_keras_serializable("dad_jokes_for_smiles")
 class FrameNormalization(layers.Layer):
-    """Two channels with mean 0 and deviation 1 over the frame: brightness, and its logarithm, in which shade is a shift."""
+    """Two channels with mean 0 and deviation 1 over the frame: brightness and its logarithm. In the logarithm shade is a
+    shift.
+    """
 
     def call(self, x):
         ops = keras.ops

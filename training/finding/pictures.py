@@ -1,7 +1,7 @@
-"""Pictures to make the finder's training frames of, and where the faces in them are.
+"""The pictures for the finder's training frames, and the places of their faces.
 
-Nobody marked all faces in these sets, so teachers do, once: YuNet finds them, and the smile network's landmarks, which lie
-where face_recognition's boxes expect them, say where each face is, how large it is and how it leans.
+Nobody has marked all faces in these sets, so teachers do it once. YuNet finds the faces. The smile network's landmarks say
+where each face is, how large it is and how it leans; they lie where face_recognition's boxes expect them.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ BACKGROUNDS = "backgrounds"
 # Pictures of 178x218, squashed to 64x64.
 _UNSQUASHED = {"celeba64": (89, 109)}
 _LONGEST = 420  # pixels of a stored picture's longer side; frames are 160 wide
-_SURE, _PERHAPS = 0.6, 0.3  # YuNet's scores: a face, and what is neither taught nor held against the network
-_LOOKS = (256, 128, 448)  # longer side at which YuNet looks, in this order until it is sure
-_ROOM = 0.25  # added at each side for it: it misses faces that fill the picture
+# YuNet's scores: from the first on a face; between the two neither taught nor counted as a mistake.
+_SURE, _PERHAPS = 0.6, 0.3
+_LOOKS = (256, 128, 448)  # longer side at which YuNet looks, in this order, until it is sure
+_ROOM = 0.25  # added at each side for YuNet, which misses faces that fill the picture
 _FIELDS = 13  # of one face: centre x, y, side, then five points x, y
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """n grey pictures of any size and the faces in them.
+    """n grey pictures of any size, and the faces in them.
 
-    `pixels` uint8, all of them end to end; `shapes` int `(n, 2)`; `source`, `name` and `split` str `(n,)`.
+    `pixels` uint8, those of all pictures end to end; `shapes` int `(n, 2)`; `source`, `name` and `split` str `(n,)`.
     `faces` float32 `(m, 13)`: centre x, y and side of the upright square, then x, y of five landmarks, in pixels of the
     picture; `sure` bool `(m,)`; `owner` int `(m,)`: the picture of each face.
     """
@@ -78,7 +79,7 @@ class Pictures:
 
     @classmethod
     def load(cls, path: Path) -> Pictures:
-        """Raises DatasetError when the file is missing or something else."""
+        """The pictures in a file. Raises DatasetError if it is missing or something else."""
         try:
             with np.load(path, allow_pickle=False) as data:
                 return cls(**{name: data[name] for name in cls.__dataclass_fields__})
@@ -89,7 +90,7 @@ class Pictures:
 
     @classmethod
     def of(cls, read: list[tuple[str, str, str, np.ndarray, np.ndarray, np.ndarray]]) -> Pictures:
-        """From source, name, split, grey picture, faces `(k, 13)` and sureness `(k,)` of each picture."""
+        """From each picture's source, name, split, grey picture, faces `(k, 13)` and sureness `(k,)`."""
         counts = [len(row[4]) for row in read]
         return cls(
             pixels=np.concatenate([row[3].ravel() for row in read]),
@@ -104,7 +105,9 @@ class Pictures:
 
 
 def without_copies(pictures: Pictures) -> Pictures:
-    """The same, where a training picture whose face is a near-copy of one outside that part is `unknown`: in no part."""
+    """The same, but a training picture whose face is a near-copy of one outside that part becomes `unknown`: it is in no
+    part.
+    """
     main = [i for i in range(len(pictures)) if pictures.faces_of(i)[1].any()]
     crops = np.stack([_main_face(pictures, i) for i in main])
     pairs = np.array(main)[duplicate_pairs(crops).pairs]
@@ -168,9 +171,9 @@ class Teacher:
 def read_pictures(
     paths: list[Path], split: dict[tuple[str, str], tuple[int, str]], yunet: Path, *, workers: int = 2
 ) -> Pictures:
-    """All pictures of the sets with the teachers' marks; a set called `backgrounds` has no face in it.
+    """All pictures of the sets with the teachers' marks. A set called `backgrounds` has no faces.
 
-    `split`: which part the pictures are in that the smile network's dataset knows too. Raises DatasetError.
+    `split`: the parts of pictures that the smile network's dataset also knows. Raises DatasetError.
     """
     read = []
     context = multiprocessing.get_context("spawn")
@@ -188,9 +191,9 @@ def read_pictures(
 
 
 def part_of(source: str, name: str, split: dict[tuple[str, str], tuple[int, str]]) -> str:
-    """`train`, `val` or `test`: as the smile network's dataset has it where that knows the picture, else by its name.
+    """`train`, `val` or `test`: as in the smile network's dataset if that knows the picture, else by its name.
 
-    A picture that a known set should know, and does not, is none to train on: whom it shows was never looked at.
+    If a known set should know a picture but does not, it is not trained on: nobody ever checked whom it shows.
     """
     known = {"getty_originals_sample": "getty_faces"}.get(source, source)
     if (known, name) in split:
@@ -209,7 +212,7 @@ def _images(path: Path) -> Iterator[tuple[str, bytes]]:
                 if PurePosixPath(member).suffix.lower() in IMAGE_SUFFIXES:
                     yield "/".join(parts[-2:] if len(parts) > 2 else parts[-1:]), archive.read(member)
     except (OSError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} is no zip of pictures; name zips such as genki.zip.") from error
+        raise DatasetError(f"{path} is not a zip of pictures; name zips such as genki.zip.") from error
 
 
 _teacher: Any = None  # of this worker process

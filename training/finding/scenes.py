@@ -1,4 +1,5 @@
-"""Training frames for the finder, made on the fly: faces of any size and lean, before other things, cut, covered and dim.
+"""Make training frames for the finder on the fly: faces of any size and lean, in front of other things, cut, covered and
+dim.
 
     >>> maker = SceneMaker(pictures, "train", np.random.default_rng(0))
     >>> frame, faces, sure = maker.scene()
@@ -19,7 +20,7 @@ from faces.finder import HEIGHT, WIDTH
 from training.finding.light import lit
 from training.finding.pictures import BACKGROUNDS, Pictures
 
-# Of the faces, by set; what is left of a set that is missing goes to the others.
+# Shares of the faces, by set. The share of a missing set goes to the others.
 _SHARES = {
     "genki": 0.32,
     "affect": 0.26,
@@ -28,16 +29,17 @@ _SHARES = {
     "getty_originals_sample": 0.08,
     "dlib_faces": 0.04,
 }
-_OTHER_SHARE = 0.3  # of each set that is not in the table: a user's own
+_OTHER_SHARE = 0.3  # for each set that is not in the table, such as a user's own
 _COUNTS = ((0, 0.10), (1, 0.54), (2, 0.20), (4, 0.10), (12, 0.06))  # at most so many faces, and how often
 _SMALLEST, _LARGEST = 8.0, 260.0  # side of a face in a frame of 160x128
-_TAUGHT_FROM = 6.5  # pixels: smaller ones are neither taught nor held against the network
-_LEAST_SEEN, _LEAST_SURE = 0.25, 0.5  # of a face's square: less is no face, and less is not sure
+_TAUGHT_FROM = 6.5  # pixels: smaller faces are neither taught nor counted as mistakes
+# Visible share of a face's square: below the first it is no face, below the second not a sure one.
+_LEAST_SEEN, _LEAST_SURE = 0.25, 0.5
 _MIRRORED = [0, 1, 2, 5, 6, 3, 4, 7, 8, 11, 12, 9, 10]  # left and right change places
 
 
 class SceneMaker:
-    """Makes frames of the pictures of one split ("train", "val" or "test")."""
+    """Makes frames from the pictures of one split ("train", "val" or "test")."""
 
     def __init__(self, pictures: Pictures, split: str, rng: np.random.Generator) -> None:
         self._pictures, self._rng = pictures, rng
@@ -49,7 +51,7 @@ class SceneMaker:
         self._shares = shares / shares.sum()
 
     def scene(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A frame uint8 `(128, 160)`, its faces float32 `(k, 13)` and whether each is sure, bool `(k,)`."""
+        """A frame uint8 `(128, 160)`, its faces float32 `(k, 13)`, and whether each is sure, bool `(k,)`."""
         rng = self._rng
         frame = self._background()
         for _ in range(rng.integers(0, 3) if rng.random() < 0.25 else 0):
@@ -127,7 +129,7 @@ class SceneMaker:
         if not first and near and rng.random() < 0.85:
             return faces, sure
         scale = side / main[2]
-        if scale < 0.5:  # what bilinear sampling would skip
+        if scale < 0.5:  # smooths pixels that bilinear sampling would skip
             shrink = max(2 * scale, 4 / min(picture.shape))
             size = [max(2, round(value * shrink)) for value in picture.shape[::-1]]
             ratio = np.array([size[0] / picture.shape[1], size[1] / picture.shape[0]], np.float32)
@@ -144,7 +146,7 @@ class SceneMaker:
         if len(faces):
             faces, sure = _uncovered(faces, sure, covered)
         new = _moved(rows, turn.astype(np.float32))
-        # A neighbour in the same photo comes along only as far as the mask lets it.
+        # A neighbour in the same photo comes along only as far as the mask reaches.
         shown = np.array([_share(covered, row) for row in new])
         return np.concatenate([faces, new[shown > 0.3]]), np.concatenate([sure, (certain & (shown > 0.75))[shown > 0.3]])
 
@@ -187,7 +189,7 @@ class SceneMaker:
         return rng.uniform(-75, 75) if kind < 0.70 else rng.uniform(-180, 180)
 
     def _mask(self, shape: tuple[int, ...], main: np.ndarray) -> np.ndarray:
-        """What of the picture is set in: all of it, or a soft-edged head."""
+        """Which part of the picture is set in: all of it, or a soft-edged head."""
         if self._rng.random() < 0.5:
             return np.ones(shape, np.float32)
         ys, xs = np.ogrid[: shape[0], : shape[1]]
@@ -196,7 +198,7 @@ class SceneMaker:
         return np.clip((1 - distance) / 0.2, 0, 1).astype(np.float32)
 
     def _cover(self, frame: np.ndarray, faces: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Something before a part of one face, or all of it."""
+        """Puts something in front of one face or a part of it."""
         rng = self._rng
         x, y, side = faces[rng.integers(len(faces)), :3]
         whole = rng.random() < 0.15
@@ -208,7 +210,7 @@ class SceneMaker:
 
 
 def _blend(frame: np.ndarray, part: np.ndarray, alpha: np.ndarray | None, turn: np.ndarray) -> np.ndarray:
-    """Sets `part`, moved by `turn` (which counts from edges), into the frame where `alpha` says; None: all over it."""
+    """Sets `part`, moved by `turn` (which counts from edges), into the frame where `alpha` says. None: everywhere."""
     centers = np.array(turn, np.float64)
     centers[:, 2] += centers[:, :2] @ (0.5, 0.5) - 0.5
     size = (WIDTH, HEIGHT)
@@ -230,7 +232,7 @@ def _moved(rows: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 
 def _share(mask: np.ndarray, face: np.ndarray) -> float:
-    """How much of what is visible of the face's square the mask covers, 0 to 1."""
+    """Which share of the visible part of the face's square the mask covers, 0 to 1."""
     x, y, half = face[0], face[1], face[2] * 0.4
     part = mask[max(0, int(y - half)) : max(0, math.ceil(y + half)), max(0, int(x - half)) : max(0, math.ceil(x + half))]
     return float(part.mean()) if part.size else 0.0
@@ -242,7 +244,9 @@ def _uncovered(faces: np.ndarray, sure: np.ndarray, covered: np.ndarray) -> tupl
 
 
 def _letterboxed(frame: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, tuple[int, int]]:
-    """As frames of another shape come: what is missing at the right or below repeats the border. Also the true size."""
+    """The frame as one of another shape would come: the missing part at the right or below repeats the border. Also the true
+    size.
+    """
     width, height = WIDTH, HEIGHT
     kind = rng.random()
     if kind < 0.3:
@@ -255,11 +259,11 @@ def _letterboxed(frame: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def _seen(faces: np.ndarray, sure: np.ndarray, inner: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The faces of which enough lies in the frame, and which of them are sure."""
+    """The faces with enough of them in the frame, and which of these are sure."""
     x, y, side = faces[:, 0], faces[:, 1], np.maximum(faces[:, 2], 1e-6)
     wide = np.clip(np.minimum(x + side / 2, inner[0]) - np.maximum(x - side / 2, 0), 0, None)
     high = np.clip(np.minimum(y + side / 2, inner[1]) - np.maximum(y - side / 2, 0), 0, None)
-    # Of a face larger than the frame, all of the frame is enough.
+    # For a face larger than the frame, the whole frame is enough.
     seen = wide * high / np.minimum(side**2, 0.8 * inner[0] * inner[1])
     kept = (seen > _LEAST_SEEN) & (side > 3)
     return faces[kept], (sure & (seen > _LEAST_SURE) & (side >= _TAUGHT_FROM))[kept]

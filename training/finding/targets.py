@@ -1,4 +1,4 @@
-"""What the finder should say of a frame, and what each mistake costs."""
+"""What the finder should say about a frame, and what each mistake costs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from faces.finder import CELL
 
-# Of one cell: how much of a face's centre it is, weight of a false alarm, weight of the face's numbers, then the face.
+# For one cell: how much it is a face's centre, weight of a false alarm, weight of the face's numbers, then the face.
 TARGETS = 3 + 13
-_SPREAD, _LEAST_SPREAD = 0.13, 0.4  # of the bell round a centre: in sides, and in cells
-_PART_OF_CENTER = 0.4  # of the bell, from which on a cell should know where its face is
+_SPREAD, _LEAST_SPREAD = 0.13, 0.4  # width of the bell round a centre: in sides, and in cells
+_PART_OF_CENTER = 0.4  # value of the bell from which on a cell should know where its face is
 
 
 def targets(faces: np.ndarray, sure: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """For faces float32 `(k, 13)` of a frame `shape` (height, width): float32 `(height / 8, width / 8, 16)`.
+    """Targets float32 `(height / 8, width / 8, 16)` for faces float32 `(k, 13)` of a frame `shape` (height, width).
 
-    Around faces that are not sure nothing is asked.
+    Around unsure faces nothing counts.
     """
     rows, columns = shape[0] // CELL, shape[1] // CELL
     result = np.zeros((rows, columns, TARGETS), np.float32)
@@ -39,7 +39,7 @@ def targets(faces: np.ndarray, sure: np.ndarray, shape: tuple[int, int]) -> np.n
 
 
 def finder_loss(truth, found):
-    """Loss of each batch: focal for the score (Law and Deng 2018), absolute errors in sides of the face for the rest."""
+    """The loss of a batch: focal for the score (Law and Deng 2018), absolute errors in sides of the face for the rest."""
     import tensorflow as tf
 
     center, alarm, weight = truth[..., 0], truth[..., 1], truth[..., 2]
@@ -58,14 +58,16 @@ def finder_loss(truth, found):
     size = tf.abs(found[..., 3] - tf.math.log(side))
     points = (truth[..., 6:] - tf.tile(truth[..., 3:5], [1, 1, 1, 5])) / truth[..., 5:6]
     shape = tf.abs(found[..., 4:] - points)
-    # Most faces are upright, and absolute errors alone would have the network say so of all that it is not sure of.
+    # Most faces are upright, so with absolute errors alone the network would call every unsure one upright.
     lean = tf.reduce_sum(tf.square(_upright(found[..., 4:]) - _upright(points)), -1)
     each = 2.5 * tf.reduce_sum(place, -1) + 1.2 * size + 2.5 * tf.reduce_mean(shape, -1) + lean
     return score + tf.reduce_sum(weight * each) / faces
 
 
 def _upright(points):
-    """How a face lies, by its landmarks `(..., 10)`: from eye to eye, plus from eyes to mouth turned by 90 degrees."""
+    """The direction of a face from its landmarks `(..., 10)`: from eye to eye, plus from eyes to mouth turned by 90
+    degrees.
+    """
     import tensorflow as tf
 
     left, right, _, mouth_left, mouth_right = (points[..., 2 * i : 2 * i + 2] for i in range(5))

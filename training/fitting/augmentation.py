@@ -1,4 +1,4 @@
-"""What a webcam does to a face, done to training crops: shift, scale, tilt, blur, dimness, noise, JPEG, hands and hair."""
+"""Do to training crops what a webcam does to a face: shift, scale, tilt, blur, dimness, noise, JPEG, hands and hair."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.data.faces import WIDE_BOX, WIDE_SIZE
 
 @dataclass(frozen=True)
 class View:
-    """What a crop is seen through: degrees clockwise, times larger, `(x, y)` in box sides, mirrored."""
+    """How a crop is seen: degrees clockwise, times larger, `(x, y)` in box sides, mirrored."""
 
     angle: float = 0.0
     scale: float = 1.0
@@ -34,7 +34,7 @@ class View:
 def random_view(rng: np.random.Generator, strength: float = 1.0) -> View:
     """A view in which a detector or tracker may hand over a face: mostly near upright, one in four up to 45 degrees.
 
-    `strength` 0 to 1 makes the far ones rarer.
+    `strength` 0 to 1: the lower, the rarer are views that are far off.
     """
     far = rng.random() < 0.25 * strength
     return View(
@@ -47,7 +47,7 @@ def random_view(rng: np.random.Generator, strength: float = 1.0) -> View:
 
 
 def missing_view(rng: np.random.Generator) -> View:
-    """A view that a tracker has when it has lost the face: half of it or less, or far too large or small."""
+    """A view of a tracker that has lost the face: half of it or less, or far too large or small."""
     if rng.random() < 0.6:
         turn = rng.uniform(0, 2 * np.pi)
         far = rng.uniform(0.55, 1.0)
@@ -91,7 +91,7 @@ MIRRORED_68 = np.array([
 
 
 def spoil(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What camera and light do to a crop uint8 `(h, h)`: the same face, seen worse."""
+    """What camera and light do to a crop uint8 `(h, h)`: the same face in a worse picture."""
     size = gray.shape[0]
     if rng.random() < 0.18:  # a small or far face: fewer real pixels
         small = int(rng.integers(20, 48))
@@ -111,7 +111,7 @@ def spoil(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.15:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 70))]
         gray = cv2.imdecode(cv2.imencode(".jpg", gray, quality)[1], cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
-    if rng.random() < 0.1:  # something before the face, small enough that the mouth can still be read
+    if rng.random() < 0.1:  # something in front of the face, small enough that the mouth can still be read
         h, w = rng.integers(size // 8, size // 4, 2)
         y, x = rng.integers(0, size - h), rng.integers(0, size - w)
         gray[y : y + h, x : x + w] = rng.integers(0, 256)

@@ -28,14 +28,14 @@ from training.fitting.plan import Taught
 from training.networks.network import EXPRESSIONS
 from training.networks.recipes import Recipe
 
-# How often a set's label is taken to be wrong, so that the network is not pressed to learn it all the same: search terms and
-# crowd-sourced tags more often than labels that experts agreed on.
+# How often a set's label is taken to be wrong, so that the network is not forced to learn it. Search terms and crowd-sourced
+# tags are wrong more often than labels that experts agreed on.
 LABEL_NOISE = {"getty_faces": 0.08, "fer": 0.05, "smiles": 0.03, "genki": 0.02, "celeba64": 0.03, "rafdb": 0.02}
 _USUAL_NOISE = 0.03
 _MEASURED_WEIGHT = 3.0  # of landmarks
-_MISSING_SHARE = 0.07  # of the faces, shown so that they count as missing
+_MISSING_SHARE = 0.07  # share of the faces, shown so that they count as missing
 _BACKGROUND_SHARE = 0.12  # of an epoch
-# The last epochs show faces more as they come, since most will come that way (compare Touvron et al. 2019).
+# The last epochs show faces more as they are, because most come that way later (compare Touvron et al. 2019).
 _GENTLE_SHARE = 0.17
 _GENTLE_STRENGTH = 0.5
 _FOLDER_OF_EXPRESSION = {"angry": "anger"}
@@ -44,7 +44,7 @@ _FOLDER_OF_EXPRESSION = {"angry": "anger"}
 def fit_scaler(gray: np.ndarray) -> MinMaxScaler:
     """A MinMaxScaler over pixels, fitted on training crops `(n, h, w)`; `transform` takes `(n, h * w)` grey levels."""
     flat = gray.reshape(len(gray), -1)
-    # Its minimum and maximum need every picture, but not as float64 all at once.
+    # Its minimum and maximum need every picture, but not all at once as float64.
     return MinMaxScaler().fit(np.stack([flat.min(axis=0), flat.max(axis=0)]).astype(np.float64))
 
 
@@ -56,7 +56,7 @@ def scale(scaler: MinMaxScaler, gray: np.ndarray) -> np.ndarray:
 
 
 def resized(faces: Faces, size: int, view_scale: float = 1.0) -> np.ndarray:
-    """The plain crops at another size, uint8 `(n, size, size)`; `view_scale` below 1 shows what is round the box, too."""
+    """The plain crops at another size, uint8 `(n, size, size)`. A `view_scale` below 1 also shows what is round the box."""
     if size == CROP_SIZE and view_scale == 1:
         return faces.gray
     view = View(scale=view_scale)
@@ -65,17 +65,20 @@ def resized(faces: Faces, size: int, view_scale: float = 1.0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Targets:
-    """What each output should say for n faces and how much that counts: arrays `(n, width)` and weights `(n,)` by output."""
+    """What each output should say for n faces, and how much that counts: arrays `(n, width)` and weights `(n,)` by
+    output.
+    """
 
     value: dict[str, np.ndarray]
     weight: dict[str, np.ndarray]
 
 
 def sample_weights(faces: Faces) -> np.ndarray:
-    """float32 `(n,)`, mean 1 over the labelled faces: a set counts by the root of its size, each of its faces alike.
+    """Weights float32 `(n,)` with mean 1 over the labelled faces. A set counts by the root of its size, each of its faces
+    alike.
 
-    A small set near the use (webcam-like photos) would otherwise drown in a large one. Labels are not balanced within a set:
-    that shifts the probability of every set whose labels are uneven, and with it the accuracy at one half.
+    Otherwise a small set that is close to the use (webcam-like photos) would drown in a large one. Labels are not balanced
+    within a set: that would shift the probability for every set with uneven labels, and with it the accuracy at one half.
     """
     weights = np.zeros(len(faces), np.float32)
     labelled = faces.smile >= 0
@@ -92,7 +95,7 @@ def make_targets(
     guessed_weight: float = 0.4,
     taught: Taught | None = None,
 ) -> Targets:
-    """Targets for every output; `soften` moves smile labels towards one half by what is known of a set's label noise.
+    """Targets for every output. `soften` moves smile labels towards one half by what is known about a set's label noise.
 
     `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3. `taught`: what a teacher says
     of the same faces.
@@ -131,14 +134,14 @@ def make_targets(
 
 
 def guessed_landmarks(faces: Faces) -> np.ndarray:
-    """Five landmarks `(n, 5, 2)` from dlib's 68 points, put the way the measured ones of the same data are put.
+    """Five landmarks `(n, 5, 2)` from dlib's 68 points, placed like the measured ones of the same data.
 
-    Two makers of points disagree by a constant few hundredths of a face (on where a nose's tip is, say); a linear map,
-    fitted where both have spoken, translates.
+    Two makers of points always differ by a few hundredths of a face, for example about the tip of a nose. A linear map,
+    fitted where both have points, translates.
     """
     guess = five_points(faces.shape68)
     both = ~np.isnan(faces.landmarks).any(axis=(1, 2)) & ~np.isnan(faces.shape68).any(axis=(1, 2))
-    if both.sum() < 500:  # too few to fit 137 numbers for each coordinate
+    if both.sum() < 500:  # too few faces to fit 137 numbers for each coordinate
         return guess
     known = faces.shape68[both].reshape(both.sum(), -1)
     translate = Ridge(alpha=0.05).fit(known, faces.landmarks[both].reshape(both.sum(), -1))
@@ -148,7 +151,7 @@ def guessed_landmarks(faces: Faces) -> np.ndarray:
 
 
 class Batches(keras.utils.PyDataset):
-    """Epoch and seed alone decide what is in a batch, so that a resumed run equals a whole one."""
+    """Only epoch and seed decide what is in a batch, so a resumed run equals an uninterrupted one."""
 
     def __init__(
         self,
@@ -165,9 +168,9 @@ class Batches(keras.utils.PyDataset):
         """`recipe`: how faces are drawn. `epochs`: how many are planned, so that the last of them can be gentler; 0 if that
         is not known.
 
-        `share`: the rows of every batch that are drawn; several processes, each with rows of its own, draw the whole.
+        `share`: the rows of every batch to draw. Several processes, each with its own rows, draw the whole batch.
         """
-        # Two threads, since Keras lets a single one wait for the network instead of working beside it.
+        # Two threads, because Keras lets a single one wait for the network and not work beside it.
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
         self._faces, self._scaler, self._outputs, self._recipe, self._seed = faces, scaler, outputs, recipe, seed
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
@@ -175,7 +178,7 @@ class Batches(keras.utils.PyDataset):
         self._share = share
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
-        # A set of a few hundred pictures needs steps more than it needs steady ones.
+        # A set of a few hundred pictures needs many steps more than steady ones.
         self.batch = min(recipe.batch, max(16, len(self._real) // 20))
         self.epoch = 0
         self._order = self._deal()
@@ -208,7 +211,7 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         rows = self._order[index * self.batch : (index + 1) * self.batch]
-        # Dice of its own for every row, so that it looks the same whoever draws it.
+        # Each row has dice of its own, so it looks the same whichever process draws it.
         dice = [np.random.default_rng([self._seed, self.epoch, index, i]) for i in range(len(rows))[self._share]]
         rows = rows[self._share]
         value = {name: self._targets.value[name][rows].copy() for name in self._outputs}
@@ -244,5 +247,5 @@ class Batches(keras.utils.PyDataset):
 
 
 def use_one_opencv_thread() -> None:
-    """Pictures this small are not worth OpenCV's threads, and the network wants the cores."""
+    """Turns OpenCV's threads off: pictures this small are not worth them, and the network needs the cores."""
     cv2.setNumThreads(1)

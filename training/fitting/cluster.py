@@ -1,9 +1,10 @@
-"""Which machines train together, and their meeting: nobody starts before all are there with the same data and options.
+"""Which machines train together, and how they meet: none starts before all are there with the same data and options.
 
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}'
 
-TensorFlow itself would wait for ever for a worker that does not come, deaf to signals. So the workers first meet over plain
-sockets, on the same addresses: each tells the first one who it is and what it has, and is told to begin, or why not.
+TensorFlow itself would wait for ever for a worker that does not come, and ignore signals. So the workers first meet over
+plain sockets, on the same addresses. Each tells the first one who it is and what it has, and hears when to begin, or why
+not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from common.errors import ClusterError
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}'
 _CONNECT_SECONDS = 5.0
-_HELLO_SECONDS = 1.0  # for the line that a worker sends as soon as it is connected
+_HELLO_SECONDS = 1.0  # for the line that a worker sends once it is connected
 _AGAIN_SECONDS = 0.5  # between two tries
 _LONGEST_LINE = 4096
 _DIFFERENT = (
@@ -73,7 +74,7 @@ def _is_address(address: object) -> bool:
 
 
 def meet(cluster: Cluster, digest: str, seconds: float) -> None:
-    """Waits until all workers are there, for `seconds` at most. `digest`: of all that must be the same on each of them.
+    """Waits until all workers are there, at most `seconds`. `digest`: of everything that must be the same on each of them.
 
     Raises ClusterError for workers that don't come or that differ, and for an address that can't be used.
     """
@@ -88,7 +89,7 @@ def meet(cluster: Cluster, digest: str, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _own_place(cluster: Cluster) -> Iterator[socket.socket]:
-    """Listens where TensorFlow will soon: at this worker's port, on every address of this machine."""
+    """Listens where TensorFlow will listen soon: at this worker's port, on every address of this machine."""
     _, port = cluster.host_and_port(cluster.index)
     both = socket.has_dualstack_ipv6()
     try:
@@ -102,7 +103,7 @@ def _own_place(cluster: Cluster) -> Iterator[socket.socket]:
 
 
 def _gather(cluster: Cluster, place: socket.socket, same: str, deadline: float) -> None:
-    """The first worker's part: hears all others, and lets them begin together."""
+    """The first worker's part: it hears all others, and lets them begin together."""
     there: dict[int, socket.socket] = {}
     others = range(1, len(cluster.addresses))
     print(f"Waiting for {_counted(len(others))} to come.", flush=True)
@@ -121,7 +122,7 @@ def _gather(cluster: Cluster, place: socket.socket, same: str, deadline: float) 
                 continue
             said = _receive(connection, time.monotonic() + _HELLO_SECONDS)
             index = said.get("index")
-            if index not in others:  # somebody else's program, or a worker with a longer list
+            if index not in others:  # another program, or a worker with a longer list
                 _send(connection, {"refused": _DIFFERENT})
                 connection.close()
             elif index not in missing:
@@ -137,7 +138,9 @@ def _gather(cluster: Cluster, place: socket.socket, same: str, deadline: float) 
 
 
 def _report(cluster: Cluster, same: str, deadline: float) -> None:
-    """Every other worker's part: says that it is there, again after a broken connection, and waits for the word to begin."""
+    """Every other worker's part: it says that it is there, again after a broken connection, and waits for the word to
+    begin.
+    """
     first = cluster.addresses[0]
     print(f"Waiting for {first} to begin.", flush=True)
     while (left := deadline - time.monotonic()) > 0:
@@ -161,7 +164,7 @@ def _counted(count: int) -> str:
 
 
 def _has_left(connection: socket.socket) -> bool:
-    """A worker says nothing while it waits, so that something to read can only be the end."""
+    """A worker says nothing while it waits, so anything to read can only be the end."""
     connection.settimeout(0)
     try:
         return not connection.recv(1, socket.MSG_PEEK)
@@ -173,12 +176,12 @@ def _has_left(connection: socket.socket) -> bool:
 
 def _send(connection: socket.socket, message: dict) -> None:
     connection.settimeout(_CONNECT_SECONDS)
-    with contextlib.suppress(OSError):  # whoever has left needs no word
+    with contextlib.suppress(OSError):  # a worker that has left needs no word
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _receive(connection: socket.socket, deadline: float) -> dict:
-    """One line, a JSON object; an empty one for anything else, and when nothing comes in time."""
+    """One line, a JSON object. An empty object for anything else, and if nothing comes in time."""
     line = b""
     try:
         while not line.endswith(b"\n") and len(line) < _LONGEST_LINE:

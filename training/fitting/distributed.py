@@ -1,15 +1,16 @@
-"""Train on several machines at once: each computes its own share of every batch, and all take the same steps.
+"""Train on several machines at once. Each computes its own share of every batch, and all take the same steps.
 
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}' \\
         python -m training.train --distribute multiworker --out runs/together
 
-The same command on every machine, each with its own `index`, and the files that it names. Worker 0, the chief, alone judges
-and writes `--out`. It sends its weights to the others when the training starts, also after a kill. A machine uses one GPU.
+Give the same command on every machine, each with its own `index` and the files that the command names. Only worker 0, the
+chief, judges and writes `--out`. It sends its weights to the others when the training starts, also after a kill. A machine
+uses one GPU.
 
 `tf.distribute` connects the workers and adds up what they computed. Keras' own `fit` does not take a `PyDataset` under
 `MultiWorkerMirroredStrategy`, so the steps are taken here: a worker's network and optimizer are its own, and equal steps
-keep them equal. Together they do what one would do alone, but for batch normalization, whose statistics are of each one's
-share, and for dropout.
+keep them equal. Together they do what one would do alone, except for dropout, and for batch normalization, whose statistics
+come from each worker's own share.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 300.0  # for all to be there, with their data loaded
 _CONNECT_SECONDS = 60.0  # for TensorFlow, once all are there
-_SILENT_SECONDS = 30  # a worker that is not heard for so long is lost; TensorFlow's own choice is 10
+_SILENT_SECONDS = 30  # a worker that is silent for so long is lost; TensorFlow's own choice is 10
 _SLOWEST_SECONDS = 1800  # between two steps: the chief judges and saves meanwhile
 _AHEAD = 16  # batches drawn before they are needed
 _UNCONNECTED = (
@@ -47,16 +48,16 @@ _LOST = "Another worker was lost or can't be reached; give the same command on a
 
 
 class Workers:
-    """The processes that train together, to be made when they have met and before TensorFlow computes anything."""
+    """The processes that train together. Make it once they have met and before TensorFlow computes anything."""
 
     def __init__(self, cluster: Cluster) -> None:
         """Connects them, as `TF_CONFIG` says. Raises ClusterError; where TensorFlow hangs, kills the process with a word."""
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         hosts = [cluster.host_and_port(index)[0] for index in range(len(cluster.addresses))]
-        os.environ |= {"no_grpc_proxy": ",".join(hosts)}  # or gRPC would ask an `http_proxy` for them
+        os.environ |= {"no_grpc_proxy": ",".join(hosts)}  # otherwise gRPC would ask an `http_proxy` for them
         import tensorflow as tf
 
-        tf.get_logger().setLevel("ERROR")  # it would remark on every sum that is asked for between epochs
+        tf.get_logger().setLevel("ERROR")  # it would write a line for every sum between epochs
         self.index, self.count = cluster.index, len(cluster.addresses)
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=_SLOWEST_SECONDS)
         stop = signal.getsignal(signal.SIGTERM)
@@ -70,7 +71,7 @@ class Workers:
             except (tf.errors.OpError, RuntimeError) as error:
                 raise ClusterError(_UNCONNECTED) from error
             finally:
-                signal.signal(signal.SIGTERM, stop)  # which TensorFlow makes its own, to do nothing
+                signal.signal(signal.SIGTERM, stop)  # TensorFlow sets a handler of its own, which does nothing
 
     @property
     def chief(self) -> bool:
@@ -82,11 +83,11 @@ class Workers:
         return slice(self.index, None, self.count)
 
     def total(self, tensors: list) -> list:
-        """The sums over all workers, which every worker must ask for at the same point; also inside a `tf.function`."""
+        """The sums over all workers. Every worker must ask for them at the same point. Works inside a `tf.function`, too."""
         import tensorflow as tf
 
         def reduce(mine: list) -> list:
-            here = [tf.identity(tensor) for tensor in mine]  # on this replica's device, which all_reduce asks for
+            here = [tf.identity(tensor) for tensor in mine]  # on this replica's device, as all_reduce requires
             return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
         return self._strategy.run(reduce, args=(tensors,))
@@ -100,7 +101,7 @@ class Workers:
 
 
 def _be_patient(count: int) -> None:
-    """Lets a worker be silent for a while; TensorFlow has no public way to say so."""
+    """Lets a worker be silent for a while. TensorFlow has no public way for that."""
     from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
     from tensorflow.python.eager import context
 
@@ -128,9 +129,9 @@ _WATCH = """if True:
 
 @contextlib.contextmanager
 def _killed_after(seconds: float, sentence: str) -> Iterator[None]:
-    """Kills this process if what is done inside hangs in TensorFlow, which lets no thread and no signal through there.
+    """Kills this process if the block hangs in TensorFlow, which then lets no thread and no signal through.
 
-    Ctrl-C in a terminal reaches the one that kills, too.
+    Ctrl-C in a terminal also reaches the process that kills.
     """
     command = [sys.executable, "-I", "-c", _WATCH, str(os.getpid()), str(seconds), sentence]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as watch:
@@ -150,7 +151,7 @@ def fit_together(
     first: int,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    """Trains the compiled `model` from epoch `first` (of the chief, whose weights go to all) as `fit` would on one machine.
+    """Trains the compiled `model` from epoch `first` as `fit` would on one machine. Epoch and weights are the chief's.
 
     `batches` draws this worker's share. `callbacks` are called with the loss over all workers, and only on the chief; the
     others wait for it at the end of an epoch. Raises ClusterError if another worker is lost.
@@ -170,7 +171,7 @@ def fit_together(
     model.stop_training = False
     called.on_train_begin()
     for epoch in range(first, epochs):
-        batches.start(epoch + 1)  # as `fit`, which ends an epoch of the batches before its first
+        batches.start(epoch + 1)  # like `fit`, which ends an epoch of the batches before its first
         called.on_epoch_begin(epoch)
         _vary_dropout(model, seed, epoch, workers.index)
         with _loss_is_said():
@@ -186,7 +187,7 @@ def fit_together(
 
 @contextlib.contextmanager
 def _loss_is_said() -> Iterator[None]:
-    """For what workers compute together: of one that is lost, TensorFlow tells the others in many ways."""
+    """Wraps what workers compute together. TensorFlow has many ways to say that one of them is lost."""
     import tensorflow as tf
 
     try:
@@ -202,7 +203,9 @@ def _make_step(model: keras.Model, workers: Workers) -> Any:
 
     @tf.function(reduce_retracing=True)
     def step(x: Any, y: dict, weight: dict, part: Any) -> Any:
-        """`part`: of the whole batch, that x is; shares may differ by one row. Returns the loss over the whole batch."""
+        """`part`: the share of the whole batch that x is; shares may differ by one row. Returns the loss over the whole
+        batch.
+        """
         with tf.GradientTape() as tape:
             loss = model.compute_loss(x, y, model(x, training=True), weight, training=True)
             loss *= tf.cast(part, loss.dtype)
@@ -234,7 +237,9 @@ def _take_from_chief(workers: Workers, variables: list) -> None:
 
 
 def _average_statistics(model: keras.Model, workers: Workers) -> None:
-    """Running means of batch normalization: each worker's own until now, and averages of averages are the averages."""
+    """Joins the running means of batch normalization. Until now each worker had its own, and the mean of means is the
+    mean.
+    """
     statistics = [v for v in model.non_trainable_variables if v.dtype.startswith(("float", "bfloat"))]
     if statistics:
         for variable, total in zip(statistics, workers.total([v.value for v in statistics]), strict=True):
@@ -242,7 +247,7 @@ def _average_statistics(model: keras.Model, workers: Workers) -> None:
 
 
 def _vary_dropout(model: keras.Model, seed: int, epoch: int, index: int) -> None:
-    """Each worker throws its own dice, other ones in every epoch, and the same in a training that goes on after a kill."""
+    """Gives each worker its own dice, new ones in every epoch, and the same ones in a training that goes on after a kill."""
     import keras
 
     for layer in model.layers:

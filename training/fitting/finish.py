@@ -1,4 +1,4 @@
-"""A training's end: the chosen epoch's network, calibrated and exported, and the files that say how it was made."""
+"""End a training: calibrate and export the chosen epoch's network, and write the files that say how it was made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
     from sklearn.preprocessing import MinMaxScaler
 
-_FEWEST_MEASURED = 500  # faces, for a mean error that is more than chance
+_FEWEST_MEASURED = 500  # with fewer faces, the mean error would be chance
 
 
 def finish(progress: TrainingProgress, faces: Faces, training: Faces, scaler: MinMaxScaler) -> None:
@@ -88,8 +88,8 @@ def _how_it_was_made(progress: TrainingProgress, model: keras.Model, training: F
 def center_landmarks(model: keras.Model, training: Faces, scaler: MinMaxScaler) -> None:
     """Moves each landmark by its mean error on the training part's measured faces.
 
-    Half of the pictures were mirrored in training, so a network can't learn that a set's points lie to one side of where
-    they should. They do: those of the keypoints set by a hundredth or two of a box.
+    Half of the pictures were mirrored in training, so a network can't learn that a set's points lie too far to one side.
+    Those of the keypoints set do, by a hundredth or two of a box.
     """
     from training.fitting.batches import scale
 

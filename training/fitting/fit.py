@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from training.networks.recipes import Recipe
 
 
-# Modules that decide what a training comes to.
+# Modules that decide the result of a training.
 _CODE = (
     *(f"fitting/{name}.py" for name in ("fit", "plan", "progress", "finish", "batches", "augmentation", "distributed")),
     *("data/faces.py", "data/reading.py", "networks/recipes.py", "networks/network.py", "networks/teacher.py"),
 )
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
-# By how much each output's loss counts. The errors of points are hundredths, so theirs count more.
+# How much each output's loss counts. The errors of points are hundredths, so theirs count more.
 _LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
 
 
@@ -143,7 +143,7 @@ def digest_of_all_that_matters(faces: Faces, plan: Plan) -> str:
 
 
 def _statements() -> list[str]:
-    """All that the code of a training says, sorted: a function that moves to another file changes nothing."""
+    """The code of a training, sorted, so that moving a function to another file changes nothing."""
     folder = Path(__file__).parents[1]
     nodes = [node for name in _CODE for node in ast.parse((folder / name).read_text(encoding="utf-8")).body]
     said = [node for node in nodes if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr))]
@@ -151,7 +151,7 @@ def _statements() -> list[str]:
 
 
 def choose_sources(faces: Faces, sources: list[str] | None, without: list[str] | None, data: Path) -> Faces:
-    """The faces of the named sets, or of all but some. Raises DatasetError for a set that is not there."""
+    """The faces of the named sets, or of all sets except some. Raises DatasetError for a set that is not there."""
     unknown = sorted({*(sources or []), *(without or [])} - set(faces.source.tolist()))
     if unknown:
         raise DatasetError(f"{data} has no set called {', '.join(unknown)}; build the dataset with it.")
@@ -160,10 +160,10 @@ def choose_sources(faces: Faces, sources: list[str] | None, without: list[str] |
 
 
 def taught_labels(faces: Faces, path: Path) -> np.ndarray:
-    """P(smile) `(n,)` by the teacher whose opinions `path` holds, NaN where it has none. Raises DatasetError."""
+    """P(smile) `(n,)` by the teacher whose opinions are in `path`, NaN if it has none. Raises DatasetError."""
     said = read_predictions(path)
     taught = np.array([said.get(key, np.nan) for key in zip(faces.source.tolist(), faces.name.tolist(), strict=True)])
     taught[faces.split != "train"] = np.nan
     if np.isnan(taught).all():
-        raise DatasetError(f"{path} says nothing of this dataset's training faces; make it from the same dataset.")
+        raise DatasetError(f"{path} says nothing about this dataset's training faces; make it from the same dataset.")
     return taught

@@ -1,4 +1,6 @@
-"""Where a network comes from: what earlier trainings showed it, and their split, so that nothing it has seen judges it."""
+"""Where a network comes from: what earlier trainings showed it, and their split, so that it is not judged by faces that it
+has seen.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def take_weights(model: keras.Model, folder: Path) -> None:
-    """Gives `model` the weights of the best epoch in `folder`, or of the shipped network there. Raises DatasetError."""
+    """Gives `model` the weights of the best epoch in `folder`, or of the exported network there. Raises DatasetError."""
     import keras
 
     from training.networks.network import shipped_part
@@ -25,14 +27,14 @@ def take_weights(model: keras.Model, folder: Path) -> None:
     path = folder / (BEST if whole else "my_model.keras")
     try:
         weights = keras.models.load_model(path, compile=False).get_weights()
-        # What is shipped lacks the outputs that exist only in training; they begin anew.
+        # The exported network lacks the outputs that exist only in training, so these begin anew.
         (model if whole or "presence" not in model.output else shipped_part(model)).set_weights(weights)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} is not a network of this kind; give the folder of an earlier training.") from error
 
 
 def earlier_stages(folder: Path | None) -> list[dict]:
-    """What the trainings before this one were, oldest first."""
+    """The trainings before this one, oldest first."""
     return [] if folder is None else what_was_trained(folder).get("stages", [])
 
 
@@ -48,7 +50,7 @@ def what_was_trained(folder: Path) -> dict:
 
 
 def check_start(folder: Path, faces: Faces) -> None:
-    """A network may go on with less or more data, but not with faces to choose or judge by that it was trained on."""
+    """A network may go on with more or less data. But faces that it was trained on must not choose or judge it."""
     what_was_trained(folder)
     manifest = folder / "split.csv.gz"
     if not manifest.is_file():

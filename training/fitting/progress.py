@@ -1,4 +1,4 @@
-"""What is known of a training after each epoch: judged, and on disk so that a killed training goes on."""
+"""Judge a training after each epoch, and keep it on disk so that a killed training can go on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrainingProgress:
         self._x = np.repeat(x, 3, axis=3) if recipe.color else x
 
     def resume(self) -> keras.Model | None:
-        """The network as the last finished epoch left it, if there was one of the same data, code and options."""
+        """The network as the last finished epoch left it, if that epoch had the same data, code and options."""
         import keras
 
         if not self._file.is_file():
@@ -50,7 +50,7 @@ class TrainingProgress:
         return keras.models.load_model(checkpoint_path(self.out, len(self.history)))
 
     def best(self) -> int:
-        """Index of the best epoch so far, the last of equals; -1 before the first."""
+        """The index of the best epoch so far, the last one among equals; -1 before the first."""
         scores = [entry["val"] for entry in self.history]
         return max(range(len(scores)), key=lambda i: (scores[i], i), default=-1)
 
@@ -59,7 +59,7 @@ class TrainingProgress:
         return done >= self.plan.recipe.epochs or done - 1 - self.best() >= self.plan.patience
 
     def forget(self) -> None:
-        """Removes what a killed training would go on from."""
+        """Removes the files from which a killed training would go on."""
         self._file.unlink()
         for checkpoint in self.out.glob("checkpoint-*.keras"):
             checkpoint.unlink()
@@ -71,7 +71,8 @@ class TrainingProgress:
 
         class Callback(keras.callbacks.Callback):
             def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-                # Dropout's state is in no checkpoint; a resumed training must throw the same dice as a whole one.
+                # Checkpoints don't hold the state of dropout, but a resumed training must throw the same dice as an
+                # uninterrupted one.
                 for layer in self.model.layers:
                     if isinstance(layer, keras.layers.Dropout):
                         layer.seed_generator.state.assign([outer.plan.seed, epoch])
@@ -93,9 +94,10 @@ class TrainingProgress:
         return Callback()
 
     def judge(self, model: keras.Model) -> dict[str, float]:
-        """Figures on the validation part. `val`, to choose by, is higher for better.
+        """Figures on the validation part. `val` decides; higher is better.
 
-        For smiles it is the mean of the sets' accuracies, so that no set buys another's loss; else minus the point error.
+        For smiles it is the mean of the sets' accuracies, so that no set gains at another's cost; otherwise minus the point
+        error.
         """
         predicted = model.predict(self._x, batch_size=256, verbose=0)
         figures: dict[str, float] = {}

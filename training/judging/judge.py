@@ -1,4 +1,4 @@
-"""What a network reads right and wrong in faces that it never learned from."""
+"""Judge what a network reads right and wrong in faces that it never learned from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def read_crops(recognizer: SmileRecognizer, gray: np.ndarray) -> CropReadings:
 
 
 def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:
-    """All figures on crops, as in `metrics.json`, and P(smile) `(n,)` of every crop of `part`, some of them labelled."""
+    """All figures on crops, as in `metrics.json`, and P(smile) `(n,)` of every crop of `part`, some of which are
+    labelled.
+    """
     read = read_crops(recognizer, part.gray)
     measured = ~np.isnan(part.landmarks).any(axis=(1, 2))
     presence = {}
@@ -71,18 +73,18 @@ def _by_set(faces: Faces, probability: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def faces_digest(part: Faces) -> str:
-    """A short name for exactly these labelled faces: figures with the same one are of the same faces."""
+    """A short name for exactly these labelled faces: figures with the same name are for the same faces."""
     labelled = part.labelled()
     names = sorted(f"{s}/{n}/{y}" for s, n, y in zip(labelled.source, labelled.name, labelled.smile, strict=True))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def judge_photos(path: Path, faces: Faces, part: str, recognizer: SmileRecognizer) -> dict[str, Any]:
-    """Figures of the whole path on the photos in `path`, the set or zip that `faces` have been cut from.
+    """Figures of the whole path on the photos in `path`, the folder or zip from which `faces` were cut.
 
-    A photo in which the dataset found no face belongs to no part, and leaving it out would flatter. Nothing was trained on
-    them, so all are read, and each counts as much as `part` has of the other photos: as if it had been dealt a side.
-    Copies that the dataset dropped stay out, since their likes may have been trained on. Raises DatasetError.
+    A photo in which the dataset found no face belongs to no part, but leaving it out would flatter. None of these was
+    trained on, so all are read. Each counts with the share that `part` has of the other photos, as if it had been dealt to a
+    side. Copies that the dataset dropped stay out, because pictures like them may have been trained on. Raises DatasetError.
     """
     source = find_source(path)
     here = (faces.source == source.name) & (faces.face == 1)
@@ -109,7 +111,7 @@ def _judge_photo(
     """Whether the largest face was read right, and how many faces were found."""
     image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise DatasetError(f"{picture.name} can't be read any more; restore the set that it comes from.")
+        raise DatasetError(f"{picture.name} can no longer be read; restore the set that it comes from.")
     if scale != (1.0, 1.0):  # a set of squashed or tiny pictures: as they were before
         image = cv2.resize(image, None, fx=scale[0], fy=scale[1], interpolation=cv2.INTER_CUBIC)
     found = analyze_photo(image, detector, recognizer)
@@ -120,12 +122,14 @@ def _judge_photo(
 
 
 def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> dict[str, Any]:
-    """Figures of a network that was trained without set `name`, on all of its faces. Raises DatasetError, ModelError."""
+    """Figures for a network that was trained without the set `name`, on all faces of that set. Raises DatasetError,
+    ModelError.
+    """
     training = read_training(model)
     if name in training["trained_on"]:
         raise DatasetError(f"{model} was trained on {name}; train it with `python -m training.train --without {name}`.")
     here = (faces.source == name) & (faces.smile >= 0)
-    # A near-copy of a face in another set has been seen after all.
+    # The network has seen a face after all if another set has a near-copy of it.
     used = np.isin(faces.source, list(training["trained_on"])) & (faces.split != "test")
     rows = np.flatnonzero(here & ~np.isin(faces.group, np.unique(faces.group[used])))
     if not len(rows):
@@ -174,6 +178,6 @@ def judge_baseline(folder: Path, part: Faces, *, seed: int = 0) -> tuple[str, di
         entry["landmarks"] = landmark_figures(points, measured.landmarks, measured.group, seed=seed)
     meant = RECIPES[training["network"]].sources if training["network"] in RECIPES else None
     if not entry["sets"] and not entry["landmarks"]:
-        raise DatasetError(f"The network in {folder} says nothing that the dataset's test part could be asked about.")
+        raise DatasetError(f"The network in {folder} has no output that the dataset's test part could judge.")
     entry |= {key: training[key] for key in ("trained_on", "weights", "seed", "epochs")}
     return training["network"], {**entry, "meant_for": meant and list(meant)}

@@ -1,4 +1,4 @@
-"""The model card, written from the JSON of training and evaluation."""
+"""Write the model card from the JSON files of training and evaluation."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ _NOT_MEASURED = "Not measured."
 def model_card(
     metrics: Mapping[str, Any], training: Mapping[str, Any], left_out: Mapping[str, Any], baselines: Mapping[str, Any]
 ) -> str:
-    """The text of MODEL_CARD.md from the contents of four JSON files, of which the last two may be empty."""
+    """The text of MODEL_CARD.md from the contents of four JSON files. The last two may be empty."""
     sets, plots, curves, report = (
         metrics["sets"],
         metrics["plots"],
@@ -169,7 +169,7 @@ def _stage(stage: Mapping[str, Any]) -> str:
 
 
 def write_card(folder: Path) -> None:
-    """Writes MODEL_CARD.md from the JSON files in `folder`. Raises DatasetError where one can't be read."""
+    """Writes MODEL_CARD.md from the JSON files in `folder`. Raises DatasetError if one can't be read."""
     left_out, baselines = (read_json(folder / name) if (folder / name).is_file() else {} for name in (LEFT_OUT, BASELINES))
     card = model_card(read_json(folder / "metrics.json"), read_training(folder), left_out, baselines)
     write_text(folder / "MODEL_CARD.md", card)

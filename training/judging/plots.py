@@ -1,7 +1,7 @@
-"""What a reader sees of the figures: tables for the model card, plots for the documents, sheets of the worst mistakes.
+"""Show the figures: tables for the model card, plots for the documents, sheets of the worst mistakes.
 
-Tables and plots are functions of the JSON files alone. A sheet shows people, who did not ask to be in this project: it goes
-to an ignored folder and is never committed.
+Tables and plots are functions of the JSON files alone. A sheet shows people who did not ask to be in this project, so it
+goes to an ignored folder and is never committed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def interval_text(f: Mapping[str, Any], name: str) -> str:
 
 
 def table(first: str, entries: Mapping[str, Any], columns: Mapping[str, Callable[[Any], str]]) -> str:
-    """A Markdown table: a row for each entry, its name under `first`, and in every column what its function says of it."""
+    """A Markdown table with a row for each entry: its name under `first`, and in every other column what that column's
+    function says about it.
+    """
     lines = [[first, *columns], ["---"] * (1 + len(columns))]
     lines += [[name, *(say(entry) for say in columns.values())] for name, entry in entries.items()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -97,7 +99,7 @@ def presence_table(presence: Mapping[str, Any]) -> str:
 
 
 def robustness_table(curves: Mapping[str, Any]) -> str:
-    """A few points of the curves; all of them are in the figure and in metrics.json."""
+    """A few points of the curves. All of them are in the figure and in metrics.json."""
 
     def at(kind: str, strength: float) -> Callable[[Any], str]:
         place = curves[kind]["strengths"].index(strength)
@@ -136,7 +138,7 @@ def left_out_table(left_out: Mapping[str, Any], sets: Mapping[str, Any]) -> str:
 
 
 def baselines_table(baselines: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """Accuracy on the same test faces, a column for each network; `*`: sets that it was trained on."""
+    """Accuracy on the same test faces, one column for each network. `*`: sets that it was trained on."""
     same = {name: entry for name, entry in baselines.items() if entry["faces_digest"] == metrics["faces_digest"]}
     if not same:
         return "Recorded on other faces than these: run `python -m training.evaluate --baselines` again."
@@ -161,7 +163,7 @@ def dataset_table(sets: Mapping[str, Any]) -> str:
     keys |= {"contested": "near_copies_with_opposite_labels", **{side: side for side in SPLITS}}
 
     def count(key: str) -> Callable[[Any], str]:
-        # Copies are not looked for where an earlier split is taken over.
+        # With an earlier split nobody looks for copies.
         unknown = "-" if key in ("exact_copies", "near_copies_with_opposite_labels") else "0"
         return lambda name: f"{sets[name][key]:,}" if key in sets[name] else unknown
 
@@ -181,7 +183,7 @@ def _persons(source: Source) -> str:
 
 
 def plot_reliability(sets: dict[str, Any], path: Path) -> None:
-    """How often faces smile of which the network says P(smile), a panel for each set of `metrics.json`'s `sets`."""
+    """How often faces really smile at each P(smile), one panel for each set in `metrics.json`'s `sets`."""
     rows = -(-len(sets) // _COLUMNS)
     figure = _figure(3.3 * _COLUMNS, 3.2 * rows)
     panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
@@ -200,7 +202,7 @@ def plot_reliability(sets: dict[str, Any], path: Path) -> None:
 
 
 def plot_robustness(curves: dict[str, Any], path: Path) -> None:
-    """Accuracy over each hardship, a line for each set of `metrics.json`'s `robustness`."""
+    """Accuracy over each hardship, one line for each set in `metrics.json`'s `robustness`."""
     figure = _figure(3.3 * _COLUMNS, 6.4)
     panels = figure.subplots(2, _COLUMNS).ravel()
     names = sorted(curves["faces"])
@@ -208,7 +210,7 @@ def plot_robustness(curves: dict[str, Any], path: Path) -> None:
     for panel, kind in zip(panels, (*HARDSHIPS, "rotation"), strict=False):
         for i, name in enumerate(names):
             strengths = curves[kind]["strengths"]
-            # At equal steps: the strengths themselves would crowd at one end.
+            # In equal steps: the strengths themselves would crowd at one end.
             panel.plot(range(len(strengths)), curves[kind]["accuracy"][name], color=f"C{i}", marker="o", markersize=3)
             if kind == "rotation":
                 panel.plot(range(len(strengths)), curves[kind]["aligned"][name], color=f"C{i}", linestyle="--")
@@ -225,7 +227,9 @@ def plot_robustness(curves: dict[str, Any], path: Path) -> None:
 
 
 def mistakes_sheets(faces: Faces, probability: np.ndarray, folder: Path, prefix: str) -> int:
-    """A `mistakes_sheet` called `PREFIX_SET.png` for each set of labelled faces; returns how many mistakes they show."""
+    """Writes a `mistakes_sheet` called `PREFIX_SET.png` for each set of labelled faces. Returns how many mistakes they
+    show.
+    """
     shown = 0
     for name in np.unique(faces.labelled().source):
         here = (faces.smile >= 0) & (faces.source == name)
@@ -234,9 +238,10 @@ def mistakes_sheets(faces: Faces, probability: np.ndarray, folder: Path, prefix:
 
 
 def mistakes_sheet(faces: Faces, probability: np.ndarray, path: Path) -> int:
-    """Writes the most confident errors among labelled faces, worst first, with P(smile) `(n,)` and label; returns how many.
+    """Writes the most confident errors among labelled faces, the worst first, with P(smile) `(n,)` and label. Returns how
+    many.
 
-    Without an error there is no sheet, and an older one goes away.
+    Without an error there is no sheet, and an older one is removed.
     """
     wrong = np.flatnonzero((probability >= SMILE_THRESHOLD) != (faces.smile > 0))
     worst = wrong[np.argsort(-np.abs(probability[wrong] - SMILE_THRESHOLD), kind="stable")][:SHEET_FACES]
@@ -256,13 +261,13 @@ def mistakes_sheet(faces: Faces, probability: np.ndarray, path: Path) -> int:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure  # not at import: half a second that a help text should not cost
+    from matplotlib.figure import Figure  # here, because a help text should not cost half a second
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
 def _save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
-    # Without the version of the program that drew it, the same figures give the same bytes.
+    # Without the drawing program's version, the same figures give the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_whole(path, buffer.getvalue())

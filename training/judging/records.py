@@ -54,13 +54,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def record(path: Path, name: str, entry: Mapping[str, Any]) -> None:
-    """Sets `name` in the JSON file `path` and leaves its other names as they are; sorted, whatever the order of calls."""
+    """Sets `name` in the JSON file `path` and leaves its other names as they are. Names are sorted, whatever the order of
+    calls.
+    """
     entries = read_json(path) if path.is_file() else {}
     write_json(path, dict(sorted({**entries, name: entry}.items())))
 
 
 def write_unseen(faces: Faces, path: Path) -> None:
-    """Names, not pictures, of faces that the network has never seen, so that others can judge it on the same ones."""
+    """Names, not pictures, of faces that the network has never seen, so that others can judge it on the same faces."""
     real = faces.face == 1
     with replacing(path) as part, part.open("w", newline="") as file:
         writer = csv_writer(file)

@@ -1,4 +1,4 @@
-"""What relabelling did to accuracy: two trainings, side by side, on faces that neither was trained on."""
+"""What relabelling did to accuracy: two trainings side by side, on faces that neither was trained on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from training.judging.scores import grouped_interval
 
 
 def compare(before: Path, after: Path, faces: Faces, touched: set[str]) -> str:
-    """A table of the accuracy of the networks in two folders on each set's validation part, whose labels nobody changed.
+    """The accuracy of the networks in two folders on each set's validation part, whose labels nobody changed, as a table.
 
-    `touched`: sets of which decisions changed or dropped labels. The others, and sets that neither network was trained on,
-    are "another set": there a gain can't come from having learnt one set's own idea of a smile. The difference is that of
-    the same faces, its 95 % interval by drawing whole groups. Raises DatasetError, ModelError.
+    `touched`: sets whose labels were changed or dropped by decisions. All others, and sets that neither network was trained
+    on, are "another set": there a gain can't come from having learnt a set's own idea of a smile. The difference is for the
+    same faces; its 95 % interval comes from drawing whole groups. Raises DatasetError, ModelError.
     """
     validation = faces.part("val").labelled()
     if not len(validation):

@@ -1,9 +1,9 @@
-"""What the figures of `training.evaluate` mean: measures, their intervals, and the ways in which faces are made harder.
+"""The measures of `training.evaluate`: figures, their intervals, and ways to make faces harder.
 
     >>> wilson_interval(90, 100)
     (0.8256..., 0.9447...)
 
-Where a figure is not defined (the ROC AUC of one class, the mean of nothing) it is NaN, which becomes null in JSON.
+An undefined figure (the ROC AUC of one class, the mean of nothing) is NaN, which becomes null in JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from training.fitting.progress import point_error
 CALIBRATION_BINS = 15
 DRAWS = 1000  # of the bootstrap
 LARGE_POINT_ERROR = 0.10  # of the distance between the eyes
-CURVE_FACES = 400  # of each set, at most: a curve needs 37 readings of each
+CURVE_FACES = 400  # faces of each set, at most: a curve needs 37 readings of each
 ANGLES = (-45, -30, -15, 0, 15, 30, 45)  # degrees clockwise
 
 # --- measures ---
@@ -41,10 +41,10 @@ def wilson_interval(right: float, n: float, z: float = 1.96) -> tuple[float, flo
 
 
 def grouped_interval(values: np.ndarray, group: np.ndarray, *, seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:
-    """95 % interval of the mean of `values` `(n,)` when only whole groups `(n,)` are independent of each other.
+    """95 % interval of the mean of `values` `(n,)`, if only whole groups `(n,)` are independent of each other.
 
     The percentile bootstrap over clusters (Field & Welsh 2007): groups are drawn with replacement. NaN for a single group,
-    which says nothing of others.
+    which says nothing about others.
     """
     _, index = np.unique(group, return_inverse=True)
     count = np.bincount(index)
@@ -158,7 +158,7 @@ def presence_figures(face: np.ndarray, presence: np.ndarray) -> dict[str, Any]:
 
 
 def photo_figures(dealt: list[tuple[bool, int]], without: list[tuple[bool, int]], weight: float) -> dict[str, Any]:
-    """Figures of whole photos, each given as whether it was read right and how many faces were found in it.
+    """Figures for whole photos. For each: whether it was read right, and how many faces were found in it.
 
     `dealt`, n > 0: photos of one part; `without`: photos that belong to no part, each of which counts `weight`.
     """
@@ -182,7 +182,9 @@ def photo_figures(dealt: list[tuple[bool, int]], without: list[tuple[bool, int]]
 
 
 def plain(value: Any) -> Any:
-    """As JSON can hold it: NaN becomes None; numbers keep six places, so that the last bits of a sum don't matter."""
+    """The value in a form that JSON can hold. NaN becomes None. Numbers keep six places, so the last bits of a sum don't
+    matter.
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -206,12 +208,12 @@ def darkened(gray: np.ndarray, gain: float, noise: np.ndarray) -> np.ndarray:
 
 
 def noisy(gray: np.ndarray, sigma: float, noise: np.ndarray) -> np.ndarray:
-    """Plus `sigma` grey levels times `noise`, standard normal float32 `(64, 64)`."""
+    """The crop plus `sigma` grey levels times `noise`, standard normal float32 `(64, 64)`."""
     return np.clip(np.round(gray + np.float32(sigma) * noise), 0, 255).astype(np.uint8)
 
 
 def smaller(gray: np.ndarray, size: float, noise: np.ndarray) -> np.ndarray:
-    """As if the face had been `size` pixels wide in the picture."""
+    """The crop as if the face had been `size` pixels wide in the picture."""
     if size >= gray.shape[0]:
         return gray
     small = cv2.resize(gray, (int(size), int(size)), interpolation=cv2.INTER_AREA)
@@ -220,7 +222,7 @@ def smaller(gray: np.ndarray, size: float, noise: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Hardship:
-    """One way to make a face harder to read; the first strength changes nothing."""
+    """One way to make a face harder to read. The first strength changes nothing."""
 
     title: str
     strengths: tuple[float, ...]
@@ -234,34 +236,34 @@ HARDSHIPS = {
     "size": Hardship("Small faces: pixels across", (64, 48, 32, 24, 16), smaller),
 }
 
-# A turned face is drawn with half a box more round it, so that a second, tilted look at it sees what is really there.
+# A turned face is drawn with half a box more around it, so that a second, tilted look sees what is really there.
 _TURNED_SIZE = 96
 _MIDDLE = (16, 80, 80, 16)  # the face's box in it
 
 
 def turned(wide: np.ndarray, angle: float) -> np.ndarray:
-    """A wide crop uint8 `(128, 128)` turned clockwise: uint8 `(96, 96)`, whose middle `(64, 64)` is the face's box."""
+    """A wide crop uint8 `(128, 128)` turned clockwise: uint8 `(96, 96)`. Its middle `(64, 64)` is the face's box."""
     return look(wide, View(angle=angle, scale=CROP_SIZE / _TURNED_SIZE), _TURNED_SIZE)
 
 
 def eye_tilt(landmarks: np.ndarray) -> np.ndarray:
-    """By how many degrees clockwise the line from the left to the right eye leans: `(n, 5, 2)` -> `(n,)`."""
+    """The lean of the line from the left to the right eye, in degrees clockwise: `(n, 5, 2)` -> `(n,)`."""
     dx, dy = (landmarks[:, 1] - landmarks[:, 0]).T
     return np.degrees(np.arctan2(dy, dx))
 
 
 def read_aligned(recognizer: SmileRecognizer, gray: np.ndarray, box: tuple[int, int, int, int]) -> tuple[Face, Face]:
-    """Two looks at one face: the box as it is, then turned by the tilt that the first look's eyes show."""
+    """Takes two looks at one face: the box as it is, then the box turned by the tilt of the first look's eyes."""
     (first,) = recognizer.read(gray, [box])
     (second,) = recognizer.read(gray, [box], angles=eye_tilt(first.points[None]).tolist())
     return first, second
 
 
 def robustness(recognizer: SmileRecognizer, faces: Faces, *, most: int = CURVE_FACES, seed: int = 0) -> dict[str, Any]:
-    """Accuracy on labelled faces made harder, at most `most` of each set, drawn by `seed`.
+    """Accuracy on labelled faces that are made harder, at most `most` of each set, drawn by `seed`.
 
-    `accuracy` by hardship and set is a list over `strengths`; a rotation has two, `accuracy` of the crop as it is and
-    `aligned` of the second look, both over `ANGLES`.
+    `accuracy` by hardship and set is a list over `strengths`. A rotation has two lists over `ANGLES`: `accuracy` for the
+    crop as it is, and `aligned` for the second look.
     """
     chosen = {str(name): _some_of(faces.where(faces.source == name), most, seed) for name in np.unique(faces.source)}
     noise = np.random.default_rng(seed).standard_normal((max(map(len, chosen.values()), default=0), CROP_SIZE, CROP_SIZE))

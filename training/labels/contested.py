@@ -13,7 +13,7 @@ from training.labels.decisions import LABELS, Decision, Key
 
 
 def contested_file(data: Path) -> Path:
-    """Where the near-copies with opposite labels lie that were left out of the dataset `data` (OUT.npz)."""
+    """The file with the near-copies with opposite labels that were left out of the dataset `data` (OUT.npz)."""
     return data.with_suffix(".contested.npz")
 
 
@@ -24,10 +24,10 @@ def without_contested(decisions: Mapping[Key, Decision], contested: Faces) -> di
 
 
 def settle(faces: Faces, pairs: np.ndarray, decisions: Mapping[Key, Decision]) -> tuple[Faces, np.ndarray, Faces]:
-    """Follows what people decided about near-copies `pairs` `(m, 2)` with opposite labels, whatever their part will be.
+    """Follows what people decided about near-copies `pairs` `(m, 2)` with opposite labels, in any part.
 
-    No network chose these faces, so a decision flatters none. Returns the faces with changed labels and without those that
-    people dropped, the pairs among them, and all faces that were contested before or are now, as they were.
+    No network chose these faces, so a decision flatters none. Returns the faces with changed labels, without those that
+    people dropped; the pairs among them; and all faces that were or are contested, unchanged.
     """
     before = opposite(pairs, faces.smile)
     smile, keep = faces.smile.copy(), np.ones(len(faces), bool)

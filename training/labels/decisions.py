@@ -1,11 +1,11 @@
-"""What was decided about labels: a table that only grows, and what it does to a dataset.
+"""Decisions about labels: a table that only grows, and its effect on a dataset.
 
-A row says `source,name,decision,by,time`. `decision` is `smile`, `no_smile`, `drop`, `skip` (seen, left as it is) or `undo`
-(takes back the last decision of that face, by a person or by `automatic`, whichever wrote the row). The last one that was
-not taken back holds. A line that a kill cut off is not a decision; the next run removes it.
+A row says `source,name,decision,by,time`. `decision` is `smile`, `no_smile`, `drop`, `skip` (seen, left as it is) or `undo`.
+`undo` takes back that face's last decision, by a person or by `automatic`, whichever wrote the row. The last decision that
+was not taken back holds. A line that a kill cut off is not a decision, and the next run removes it.
 
-Only labels of the training part are ever changed. A network's opinion led people to these faces, and a validation or test
-part whose hard faces were relabelled or dropped would flatter the next network.
+Only labels of the training part are ever changed. A network's opinion led people to these faces. If hard faces of the
+validation or test part were relabelled or dropped, that part would flatter the next network.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.data.faces import Faces
 COLUMNS = ("source", "name", "decision", "by", "time")
 LABELS = {"smile": 1, "no_smile": 0}
 CHOICES = (*LABELS, "drop", "skip")
-AUTOMATIC = "automatic"  # in column `by`: nobody looked
+AUTOMATIC = "automatic"  # in the column `by`: nobody looked
 _UNDO = "undo"
 _COUNTED = ("changed", "dropped", "confirmed", "skipped", "automatic")
 _HEADER = (",".join(COLUMNS) + "\n").encode()
@@ -69,7 +69,7 @@ def read_decisions(path: Path) -> dict[Key, Decision]:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of the table, to know it again by. Raises DatasetError."""
+    """The SHA-256 of the table, by which to recognise it. Raises DatasetError."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -77,7 +77,7 @@ def digest_of(path: Path) -> str:
 
 
 class Journal:
-    """The table as a file that is being written: each decision is on the disk before `add` returns. Safe for threads.
+    """The table as a file that grows: each decision is on the disk before `add` returns. Safe to use from many threads.
 
     Opening removes a last line that was cut off. Raises DatasetError for a file of another kind and OSError for one that
     can't be written.
@@ -88,7 +88,7 @@ class Journal:
         self._entries, whole = _parse(path, data)
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)  # what the disk refused must not wait in memory for the next row
+        self._file = path.open("ab", buffering=0)  # rows that the disk refused must not wait in memory for the next one
         if whole < len(data):
             self._file.truncate(whole)
         if not whole:
@@ -108,12 +108,12 @@ class Journal:
             return {decision.key: decision for decision in self._entries}
 
     def add(self, choices: Iterable[tuple[Key, str]], by: str) -> None:
-        """Raises OSError, and then none of them is in the table."""
+        """Adds decisions. If it raises OSError, none of them is in the table."""
         with self._lock:
             self._append([Decision(*key, choice, by, _now()) for key, choice in choices])
 
     def undo(self, among: Collection[Key]) -> Key | None:
-        """Takes back the last decision of a person on one of these faces; None where there is none left."""
+        """Takes back a person's last decision on one of these faces. None if there is none left."""
         with self._lock:
             last = next((one for one in reversed(self._entries) if not one.automatic and one.key in among), None)
             if last is None:
@@ -122,9 +122,9 @@ class Journal:
             return last.key
 
     def replace_automatic(self, choices: Mapping[Key, str], sources: Collection[str]) -> None:
-        """Makes these the automatic decisions on these sets: earlier ones that are not among them are taken back.
+        """Makes these the automatic decisions on these sets, and takes back earlier ones that are not among them.
 
-        Where a person decided anything at all, even to skip, the face is left alone.
+        A face on which a person decided anything, even to skip it, is left alone.
         """
         with self._lock:
             people = {one.key for one in self._entries if not one.automatic}
@@ -149,7 +149,7 @@ class Journal:
             while rest:  # a disk that fills up may take a part
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
-        except OSError:  # a full disk: nothing of it, rather than half a line in the middle
+        except OSError:  # a full disk: better nothing than half a line in the middle
             self._file.truncate(size)
             raise
 
@@ -169,7 +169,7 @@ def _take_in(entries: list[Decision], row: Decision) -> None:
 
 
 def _parse(path: Path, data: bytes) -> tuple[list[Decision], int]:
-    """Decisions that hold, oldest first, and how many bytes of `data` are whole rows."""
+    """The decisions that hold, oldest first, and how many bytes of `data` are whole rows."""
     end = data.rfind(b"\n") + 1
     if not end and _HEADER.startswith(data):
         return [], 0
@@ -192,7 +192,7 @@ def _parse(path: Path, data: bytes) -> tuple[list[Decision], int]:
 
 
 def _whole_row(line: bytes) -> Decision | None:
-    """The decision in a last line that has no line end: some editors leave it away, and so does a kill."""
+    """The decision in a last line without a line end. Some editors leave that out, and so does a kill."""
     try:
         row = next(csv.reader([line.decode()], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
@@ -205,7 +205,7 @@ def _whole_row(line: bytes) -> Decision | None:
 
 
 def apply_decisions(faces: Faces, decisions: Mapping[Key, Decision]) -> Faces:
-    """The faces with labels of the training part changed and faces of it dropped as decided; all others as they were."""
+    """The faces, with labels changed and faces dropped in the training part as decided. All others stay as they were."""
     rows, found = _training_rows(faces, decisions)
     smile, keep = faces.smile.copy(), np.ones(len(faces), bool)
     for row, decision in zip(rows, found, strict=True):
@@ -216,11 +216,11 @@ def apply_decisions(faces: Faces, decisions: Mapping[Key, Decision]) -> Faces:
 
 
 def count_decisions(faces: Faces, decisions: Mapping[Key, Decision]) -> dict[str, Any]:
-    """What `apply_decisions` does to these faces, asked before it is called.
+    """What `apply_decisions` would do to these faces.
 
-    `sets`: for each set, how many labels are `changed`, `confirmed` and `skipped`, and how many faces `dropped`;
-    at `automatic` of them all nobody looked. `outside_training`: decisions on validation and test faces, which are not
-    followed. `unknown`: decisions on faces that are not in the dataset.
+    `sets`: for each set, how many labels are `changed`, `confirmed` and `skipped`, and how many faces `dropped`; `automatic`
+    counts those at which nobody looked. `outside_training`: decisions on validation and test faces, which are not followed.
+    `unknown`: decisions on faces that are not in the dataset.
     """
     rows, found = _training_rows(faces, decisions)
     sets: dict[str, dict[str, int]] = {}
@@ -245,7 +245,7 @@ def effect(choice: str, label: int) -> str:
 
 
 def in_words(counts: Mapping[str, Any]) -> list[str]:
-    """Lines for people of what `count_decisions` found."""
+    """What `count_decisions` found, as lines for people."""
     lines = [
         f"{name}: {one['changed']} labels changed, {one['dropped']} faces dropped, {one['confirmed']} confirmed, "
         f"{one['skipped']} skipped" + (f" ({one['automatic']} of these automatically)" if one["automatic"] else "")

@@ -13,7 +13,7 @@ from training.data.faces import NO_LABEL, Faces
 from training.labels.decisions import Key
 from training.labels.suspicion import Suspicion, clusters, judge_labels, look_alikes
 
-_COPY = 0.95  # of contested pictures, which the dataset found to be copies at 0.955 or 0.97
+_COPY = 0.95  # for contested pictures, which the dataset takes for copies from 0.955 or 0.97 on
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Judged:
-    """Training faces of which networks said something. `rows` int `(n,)` of the dataset, `probability` float `(n,)`."""
+    """Training faces with predictions. `rows` int `(n,)` of the dataset, `probability` float `(n,)`."""
 
     rows: np.ndarray
     probability: np.ndarray
@@ -37,9 +37,9 @@ class Judged:
 
 
 def judge_training_part(faces: Faces, predictions: Mapping[Key, float], sources: Collection[str] = ()) -> Judged:
-    """How suspicious the labels of the training part are; of these sets only, if any. Raises DatasetError.
+    """How suspicious the labels of the training part are, or only those of `sources` if given. Raises DatasetError.
 
-    Labels of other parts are not looked at, whatever the table says of them.
+    Labels of other parts are not looked at, even if the table names them.
     """
     unknown = sorted(set(sources) - set(faces.source.tolist()))
     if unknown:
@@ -50,7 +50,7 @@ def judge_training_part(faces: Faces, predictions: Mapping[Key, float], sources:
     rows, probability = rows[~np.isnan(probability)], probability[~np.isnan(probability)]
     if not len(rows):
         raise DatasetError(
-            "The predictions say nothing of these training faces; run `python -m training.out_of_fold` on this dataset."
+            "The predictions say nothing about these training faces; run `python -m training.out_of_fold` on this dataset."
         )
     return Judged(rows, probability, judge_labels(faces.smile[rows], probability, faces.source[rows]))
 
@@ -63,11 +63,11 @@ def make_queue(
     limit: int,
     sources: Collection[str] = (),
 ) -> list[list[Doubt]]:
-    """Clusters of faces, the first to be looked at first, in all at least `limit` faces if there are so many.
+    """Clusters of faces in the order in which to look at them; at least `limit` faces if there are so many.
 
-    First near-copies with opposite labels, together: those that the dataset left out (`contested`), then pictures of one
-    group that look alike. Then single faces: those whose label confident learning calls wrong, the worst first, then the
-    rest. Raises DatasetError.
+    First come near-copies with opposite labels, together: those that the dataset left out (`contested`), then pictures of
+    one group that look alike. Then come single faces: those whose label confident learning calls wrong, the worst first,
+    then the rest. Raises DatasetError.
     """
     judged = judge_training_part(faces, predictions, sources)
     rows = _usable(faces, sources)

@@ -1,7 +1,7 @@
 """The relabelling page, for this machine's browser only.
 
-Other websites that the same browser shows must not read faces or write decisions: the address holds a secret, the Host
-header must be this machine (a rebound name is not), and what writes must come from the page itself (Origin).
+Other websites in the same browser must not read faces or write decisions. So the address holds a secret, the Host header
+must name this machine (a rebound name does not), and requests that write must come from the page itself (Origin).
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ _LABEL_WORDS = {value: key for key, value in LABELS.items()}
 
 
 class RelabelServer(ThreadingHTTPServer):
-    """Shows `queue` and writes what a person decides into `journal`, under their name `by`.
+    """Shows `queue` and writes a person's decisions into `journal`, under the name `by`.
 
-    `port` 0 takes a free one; `address` is what to open. Raises DatasetError where the port is taken.
+    `port` 0 takes a free one. `address` is the address to open. Raises DatasetError if the port is taken.
     """
 
     daemon_threads = True
     block_on_close = False
-    allow_reuse_address = os.name == "posix"  # elsewhere it would share a port with another program
+    allow_reuse_address = os.name == "posix"  # on Windows it would share a port with another program
 
     def __init__(self, queue: list[list[Doubt]], journal: Journal, *, by: str, port: int = 0) -> None:
         self.secret = secrets.token_urlsafe(16)
         self.clusters, self.journal, self.by = queue, journal, by
         self.doubts = [doubt for cluster in queue for doubt in cluster]
         self.numbers = {doubt.key: i for i, doubt in enumerate(self.doubts)}
-        self.lock = threading.Lock()  # one decision after the other, so that answers tell of one state
+        self.lock = threading.Lock()  # one decision after another, so that each answer describes one state
         try:
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -75,11 +75,11 @@ class RelabelServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError):  # a browser that left is no news
+        if not isinstance(error, OSError):  # it is not worth a line when a browser leaves
             print(f"A request failed: {type(error).__name__}: {error}.", file=sys.stderr, flush=True)
 
     def state(self) -> dict[str, Any]:
-        """What the page shows: clusters of faces, and by number what a person decided, or `automatic`."""
+        """What the page shows: clusters of faces, and the decision on each by its number, from a person or `automatic`."""
         numbers = iter(range(len(self.doubts)))
         return {
             "clusters": [[self._described(next(numbers), doubt) for doubt in cluster] for cluster in self.clusters],
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: RelabelServer
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "relabel", ""
-    timeout = 60  # s, for a client that says nothing
+    timeout = 60  # seconds for a client that says nothing
 
     def do_GET(self) -> None:
         path = self._path()
@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "There is nothing here.")
 
     def do_POST(self) -> None:
-        body, path = self._body(), self._path()  # read even where it is refused: closing early may lose the answer
+        body, path = self._body(), self._path()  # read even if it is refused: closing early may lose the answer
         if path is None:
             return
         if self.headers.get("Origin", "") not in {f"http://{host}" for host in self.server.hosts}:
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> Any:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= _LONGEST_REQUEST):
-            self.close_connection = True  # what was not read is no next request
+            self.close_connection = True  # unread data must not be taken for the next request
             return None
         try:
             return json.loads(self.rfile.read(int(length)))
@@ -187,13 +187,13 @@ class _Handler(BaseHTTPRequestHandler):
             return None
 
     def _path(self) -> str | None:
-        """What follows the secret; None where the request has been refused."""
+        """The path after the secret; None if the request has been refused."""
         if self.headers.get("Host", "") not in self.server.hosts:
-            self._refuse(403, "This page answers to its own address only.")
+            self._refuse(403, "This page only answers at its own address.")
             return None
         secret, slash, rest = self.path.removeprefix("/").partition("/")
         if not slash or not secrets.compare_digest(secret.encode(), self.server.secret.encode()):
-            self._refuse(404, "Open the address that `python -m training.relabel` printed; it is another one at each start.")
+            self._refuse(404, "Open the address that `python -m training.relabel` printed; it changes with each start.")
             return None
         return rest
 
@@ -211,4 +211,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """No line for each picture."""
+        """Says nothing, so that pictures don't fill the terminal."""

@@ -1,7 +1,8 @@
-"""Which labels are probably wrong: near-copies with opposite labels, and labels that unseeing networks contradict.
+"""Find labels that are probably wrong: near-copies with opposite labels, and labels that are contradicted by networks which
+never saw the face.
 
-Confident learning (Northcutt, Jiang & Chuang 2021, https://arxiv.org/abs/1911.00068), by cleanlab, within one set at a
-time: sets differ in what they call a smile, so what counts as "sure of it" is the mean P of the faces that a set calls so.
+Confident learning (Northcutt, Jiang & Chuang 2021, https://arxiv.org/abs/1911.00068), by cleanlab, within one set at a time.
+Sets differ in what they call a smile, so the limit for "sure" is the mean P of the faces with that label in the set.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from training.data.grouping import connected_groups, thumbnails
 
 LOOK_ALIKE = 0.90  # correlation of thumbnails in one group; over about 0.97 the dataset takes them for copies itself
 
-FEWEST = 10  # faces of a class in a set, for anything to be said about the class
+FEWEST = 10  # with fewer faces of a class in a set, nothing can be said about the class
 
 
 class Suspicion(NamedTuple):
@@ -25,13 +26,13 @@ class Suspicion(NamedTuple):
 
 
 def judge_labels(smile: np.ndarray, probability: np.ndarray, source: np.ndarray) -> Suspicion:
-    """How far labels can be trusted, each set on its own.
+    """How far labels can be trusted, for each set by itself.
 
     `smile` int `(n,)`: the labels, 0 or 1. `probability` float `(n,)`, 0 to 1: P(smile) by networks that were not trained on
     that face. `source` str `(n,)`. `score` is P(label), adjusted for how sure the networks are of each class of that set.
     `wrong` is the smaller set that both of cleanlab's prunings agree on: the least sure of each class, and of each pair
-    of classes, as many as the estimated joint distribution of given and true labels says. A set with fewer than
-    `FEWEST` faces of a class says too little of it: plain P(label), and nothing called wrong.
+    of classes, as many as the estimated joint distribution of given and true labels says. A set with fewer than `FEWEST`
+    faces of a class says too little about it: it gets the plain P(label), and no label is called wrong.
     """
     from cleanlab.filter import find_label_issues  # type: ignore[import-untyped]
     from cleanlab.rank import get_label_quality_scores  # type: ignore[import-untyped]
@@ -50,16 +51,17 @@ def judge_labels(smile: np.ndarray, probability: np.ndarray, source: np.ndarray)
 
 
 class LookAlikes(NamedTuple):
-    """Index pairs `(m, 2)` of opposite labels, the most alike first, and their correlation `(m,)`."""
+    """Index pairs `(m, 2)` with opposite labels, the most alike first, and their correlation `(m,)`."""
 
     pairs: np.ndarray
     correlation: np.ndarray
 
 
 def look_alikes(crops: np.ndarray, smile: np.ndarray, group: np.ndarray, threshold: float = LOOK_ALIKE) -> LookAlikes:
-    """Crops uint8 `(n, h, w)` in one group `(n,)` that look the same, mirrored too, but of which one is said to smile.
+    """They are crops uint8 `(n, h, w)` of one group `(n,)` that look the same, also mirrored, and only one of them is
+    labelled a smile.
 
-    A group may hold many pictures of one person, who smiles in some; so thumbnails are compared, not persons.
+    A group may hold many pictures of one person, who smiles in some, so thumbnails are compared and not persons.
     """
     pairs, values = [np.empty((0, 2), int)], [np.empty(0)]
     order = np.argsort(group, kind="stable")

@@ -1,7 +1,7 @@
 """Fold scaler, network and calibration into the one LiteRT file that the app loads.
 
-The MinMaxScaler is affine, so it becomes a multiplication and an addition in front of the network; the temperature becomes a
-division before the sigmoid. The app then needs neither scikit-learn nor a pickle.
+The MinMaxScaler is affine, so it becomes a multiplication and an addition in front of the network. The temperature becomes a
+division before the sigmoid. So the app needs neither scikit-learn nor a pickle.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The smile network: one short file, the whole of it.
+"""The whole smile network, in one short file.
 
-64x64 grey in; smile, presence and five landmarks out. Plain 3x3 convolutions with shortcuts, because they are fast on every
-CPU; the first layer takes away each picture's own brightness and contrast, so that a dim webcam looks like a studio photo.
-Two more outputs exist only in training, to teach the shared layers what a face is made of: the kind of expression, where a
-set names it, and dlib's 68 points.
+64x64 grey in; smile, presence and five landmarks out. It has plain 3x3 convolutions with shortcuts, because they are fast on
+every CPU. The first layer removes each picture's own brightness and contrast, so a dim webcam looks like a studio photo. Two
+more outputs exist only in training. They teach the shared layers what a face is made of: the kind of expression, if a set
+names it, and dlib's 68 points.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def all_outputs(pooled, placed) -> dict:
 
 
 def shipped_part(model: keras.Model) -> keras.Model:
-    """The same network without the outputs that exist only in training."""
+    """The network without the outputs that exist only in training."""
     return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
 
 
 def _points(count: int, *, name: str) -> layers.Dense:
-    """x, y of points that begin near the middle: begun all over the picture, their error would drown the other outputs."""
+    """x, y of points. They begin near the middle: begun all over the picture, their error would drown the other outputs."""
     small, middle = keras.initializers.RandomNormal(stddev=2e-4), keras.initializers.Constant(0.5)
     return layers.Dense(2 * count, kernel_initializer=small, bias_initializer=middle, name=name, dtype="float32")
 

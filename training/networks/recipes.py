@@ -1,4 +1,4 @@
-"""Which network to train, on what and how: ours, and five simple ones of earlier projects to compare it with.
+"""Which network to train, on what and how: ours, and five simple ones of earlier projects for comparison.
 
 The simple ones are rebuilt here from their descriptions and trained by the same command on the same split:
 `lenet` (LeCun et al. 1998) is what smile tutorials train on SMILEs; `seed` a two-layer network on 100x100 Getty crops;
@@ -28,9 +28,9 @@ class Recipe:
     """`build` makes a network from scaled crops `(n, size, size, 1 or 3)` to a dictionary of outputs by name.
 
     `sources`: the sets it is meant for, None for all; `rate`: the highest learning rate of a cosine schedule;
-    `plain_share`: of the faces, shown just as they come, whatever `augmented` says of the others;
-    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3; `view_scale`: how large a
-    face's box stands in what the network sees, less than 1 for one that also sees what is round it.
+    `plain_share`: the share of faces shown unchanged, whatever `augmented` says about the others; `guessed_weight`: how much
+    landmarks count that dlib guessed, where measured ones count 3; `view_scale`: the size of a face's box in the network's
+    view, below 1 for a network that also sees what is round it.
     """
 
     name: str
@@ -83,7 +83,7 @@ def build_keypoints() -> keras.Model:
 
 
 def build_vgg19(weights: Path | None = None) -> keras.Model:
-    """`weights`: Keras' file of ImageNet weights without the top; without it Keras fetches them. Raises DatasetError."""
+    """`weights`: Keras' file of ImageNet weights without the top; without it Keras downloads them. Raises DatasetError."""
     inputs = keras.Input((64, 64, 3), name="scaled")
     try:
         base = keras.applications.VGG19(include_top=False, weights=weights or "imagenet", input_shape=(64, 64, 3))

@@ -1,7 +1,7 @@
-"""A larger network, only ever used to teach the small one: dlib's face descriptor network, trained on.
+"""A larger network that only teaches the small one: dlib's face descriptor network, trained further.
 
-It has seen three million faces, and so knows what a face is made of before it sees the first smile. Its weights come with
-the package `face_recognition_models` (dlib_face_recognition_resnet_model_v1.dat, CC0, by Davis King), which the app installs
+It has seen three million faces, so it knows what a face is made of before it sees the first smile. Its weights come with the
+package `face_recognition_models` (dlib_face_recognition_resnet_model_v1.dat, CC0, by Davis King), which the app installs
 anyway.
 """
 
@@ -20,7 +20,7 @@ from common.errors import DatasetError
 from training.networks.network import all_outputs
 
 TEACHER_SIZE = 112  # pixels; dlib's own are 150
-# How large a face's box stands in the picture. dlib's pictures of faces have that much room round the face.
+# The size of a face's box in the picture. dlib's pictures of faces have so much room round the face.
 TEACHER_VIEW = 0.72
 _STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))  # channels, blocks, halved
 _MEAN_COLOR = np.array([122.782, 117.001, 104.298], np.float32)  # dlib/dnn/input.h, input_rgb_image
@@ -31,8 +31,8 @@ def build_teacher(*, descriptor: bool = False, size: int = TEACHER_SIZE) -> kera
     """Scaled crops float32 `(n, size, size, 1)`, 0 to 1 -> the outputs of `training.networks.network.build_network`.
 
     Structure and weights are those of dlib's example dnn_face_recognition_ex.cpp, its affine layers folded into the
-    convolutions and its first layer into one for grey. `descriptor`: instead of our outputs dlib's own, 128 numbers a face.
-    Raises DatasetError when dlib's file is missing or another one.
+    convolutions and its first layer into one for grey. `descriptor`: dlib's own output, 128 numbers for each face, instead
+    of ours. Raises DatasetError if dlib's file is missing or is another one.
     """
     convolutions, projection = _dlib_weights()
     remaining = iter(convolutions)
@@ -62,7 +62,7 @@ def _convolve(x, weights: tuple[np.ndarray, np.ndarray], *, stride: int = 1, pad
 
 
 def _block(x, channels: int, weights, *, halved: bool):
-    """Two layers and a way round them; where they halve the picture, the way round does so by means of 2x2 pixels."""
+    """Two layers and a shortcut round them. If the layers halve the picture, the shortcut takes means of 2x2 pixels."""
     changed = _convolve(x, next(weights), stride=2 if halved else 1, padding="valid" if halved else "same")
     changed = _convolve(changed, next(weights), activate=False)
     if halved:
@@ -77,7 +77,7 @@ def _block(x, channels: int, weights, *, halved: bool):
 
 @keras.saving.register_keras_serializable("dad_jokes_for_smiles")
 class ZerosLike(layers.Layer):
-    """So many channels of zeros, as wide and high as its input."""
+    """So many channels of zeros, as wide and high as the input."""
 
     def __init__(self, channels: int, **options) -> None:
         super().__init__(**options)
@@ -94,7 +94,7 @@ class ZerosLike(layers.Layer):
 
 
 def _for_grey(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """dlib's first layer, which reads (colour - mean) / 256, as one that reads a grey level from 0 to 1."""
+    """dlib's first layer, which reads (colour - mean) / 256, turned into one that reads a grey level from 0 to 1."""
     offset = np.einsum("hwio,i->o", kernel, _MEAN_COLOR / _DEPTH)
     return kernel.sum(axis=2, keepdims=True) * (255 / _DEPTH), bias - offset
 
