@@ -94,6 +94,9 @@ class Visit:
     def wait_for_face(self) -> None:
         self.until("document.getElementById('faces').textContent === '1 face'")
 
+    def wait_for_punchline(self) -> None:
+        self.until("!document.body.classList.contains('waiting')")
+
     def percent(self) -> int:
         return int(self.page.get_attribute("#meter", "aria-valuenow"))
 
