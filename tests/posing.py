@@ -18,7 +18,7 @@ NEUTRAL, SMILE = (0, 14), (24, 40)  # first and last such frame of the video
 _SCRIPT = """{
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const frames = Promise.all(%s.map((text) => createImageBitmap(new Blob([bytes(text)], { type: "image/jpeg" }))));
-  window.sitters = Array.from({ length: %d }, () => ({ at: 0, step: 1, range: [0, 0] }));
+  window.sitters = Array.from({ length: %d }, () => ({ at: 0, step: 2, range: %s }));
   navigator.mediaDevices.getUserMedia = async () => {
     const pictures = await frames, canvas = document.createElement("canvas"), [{ width, height }] = pictures;
     const wide = sitters.length > 1 ? %d : width;
@@ -26,14 +26,14 @@ _SCRIPT = """{
     const paper = canvas.getContext("2d");
     const paint = () => sitters.forEach((one, place) => {
       const [first, last] = one.range;
-      if (one.at >= last) one.step = -1;
-      if (one.at <= first) one.step = 1;
-      if (first < last || one.at !== first) one.at += one.step;
+      if (one.at >= last) one.step = -2;
+      if (one.at <= first) one.step = 2;
+      one.at += one.step;
       paper.drawImage(pictures[one.at], (width - wide) / 2, 0, wide, height, wide * place, 0, wide, height);
     });
     paint();
-    const stream = canvas.captureStream(30);
-    const timer = setInterval(() => stream.active ? paint() : clearInterval(timer), 33);
+    const stream = canvas.captureStream(15);
+    const timer = setInterval(() => stream.active ? paint() : clearInterval(timer), 66);  // every second frame
     return stream;
   };
 }"""
@@ -51,19 +51,20 @@ def script(frames: Sequence[np.ndarray], people: int = 1) -> str:
     """For a page's init script: its webcam shows so many of that person, side by side, neutral until told otherwise."""
     pictures = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes() for frame in frames]
     texts = json.dumps([base64.b64encode(data).decode() for data in pictures])
-    return _SCRIPT % (texts, people, _WIDE_OF_SEVERAL) + _pose(NEUTRAL)
-
-
-def _pose(frames: tuple[int, int], who: int | None = None) -> str:
-    chosen = "sitters" if who is None else f"[sitters[{who}]]"
-    return f"for (const one of {chosen}) one.range = {list(frames)};"
+    return _SCRIPT % (texts, people, list(NEUTRAL), _WIDE_OF_SEVERAL)
 
 
 def smile(page: Any, who: int | None = None) -> None:
     """That person begins to smile; None: everybody."""
-    page.evaluate(_pose(SMILE, who))
+    _pose(page, SMILE, who)
 
 
 def rest(page: Any, who: int | None = None) -> None:
     """That person's smile ends; None: everybody's."""
-    page.evaluate(_pose(NEUTRAL, who))
+    _pose(page, NEUTRAL, who)
+
+
+def _pose(page: Any, frames: tuple[int, int], who: int | None) -> None:
+    page.evaluate(
+        "([range, who]) => sitters.forEach((one, i) => { if ((who ?? i) === i) one.range = range; })", [frames, who]
+    )

@@ -292,19 +292,22 @@ def wait_for_camera(page: Visit) -> None:
     page.until("!document.getElementById('shutter').hidden")
 
 
-# Of everybody: neutral; and smiling for a second without a break, which is twice as long as the shutter wants.
-NEUTRAL = "readings.at(-1)?.[1].length && Math.max(...readings.at(-1)[1]) < 0.3"
-SMILED_LONG = """(() => {
-  const before = readings.findLastIndex(([, faces]) => !faces.length || Math.min(...faces) < 0.5);
-  const smiling = readings.slice(before + 1);
-  return smiling.length > 2 && smiling.at(-1)[0] - smiling[0][0] > 1000;
-})()"""
+def lasts(what: str, ms: int) -> str:
+    """The condition that all readings of so long were of faces of which this is true."""
+    return f"""(() => {{
+      const before = readings.findLastIndex(([, faces]) => !faces.length || !({what}));
+      const since = readings.slice(before + 1);
+      return since.length > 2 && since.at(-1)[0] - since[0][0] > {ms};
+    }})()"""
+
+
+SMILED_LONG = lasts("Math.min(...faces) >= 0.5", 1000)  # twice as long as the shutter wants
 
 
 def rest(page: Visit) -> None:
-    """Everybody becomes neutral, and is seen to be."""
+    """Everybody becomes neutral, for long enough that the smile is over."""
     posing.rest(page.page)
-    page.until(NEUTRAL)
+    page.until(lasts("Math.max(...faces) < 0.3", 400))
 
 
 def smile_once(page: Visit) -> None:
@@ -473,8 +476,10 @@ def test_the_keyboard_alone_arms_takes_and_deletes(app, visit, person):
     assert page.text_content("#shutter-state") == "Picture 1 is back."
     with page.expect_download():
         page.keyboard.press("Enter")
+    page.clock.install()
     page.click("#strip-clear")
     assert page.text_content("#shutter-state") == "Picture 1 deleted."
+    page.clock.fast_forward(11_000)
     visited.until("document.getElementById('strip').hidden")
     assert page.evaluate("document.activeElement.id") == "arm"
 
@@ -554,10 +559,13 @@ def test_without_readings_it_says_so_and_goes_off(app, visit, person):
     page = visited.page
     wait_for_camera(visited)
     page.route(f"**{ANALYZE}", lambda route: None)
+    page.clock.install()
     page.click("#arm")
+    page.clock.fast_forward(5000)
     visited.until("document.getElementById('shutter-count').textContent.startsWith('No reading')")
     read_faces(page, 0.9, message="No reading")
-    visited.until(f"{STATE}.startsWith('Shutter off: the picture could not be read')", timeout=40)
+    page.clock.fast_forward(6000)
+    visited.until(f"{STATE}.startsWith('Shutter off: the picture could not be read')")
     assert page.evaluate(PICTURES) == 0
 
 
