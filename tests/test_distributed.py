@@ -402,7 +402,7 @@ def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path
 
 
 def test_when_a_worker_is_lost_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
-    """A network with all outputs of ours. First the chief is killed, then Ctrl-C stops the other worker; then one goes on."""
+    """A network with all outputs of ours. First the chief is killed, then Ctrl-C stops the other; then one goes on alone."""
     hold = tmp_path / "hold"
     options = (hold, "--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
     with Together(tmp_path, *options, code=WITH_A_SMALL_NETWORK) as together:
