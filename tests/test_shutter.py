@@ -582,9 +582,8 @@ def test_with_less_motion_wished_there_is_no_flash_but_a_tick(app, visit, person
     visited.until("document.getElementById('shutter-ring').hidden")
 
 
-def test_the_apps_own_camera_is_photographed_as_it_is_shown(run_app, visit, face_picture, tmp_path):
-    app = run_app("--source", face_picture)
-    visited = visit(app.url, start=False)
+def test_the_apps_own_camera_is_photographed_as_it_is_shown(seeing_app, visit, face_picture, tmp_path):
+    visited = visit(seeing_app.url, start=False)
     page = visited.page
     wait_for_camera(visited)
     assert "carry its boxes" in page.inner_text("#shutter-help")
