@@ -3,8 +3,8 @@
     >>> recognizer = SmileRecognizer(Path("models/smile.tflite"))
     >>> recognizer.predict_smile(gray, [Box(top=118, right=386, bottom=304, left=201)])
     array([0.97], dtype=float32)
-    >>> recognizer.read(gray, [Box(top=118, right=386, bottom=304, left=201)]).landmarks.shape
-    (1, 5, 2)
+    >>> recognizer.read(gray, [Box(top=118, right=386, bottom=304, left=201)])
+    [Face(id=0, box=Box(...), smile=0.97, raw_smile=0.97, landmarks=((252.2, 175.1), ...), presence=0.999, angle=0.0)]
 
 The file holds the MinMaxScaler, the CNN and the calibration temperature in one LiteRT graph (`training/networks/export.py`),
 so what runs here is what was measured, without TensorFlow, scikit-learn or a pickle.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,28 +23,14 @@ import cv2
 import numpy as np
 
 from common.errors import ModelError
+from common.face import LANDMARKS as LANDMARKS
+from common.face import PRESENCE_THRESHOLD as PRESENCE_THRESHOLD
+from common.face import SMILE_THRESHOLD as SMILE_THRESHOLD
+from common.face import Box, Face, as_points
 from common.places import DEFAULT_MODEL
 
 CROP_SIZE = 64
-SMILE_THRESHOLD = 0.5
-PRESENCE_THRESHOLD = 0.9  # against 0.5: hardly a face fewer, a third of the backgrounds (benchmarks.reading_choices)
-# "left" is the image's left: the order of `landmarks` everywhere.
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 _OUTPUTS = 2 + 2 * len(LANDMARKS)  # smile, presence, then x and y of each landmark
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What the network sees in n crops.
-
-    `smile` float32 `(n,)`: calibrated P(smile) if there is a face; `presence` float32 `(n,)`: P(a face fills the box);
-    `landmarks` float32 `(n, 5, 2)`: `(x, y)` in pixels of the picture (whole
-    numbers are pixel centres), in the order of `LANDMARKS`.
-    """
-
-    smile: np.ndarray
-    presence: np.ndarray
-    landmarks: np.ndarray
 
 
 def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> np.ndarray:
@@ -131,31 +116,31 @@ class SmileRecognizer:
         the whole picture or reach past its edge; returns float32 `(n,)` in 0 to 1. Raises ValueError for another shape or
         dtype.
         """
-        return self.read(gray, boxes).smile
+        return np.array([face.smile for face in self.read(gray, boxes)], np.float32)
 
-    def read(self, gray: np.ndarray, boxes: Sequence[Sequence[float]], angles: Sequence[float] | None = None) -> Readings:
-        """Smile, presence and landmarks of each face; `gray` and `boxes` as for `predict_smile`.
+    def read(self, gray: np.ndarray, boxes: Sequence[Sequence[float]], angles: Sequence[float] | None = None) -> list[Face]:
+        """What the network sees in each box; `gray` and `boxes` as for `predict_smile`.
 
         `angles`, n of them if given: by how many degrees each face leans clockwise in the picture, and its box with it.
         """
         if gray.ndim != 2 or gray.dtype != np.uint8:
             raise ValueError(f"expected gray of dtype uint8 and shape (h, w), got {gray.dtype} {gray.shape}")
-        outputs = np.empty((len(boxes), _OUTPUTS), np.float32)
-        landmarks = np.empty((len(boxes), len(LANDMARKS), 2), np.float32)
-        for i, box in enumerate(boxes):
-            angle = angles[i] if angles is not None else 0.0
-            if angle:
-                crop, to_picture = crop_tilted(gray, box, angle)
-            else:
-                top, right, bottom, left = (round(float(value)) for value in box)
-                crop = crop_face(gray, box)
-            outputs[i] = self._run(crop)
-            points = outputs[i, 2:].reshape(-1, 2)  # (5, 2), 0 to 1 across the crop
-            if angle:
-                landmarks[i] = (points * CROP_SIZE - 0.5) @ to_picture[:, :2].T + to_picture[:, 2]
-            else:
-                landmarks[i] = points * (right - left, bottom - top) + (left - 0.5, top - 0.5)
-        return Readings(outputs[:, 0], outputs[:, 1], landmarks)
+        return [self._read(gray, box, angle) for box, angle in zip(boxes, angles or [0.0] * len(boxes), strict=True)]
+
+    def _read(self, gray: np.ndarray, box: Sequence[float], angle: float) -> Face:
+        whole = Box(*(round(float(value)) for value in box))
+        if angle:
+            crop, to_picture = crop_tilted(gray, box, angle)
+        else:
+            crop = crop_face(gray, box)
+        outputs = self._run(crop)
+        points = outputs[2:].reshape(-1, 2).astype(float)  # (5, 2), 0 to 1 across the crop
+        if angle:
+            landmarks = (points * CROP_SIZE - 0.5) @ to_picture[:, :2].T + to_picture[:, 2]
+        else:
+            landmarks = points * (whole.width, whole.height) + (whole.left - 0.5, whole.top - 0.5)
+        smile, presence = float(outputs[0]), float(outputs[1])
+        return Face(0, whole, smile, smile, as_points(landmarks), presence, angle)
 
     def _run(self, crop: np.ndarray) -> np.ndarray:
         with self._lock:

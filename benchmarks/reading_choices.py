@@ -48,12 +48,11 @@ def read_upright(recognizer: SmileRecognizer, gray: np.ndarray, box: tuple[int, 
 
     Landmarks that would have the face half as large as its box, or twice, are not followed: then both are the same.
     """
-    first = recognizer.read(gray, [box])
-    upright, angle = align(first.landmarks[0])
-    smile = float(first.smile[0])
+    (first,) = recognizer.read(gray, [box])
+    upright, angle = align(first.points)
     if not 0.5 < upright.height / (box[2] - box[0]) < 2:
-        return smile, smile
-    return smile, float(recognizer.read(gray, [upright], [angle]).smile[0])
+        return first.smile, first.smile
+    return first.smile, recognizer.read(gray, [upright], [angle])[0].smile
 
 
 def accuracy(smile: np.ndarray, probability: np.ndarray, threshold: float = SMILE_THRESHOLD) -> float:

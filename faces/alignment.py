@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from faces.face import Box
+from common.face import Box
 
 # Where the landmarks lie in face_recognition's boxes of upright faces, 0 to 1: medians over the training part, from
 # `python -m benchmarks.landmark_geometry`.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from faces.face import Box, Face
+from common.face import Box, Face
 
 # BGR
 _SMILE, _NO_SMILE = (77, 208, 255), (214, 190, 168)

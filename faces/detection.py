@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from common.errors import DetectorError
-from faces.face import Box
+from common.face import Box
 
 
 class Candidate(NamedTuple):

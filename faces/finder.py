@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 
 from common.errors import DetectorError, ModelError
+from common.face import Box
 from common.places import DEFAULT_FINDER
 from faces.detection import Candidate
-from faces.face import Box
 
 WIDTH, HEIGHT = 160, 128  # of the frames that the network was trained on
 CELL = 8

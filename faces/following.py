@@ -1,8 +1,8 @@
 """From a face in one frame to the same face in the next, by the smile network alone and with no memory.
 
-    >>> sight = follow(gray, landmarks, recognizer)   # landmarks of the frame before, (5, 2) pixels
-    >>> sight.presence, sight.smile, sight.landmarks.shape
-    (0.999, 0.97, (5, 2))
+    >>> face = follow(gray, before.points, recognizer)   # landmarks of the frame before, (5, 2) pixels
+    >>> face.present, face.smile
+    (True, 0.97)
 
 The landmarks of the last frame say where to cut this one; what is cut out says where the landmarks are now, and whether it
 still is a face. A detector is needed to begin, not to go on.
@@ -11,16 +11,14 @@ still is a face. A detector is needed to begin, not to go on.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from common.face import Box, Face
 from faces.alignment import TYPICAL_LANDMARKS, align
-from faces.face import Box
 from smile_recognition import SmileRecognizer
 
-# A face is followed until the network is rather sure that it is gone, and found only where it is very sure.
-STILL_THERE = 0.5
 _UPRIGHT = 8.0  # degrees of lean that the network reads as well as none, and boxes of detectors know nothing of
 # What one look can be off by and still see: beyond, a second look from the better place costs a millisecond.
 _NEAR_SHIFT, _NEAR_SIZE, _NEAR_ANGLE = 0.10, 1.12, 10.0
@@ -29,39 +27,21 @@ _FARTHEST = 1e5  # pixels; no picture is as large
 _MOST_SHIFT, _MOST_SIZE, _MOST_MISFIT = 0.7, 1.8, 0.17
 
 
-@dataclass(frozen=True)
-class Sight:
-    """One face in one frame: `smile` and `presence` 0 to 1; `landmarks` float `(5, 2)` in pixels.
-
-    `box` and `angle`: where the landmarks say the upright square is, and by how many degrees clockwise the face leans.
-    """
-
-    smile: float
-    presence: float
-    landmarks: np.ndarray
-    box: Box
-    angle: float
-
-    @property
-    def present(self) -> bool:
-        return self.presence >= STILL_THERE
-
-
-def follow(gray: np.ndarray, landmarks: np.ndarray, recognizer: SmileRecognizer) -> Sight:
+def follow(gray: np.ndarray, landmarks: np.ndarray, recognizer: SmileRecognizer) -> Face:
     """The face of `landmarks` `(5, 2)`, of a moment ago, in the picture `gray` uint8 `(h, w)`; check `present`.
 
     Landmarks that mean nothing, from a stranger say, give a sight that is not present.
     """
     if not (np.abs(landmarks) < _FARTHEST).all():  # nor not a number
-        return Sight(0.0, 0.0, landmarks, Box(0, 0, 0, 0), 0.0)
+        return _nothing(Box(0, 0, 0, 0))
     box, angle = align(landmarks)
     return look(gray, box, angle, recognizer)
 
 
-def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) -> Sight:
+def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) -> Face:
     """What the network sees in `box`, which leans `angle` degrees clockwise; looks again from nearer if that was far off."""
     if not _inside(box, gray.shape):
-        return Sight(0.0, 0.0, np.zeros((5, 2)), box, angle)
+        return _nothing(box)
     sight = _look_once(gray, box, angle, recognizer)
     if sight.present and _far(sight, box, angle) and _inside(sight.box, gray.shape):
         again = _look_once(gray, sight.box, sight.angle, recognizer)
@@ -70,7 +50,7 @@ def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) 
         _inside(sight.box, gray.shape)
         and distance(sight.box, box) <= _MOST_SHIFT
         and 1 / _MOST_SIZE < sight.box.height / max(1, box.height) < _MOST_SIZE
-        and misfit(sight.landmarks, sight.box, sight.angle) <= _MOST_MISFIT
+        and misfit(sight.points, sight.box, sight.angle) <= _MOST_MISFIT
     )
     return sight if possible else replace(sight, presence=0.0)
 
@@ -89,14 +69,18 @@ def misfit(landmarks: np.ndarray, box: Box, angle: float) -> float:
     return math.sqrt(float(np.mean(np.sum((landmarks - expected) ** 2, axis=1)))) / max(1, box.height)
 
 
-def _look_once(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) -> Sight:
+def _look_once(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) -> Face:
     lean = math.copysign(max(0.0, abs(angle) - _UPRIGHT), angle)
-    readings = recognizer.read(gray, [box], [lean])
-    landmarks = readings.landmarks[0].astype(float)
-    return Sight(float(readings.smile[0]), float(readings.presence[0]), landmarks, *align(landmarks))
+    (face,) = recognizer.read(gray, [box], [lean])
+    where, leans = align(face.points)
+    return replace(face, box=where, angle=leans)
 
 
-def _far(sight: Sight, box: Box, angle: float) -> bool:
+def _nothing(box: Box) -> Face:
+    return Face(0, box, 0.0, 0.0, ((0.0, 0.0),) * 5, presence=0.0)
+
+
+def _far(sight: Face, box: Box, angle: float) -> bool:
     ratio = sight.box.height / max(1, box.height)
     return (
         distance(sight.box, box) > _NEAR_SHIFT

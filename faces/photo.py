@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 
 import cv2
 import numpy as np
 
+from common.face import Box, Face
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector, HaarDetector, LeaningDetector, candidates
-from faces.face import Box, Face, as_points
 from faces.search import effective_height, smallest_face
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
@@ -31,26 +31,16 @@ _LARGEST_TURNED = 16_000_000  # pixels; a long narrow picture, turned, is mostly
 _FINER = 20.0  # pixels: the smallest face of the second look
 
 
-@dataclass(frozen=True)
-class Verified:
-    """A face: its box, P(smile), five `(x, y)` in pixels, and P(there is a face)."""
-
-    box: Box
-    smile: float
-    landmarks: tuple[tuple[float, float], ...]
-    presence: float
-
-
 def analyze_photo(image: np.ndarray, detector: FaceDetector, recognizer: SmileRecognizer) -> list[Face]:
     """All faces of one still picture, uint8 BGR `(h, w, 3)` or grey `(h, w)`, largest first, ids from 1."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    found: list[Verified] = []
+    found: list[Face] = []
     for _, proposed in search_steps(image, detector):
         found = verified(gray, proposed, recognizer)
         if found:
             break
     found.sort(key=lambda face: -face.box.area)
-    return [Face(i + 1, face.box, face.smile, face.smile, face.landmarks) for i, face in enumerate(found)]
+    return [replace(face, id=i + 1) for i, face in enumerate(found)]
 
 
 def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[str, list[Candidate]]]:
@@ -69,29 +59,26 @@ def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[st
     )
 
 
-def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecognizer) -> list[Verified]:
+def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecognizer) -> list[Face]:
     """What is read of each candidate that looks like a face; the same face only once, the surest first.
 
     A face that leans by `_LEANING` degrees or more is read upright and centred; others as the detector's box shows them,
     which is what the network learned from (on the validation photos that was right at least as often).
     """
-    kept: list[Verified] = []
+    kept: list[Face] = []
     for candidate in proposed:
         leant = candidate.angle if abs(candidate.angle) >= _LEANING else 0.0
-        first = recognizer.read(gray, [candidate.box], [leant])
-        box, angle = align(first.landmarks[0])
+        (first,) = recognizer.read(gray, [candidate.box], [leant])
+        box, angle = align(first.points)
         if not _plausible(box, candidate.box):
             continue
-        second = recognizer.read(gray, [box], [angle])
-        presence = float(min(first.presence[0], second.presence[0]))  # a pattern seldom fools it from both sides
+        (second,) = recognizer.read(gray, [box], [angle])
+        presence = min(first.presence, second.presence)  # a pattern seldom fools it from both sides
         if presence >= PRESENCE_THRESHOLD:
             leans = max(abs(angle), abs(leant)) >= _LEANING
-            read = second if leans else first
-            kept.append(
-                Verified(box if leans else candidate.box, float(read.smile[0]), as_points(read.landmarks[0]), presence)
-            )
+            kept.append(replace(second if leans else first, presence=presence))
     kept.sort(key=lambda face: -face.presence)
-    faces: list[Verified] = []
+    faces: list[Face] = []
     for face in kept:
         if all(face.box.iou(other.box) < _SAME_FACE for other in faces):
             faces.append(face)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from common.face import Box, Face
 from faces.detection import FaceDetector, candidates
-from faces.face import Box, Face, _as_json, as_points
-from faces.following import Sight, distance, follow, look
+from faces.following import distance, follow, look
 from faces.search import effective_height
 from faces.smoothing import SmoothedSmile
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
@@ -52,7 +52,7 @@ def next_in_stream(
     now = time.time()
     elapsed = min(max(now - before.time, 0.0), 1.0)
     faces: list[Face] = []
-    sights: list[Sight] = []
+    sights: list[Face] = []
     unseen: dict[int, int] = {}  # searches in a row that did not see the face, by its id
     for number, smile_before, landmarks, unseen_before in before.faces:
         sight = follow(gray, landmarks, recognizer)
@@ -62,7 +62,7 @@ def next_in_stream(
         smoothed(smile_before, 0.0)
         smile = smoothed(sight.smile, elapsed)
         sights.append(sight)
-        faces.append(Face(number, sight.box, smile, sight.smile, as_points(sight.landmarks)))
+        faces.append(replace(sight, id=number, smile=smile))
         unseen[number] = unseen_before
     followed, next_id = before.followed + 1, before.next_id
     urgent = not faces or len(faces) < len(before.faces)
@@ -84,11 +84,11 @@ def next_in_stream(
             if known or sight.presence < PRESENCE_THRESHOLD or len(faces) >= MAX_FACES:
                 continue
             sights.append(sight)
-            faces.append(Face(next_id, sight.box, sight.smile, sight.smile, as_points(sight.landmarks)))
+            faces.append(replace(sight, id=next_id))
             unseen[next_id] = 0
             next_id += 1
     faces.sort(key=lambda face: -face.box.area)
-    answer = [_as_json(face) | {"unseen": unseen[face.id]} for face in faces]
+    answer = [face.as_full_json() | {"unseen": unseen[face.id]} for face in faces]
     return answer, {"followed": followed, "next_id": next_id, "time": round(now, 3)}
 
 

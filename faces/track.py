@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from faces.face import Box, Face
-from faces.following import Sight
+from common.face import Box, Face
 from faces.smoothing import OneEuroFilter, SmoothedSmile
 from smile_recognition import crop_tilted
 
@@ -22,7 +21,7 @@ _PORTRAITS = 4  # the last of which may show a hand already
 @dataclass
 class Track:
     face: Face  # as it is shown
-    sight: Sight  # the last one
+    sight: Face  # the last one, as it was read
     seen_at: float
     tried_at: float
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels a second
@@ -50,7 +49,7 @@ class Track:
         return max((correlation(mine, portrait) for mine in self.portraits), default=1.0)
 
 
-def portrait(gray: np.ndarray, sight: Sight) -> np.ndarray:
+def portrait(gray: np.ndarray, sight: Face) -> np.ndarray:
     """The upper, calmer part of the upright face, small: float32 `(11, 16)`."""
     crop, _ = crop_tilted(gray, sight.box, sight.angle, _PORTRAIT)
     return crop[: _PORTRAIT * 2 // 3 + 1].astype(np.float32)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
+from common.face import Box, Face, as_points
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector
-from faces.face import Box, Face, as_points
-from faces.following import Sight, distance, follow, look
+from faces.following import distance, follow, look
 from faces.search import FaceSearch
 from faces.track import SHOWN_AFTER_S, Track, correlation, portrait
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
@@ -106,7 +107,7 @@ class FaceTracker:
         tracks = self._tracks
         if not self._offline and len(tracks) > _FOLLOWED_PER_FRAME:
             tracks = sorted(tracks, key=lambda track: track.tried_at)[:_FOLLOWED_PER_FRAME]
-        sights: list[tuple[Track, Sight]] = []
+        sights: list[tuple[Track, Face]] = []
         for track in tracks:
             track.tried_at = now
             sight = self._find_again(track, gray, now)
@@ -117,11 +118,11 @@ class FaceTracker:
         for track in tracks:
             track.missed = track.seen_at < now
 
-    def _find_again(self, track: Track, gray: np.ndarray, now: float) -> Sight | None:
+    def _find_again(self, track: Track, gray: np.ndarray, now: float) -> Face | None:
         moved = track.moved_by(now)
-        sight = follow(gray, track.sight.landmarks + moved, self._recognizer)
+        sight = follow(gray, track.sight.points + moved, self._recognizer)
         if not sight.present and np.abs(moved).max() > 0.1 * track.sight.box.height:  # it stopped, or turned back
-            sight = follow(gray, track.sight.landmarks, self._recognizer)
+            sight = follow(gray, track.sight.points, self._recognizer)
         if not sight.present:
             return None
         if not track.hidden(now):
@@ -130,7 +131,7 @@ class FaceTracker:
         # Hidden for a while: now it must be a face for certain, and the same one.
         return sight if sight.presence >= PRESENCE_THRESHOLD and self._is_like(track, sight, gray) else None
 
-    def _settled(self, sights: list[tuple[Track, Sight]], gray: np.ndarray, now: float) -> list[tuple[Track, Sight]]:
+    def _settled(self, sights: list[tuple[Track, Face]], gray: np.ndarray, now: float) -> list[tuple[Track, Face]]:
         """Of two tracks that see one face, as when people pass each other, it is the one's that expected it there."""
         lost: set[int] = set()
         for (a, sight_a), (b, sight_b) in itertools.combinations(sights, 2):
@@ -140,23 +141,23 @@ class FaceTracker:
             lost.add((a if doubt_a > doubt_b else b).face.id)
         return [(track, sight) for track, sight in sights if track.face.id not in lost]
 
-    def _doubt(self, track: Track, sight: Sight, gray: np.ndarray, now: float) -> float:
+    def _doubt(self, track: Track, sight: Face, gray: np.ndarray, now: float) -> float:
         unlike = 1 - track.likeness(portrait(gray, sight))
         return distance(sight.box, track.expected(now)) + 0.5 * unlike + 0.3 * track.hidden(now)
 
-    def _see(self, track: Track, sight: Sight, gray: np.ndarray, now: float) -> None:
+    def _see(self, track: Track, sight: Face, gray: np.ndarray, now: float) -> None:
         elapsed = now - track.seen_at
         if track.hidden(now):
             track.steady.reset()
             track.velocity = np.zeros(2)
         elif elapsed > 0:
-            velocity = (sight.landmarks.mean(axis=0) - track.sight.landmarks.mean(axis=0)) / elapsed
+            velocity = (sight.points.mean(axis=0) - track.sight.points.mean(axis=0)) / elapsed
             track.velocity = track.velocity + (1 - math.exp(-elapsed / _VELOCITY_S)) * (velocity - track.velocity)
             track.course = track.course + (1 - math.exp(-elapsed / _COURSE_S)) * (velocity - track.course)
-        landmarks = track.steady(sight.landmarks, elapsed, sight.box.height)
+        landmarks = track.steady(sight.points, elapsed, sight.box.height)
         box = _held(track.face.box, align(landmarks)[0])
         smile = track.smile(sight.smile, elapsed)
-        track.face = Face(track.face.id, box, smile, sight.smile, as_points(landmarks))
+        track.face = replace(sight, id=track.face.id, box=box, smile=smile, landmarks=as_points(landmarks))
         track.sight, track.seen_at, track.missed = sight, now, False
         seen = portrait(gray, sight)
         if track.likeness(seen) >= _LIKE:
@@ -178,7 +179,7 @@ class FaceTracker:
                 continue
             track = self._hidden_one(sight, gray, now)
             if track is None:
-                face = Face(self._next_id, align(sight.landmarks)[0], sight.smile, sight.smile, as_points(sight.landmarks))
+                face = replace(sight, id=self._next_id)
                 track = Track(face, sight, seen_at=now, tried_at=now)
                 self._tracks.append(track)
                 self._next_id += 1
@@ -195,7 +196,7 @@ class FaceTracker:
         seen = [track.sight.box for track in self._tracks if not track.hidden(now)]
         return any(other.iou(box) > 0.2 or _holds(other, box) for other in seen)
 
-    def _hidden_one(self, sight: Sight, gray: np.ndarray, now: float) -> Track | None:
+    def _hidden_one(self, sight: Face, gray: np.ndarray, now: float) -> Track | None:
         """The face that went out of sight and may be this one: near enough for the time that passed, and like it."""
         hidden = [track for track in self._tracks if track.hidden(now)]
         for track in sorted(hidden, key=lambda track: distance(track.expected(now), sight.box)):
@@ -205,7 +206,7 @@ class FaceTracker:
                 return track
         return None
 
-    def _is_like(self, track: Track, sight: Sight, gray: np.ndarray) -> bool:
+    def _is_like(self, track: Track, sight: Face, gray: np.ndarray) -> bool:
         return track.likeness(portrait(gray, sight)) >= _LIKE
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
@@ -248,7 +249,7 @@ class FaceTracker:
             sight = self._find_again(track, gray, now)
             if sight is None or sight.presence < PRESENCE_THRESHOLD:
                 continue
-            sight = follow(gray, sight.landmarks, self._recognizer)  # from near, for a portrait that can be compared
+            sight = follow(gray, sight.points, self._recognizer)  # from near, for a portrait that can be compared
             if sight.present and track.likeness(portrait(gray, sight)) >= _SURELY_LIKE:
                 return True
         return False

@@ -21,10 +21,10 @@ import numpy as np
 from camera import STATUSES, Camera, Frame
 from common.errors import SmileError
 from common.event_log import log_event, native_libraries_silenced
+from common.face import Face
 from common.settings import Settings
 from faces.annotation import annotate, encode_jpeg, message_picture
 from faces.detectors import create_detector
-from faces.face import Face
 from faces.tracking import FaceTracker
 from live.metrics import Counts, Metrics
 from live.stream import LiveStream

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from common.errors import OutputError, UnwritableName
+from common.face import Face
 from faces.annotation import annotate
-from faces.face import Face
 from pictures.finding import suffix_of
 from pictures.reading import VideoFrame
 from scoring.output_folder import OutputFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from faces.face import Face
+from common.face import Face
 from smile_recognition import LANDMARKS, SMILE_THRESHOLD
 
 COLUMNS = (

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.errors import SettingsError
-from faces.face import Face
+from common.face import Face
 from pictures.reading import VideoFrame
 from scoring.output_folder import OutputFolder
 from smile_recognition import SMILE_THRESHOLD

@@ -13,7 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 
 from common.errors import ModelError, OutputError, PictureError, SettingsError, UnwritableName
+from common.face import Box, Face
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
-from faces.face import Box, Face, as_points
 from faces.photo import analyze_photo
 from faces.tracking import FaceTracker
 from pictures.decoding import decode_picture
@@ -185,9 +185,8 @@ class Scorer:
     def _crop(self, gray: np.ndarray) -> Face:
         """The one face that fills `gray`, uint8 `(h, w)`."""
         box = Box(0, gray.shape[1], gray.shape[0], 0)
-        readings = self._recognizer.read(gray, [box])
-        smile = float(readings.smile[0])
-        return Face(1, box, smile, smile, as_points(readings.landmarks[0]))
+        (face,) = self._recognizer.read(gray, [box])
+        return replace(face, id=1)
 
 
 def _rows(file: str, frame: int, time_s: float | None, faces: Sequence[Face], *, tracked: bool) -> Iterator[Row]:

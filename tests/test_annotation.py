@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from common.face import Box, Face
 from faces.annotation import annotate, encode_jpeg, label_text, message_picture
-from faces.face import Box, Face
 
 
 def face(box: Box, smile: float = 0.93) -> Face:

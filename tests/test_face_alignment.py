@@ -72,17 +72,17 @@ def test_a_box_far_outside_still_gives_a_crop():
 def test_the_network_finds_a_leaning_astronauts_landmarks_where_they_are(astronaut):
     gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
     recognizer = SmileRecognizer()
-    upright = recognizer.read(gray, [ASTRONAUT_BOX])
-    eyes = upright.landmarks[0, :2]
-    assert upright.presence[0] > 0.8
+    (upright,) = recognizer.read(gray, [ASTRONAUT_BOX])
+    eyes = upright.points[:2]
+    assert upright.presence > 0.8
     # By eye, where the pupils are; the distance between them is 43 pixels.
     assert np.abs(eyes - [(203, 101), (246, 103)]).max() < 5
     center = (227.0, 120.0)
     lean = cv2.warpAffine(gray, cv2.getRotationMatrix2D(center, -30, 1.0), gray.shape[::-1], borderMode=cv2.BORDER_REFLECT)
-    read = recognizer.read(lean, [ASTRONAUT_BOX], [30.0])
-    assert read.smile[0] > 0.8
-    expected = turned(upright.landmarks[0].astype(float), 30, center)
-    assert np.abs(read.landmarks[0] - expected).max() < 4
+    (read,) = recognizer.read(lean, [ASTRONAUT_BOX], [30.0])
+    assert read.smile > 0.8
+    expected = turned(upright.points, 30, center)
+    assert np.abs(read.points - expected).max() < 4
     # Without being told, too: that is how it learns of the lean.
-    untold = recognizer.read(lean, [ASTRONAUT_BOX])
-    assert align(untold.landmarks[0])[1] == pytest.approx(30, abs=8)
+    (untold,) = recognizer.read(lean, [ASTRONAUT_BOX])
+    assert align(untold.points)[1] == pytest.approx(30, abs=8)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common.errors import DetectorError
+from common.face import Box
 from faces.detectors import DETECTORS, create_detector
-from faces.face import Box
 from tests.conftest import SHARED
 
 YUNET = SHARED / "models" / "face_detection_yunet_2026may.onnx"

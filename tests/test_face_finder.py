@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from common.errors import DetectorError, ModelError
+from common.face import Box
 from faces.detection import candidates
 from faces.detectors import create_detector
-from faces.face import Box
 from faces.finder import CELL, CHANNELS, DEFAULT_FINDER, FaceFinder, decode, fitted, looks
 from smile_recognition import DEFAULT_MODEL
 from tests.test_photo_analysis import turned

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from common.face import Box
 from faces.alignment import align
-from faces.face import Box
 from faces.following import distance, follow, look, misfit
 from smile_recognition import SmileRecognizer
 
@@ -35,7 +35,7 @@ def test_following_a_still_face_stays_where_it_is(gray, recognizer):
     sight = look(gray, FACE, 0.0, recognizer)
     first = sight.box
     for _ in range(100):
-        sight = follow(gray, sight.landmarks, recognizer)
+        sight = follow(gray, sight.points, recognizer)
         assert sight.present
     assert distance(sight.box, first) < 0.1
     assert 0.9 < sight.box.height / first.height < 1.1
@@ -43,20 +43,20 @@ def test_following_a_still_face_stays_where_it_is(gray, recognizer):
 
 def test_a_face_a_quarter_of_its_size_further_is_found_by_a_second_look(gray, recognizer):
     here = look(gray, FACE, 0.0, recognizer)
-    beside = follow(gray, here.landmarks + 0.25 * FACE.height, recognizer)
+    beside = follow(gray, here.points + 0.25 * FACE.height, recognizer)
     assert beside.present
     assert distance(beside.box, here.box) < 0.08
 
 
 def test_where_no_face_is_none_is_seen(gray, recognizer):
-    landmarks = look(gray, FACE, 0.0, recognizer).landmarks
+    landmarks = look(gray, FACE, 0.0, recognizer).points
     for shift in ((0, 250), (-150, 100), (5000, 0), (0, -5000)):
         assert not follow(gray, landmarks + shift, recognizer).present
     assert not follow(np.full_like(gray, 90), landmarks, recognizer).present
 
 
 def test_landmarks_that_no_face_has_are_no_face(gray, recognizer):
-    landmarks = look(gray, FACE, 0.0, recognizer).landmarks
+    landmarks = look(gray, FACE, 0.0, recognizer).points
     box, angle = align(landmarks)
     assert misfit(landmarks, box, angle) < 0.1
     upside_down = landmarks[[3, 4, 2, 0, 1]]

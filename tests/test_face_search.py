@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from common.face import Box
 from faces.detection import Candidate
-from faces.face import Box
 from faces.search import FaceSearch
 
 FRAME = np.zeros((48, 64, 3), np.uint8)

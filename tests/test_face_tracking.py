@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from common.errors import DetectorError
+from common.face import Box
 from faces.detectors import create_detector
-from faces.face import Box
 from faces.tracking import FaceTracker
 from smile_recognition import SmileRecognizer
 from tests.waiting import PATIENCE_S

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import inference
+from common.face import Box, Face
 from faces.detectors import create_detector
-from faces.face import Box, Face
 from faces.photo import analyze_photo
 from inference import Scorer, main
 from pictures.finding import MediaFile

@@ -82,9 +82,9 @@ def test_it_makes_a_network_that_the_app_can_load(executed, work):
     recognizer = SmileRecognizer(work / "network" / "smile.tflite")
     drawn = cv2.imread(str(work / "drawn" / "smile" / "0000.png"), cv2.IMREAD_GRAYSCALE)
     assert drawn is not None
-    readings = recognizer.read(drawn, [(60, 180, 180, 60)])
-    assert 0 <= readings.smile[0] <= 1
-    assert readings.landmarks.shape == (1, 5, 2)
+    (face,) = recognizer.read(drawn, [(60, 180, 180, 60)])
+    assert 0 <= face.smile <= 1
+    assert face.points.shape == (5, 2)
     training = json.loads((work / "network" / "training.json").read_text())
     assert training["epochs"] == 2
     assert list(training["trained_on"]) == ["drawn"]

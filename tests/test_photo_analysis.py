@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from common.face import Box
 from faces.detectors import create_detector
-from faces.face import Box
 from faces.photo import Candidate, analyze_photo, search_steps, verified
 from smile_recognition import SmileRecognizer
 from tests.test_smile_recognition import ASTRONAUT_BOX

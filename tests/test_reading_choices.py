@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks import reading_choices
 from benchmarks.reporting import choices_report
+from common.face import Box, Face, as_points
 from faces.alignment import TYPICAL_LANDMARKS
-from smile_recognition import DEFAULT_MODEL, Readings
+from smile_recognition import DEFAULT_MODEL
 from tests.drawn_faces import drawn_parts, drawn_set
 from training.data.faces import Faces
 from training.data.splits import save_split
@@ -31,7 +32,7 @@ class KnownAnswers:
         points = move_points(TYPICAL_LANDMARKS, View(angle=10, scale=self.larger), np.arange(5))
         points = points * (right - left, bottom - top) + (left - 0.5, top - 0.5)
         smile = self.answer(gray, angles[0] if angles else None)
-        return Readings(np.array([smile], np.float32), np.ones(1, np.float32), points[None].astype(np.float32))
+        return [Face(0, Box(*boxes[0]), float(smile), float(smile), as_points(points))]
 
 
 def sides(gray, angle):
@@ -119,7 +120,8 @@ def test_a_leaning_face_is_read_as_it_is_and_then_by_the_angle_of_its_landmarks(
             right = abs(lean) < 25 if angles is None else angles[0] == pytest.approx(lean, abs=0.1)
             if angles is not None:
                 assert tuple(boxes[0]) == pytest.approx((16, 80, 80, 16), abs=2)
-            return Readings(np.array([smile if right else 1 - smile]), np.ones(1), points[None])
+            answer = float(smile if right else 1 - smile)
+            return [Face(0, Box(*boxes[0]), answer, answer, as_points(points))]
 
     figures = reading_choices.leaning(Recognizer(), some)
     assert figures == {"mine": {0: (1, 1), 10: (1, 1), 20: (1, 1), 30: (0, 1), 45: (0, 1)}}

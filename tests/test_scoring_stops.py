@@ -16,7 +16,7 @@ from types import FrameType
 import pytest
 
 import inference
-from faces.face import Box, Face
+from common.face import Box, Face
 from pictures.finding import MediaFile
 from scoring import resume, table_writer
 from scoring.rows import empty_row, face_row

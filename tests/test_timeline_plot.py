@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faces.face import Box, Face
+from common.face import Box, Face
 from pictures.reading import VideoFrame
 from scoring.timeline_plot import Timeline, TimelinePlots, thinned, timeline_figure, timeline_png
 

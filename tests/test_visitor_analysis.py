@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from common.errors import DetectorError, PictureError
+from common.face import Box
 from common.settings import Settings
-from faces.face import Box
 from smile_recognition import LANDMARKS
 from tests.waiting import eventually
 from visitors.analysis import TooBusy, TooLarge, VisitorAnalysis

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 
 from common.errors import DatasetError, SmileError
+from common.face import Box
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
-from faces.face import Box
 from faces.finder import DEFAULT_FINDER
 from faces.photo import analyze_photo
 from faces.search import smallest_face

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from common.errors import PictureError, SmileError
+from common.face import Box
 from common.settings import Settings
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
-from faces.face import Box, _as_json
 from faces.photo import analyze_photo
 from faces.stream_following import next_in_stream
 from pictures.decoding import PictureTooLarge, check_picture, decode_checked
@@ -83,7 +83,7 @@ class VisitorAnalysis:
             stream: dict[str, Any] = {}
             if before is None:
                 image = decode_checked(data)
-                faces = [_as_json(face) for face in analyze_photo(image, desk.detector, desk.recognizer)]
+                faces = [face.as_full_json() for face in analyze_photo(image, desk.detector, desk.recognizer)]
             else:
                 image = decode_checked(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
                 faces, stream = next_in_stream(image, before, desk.detector, desk.recognizer, self._load)

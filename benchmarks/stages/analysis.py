@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.actors.scenes import RATE, crowd, read_frames, there_and_back
 from benchmarks.reporting.figures import BenchmarkError, Curve, Report, median_and_p95
+from common.face import Face
 from faces.annotation import annotate, encode_jpeg
 from faces.detectors import create_detector
-from faces.face import Face
 from faces.search import smallest_face
 from faces.tracking import FaceTracker
 from inference import Scorer

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.actors.scenes import RATE, tilting_astronaut
 from benchmarks.reporting.figures import BenchmarkError, Report
+from common.face import Face
 from faces.detectors import create_detector
-from faces.face import Face
 from faces.tracking import FaceTracker
 from pictures.reading import read_video
 from smile_recognition import SmileRecognizer

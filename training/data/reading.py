@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from common.face import Box
 from faces.detection import FaceDetector, HaarDetector
 from faces.detectors import create_detector
-from faces.face import Box
 from smile_recognition import crop_face
 from training.data.faces import WIDE_BOX, WIDE_SIZE
 from training.data.sources import Source

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from faces.face import Box
+from common.face import Box
 
 WIDTH, HEIGHT = 640, 480
 

@@ -160,7 +160,7 @@ class Teacher:
     def _refined(self, gray: np.ndarray, points: np.ndarray) -> np.ndarray:
         sight = look(gray, *align(points), self._reader)
         if sight.presence >= PRESENCE_THRESHOLD:
-            points = sight.landmarks
+            points = sight.points
         center, side, _ = align_exactly(points)
         return np.concatenate([center, [side], points.ravel()])
 

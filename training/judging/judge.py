@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from common.errors import DatasetError
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
 from faces.photo import analyze_photo
-from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, Readings, SmileRecognizer
+from smile_recognition import CROP_SIZE, SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
 from training.data.reading import read_picture
 from training.data.sources import Picture, find_source, iterate_images
@@ -22,12 +23,21 @@ from training.judging.metrics import landmark_figures, photo_figures, presence_f
 from training.judging.records import read_training
 
 
-def read_crops(recognizer: SmileRecognizer, gray: np.ndarray) -> Readings:
-    """What the network sees in crops uint8 `(n, 64, 64)`; here `landmarks` are 0 to 1 across the crop."""
-    read = [recognizer.read(crop, [(0, CROP_SIZE, CROP_SIZE, 0)]) for crop in gray]
-    smile, presence = (np.array([getattr(r, name)[0] for r in read], np.float32) for name in ("smile", "presence"))
-    points = np.array([r.landmarks[0] for r in read], np.float32).reshape(-1, 5, 2)
-    return Readings(smile, presence, (points + np.float32(0.5)) / CROP_SIZE)
+@dataclass(frozen=True)
+class CropReadings:
+    """What the network sees in n crops, as arrays: P(smile) and P(face) float32 `(n,)`, landmarks `(n, 5, 2)` 0 to 1."""
+
+    smile: np.ndarray
+    presence: np.ndarray
+    landmarks: np.ndarray
+
+
+def read_crops(recognizer: SmileRecognizer, gray: np.ndarray) -> CropReadings:
+    """What the network sees in crops uint8 `(n, 64, 64)`."""
+    read = [recognizer.read(crop, [(0, CROP_SIZE, CROP_SIZE, 0)])[0] for crop in gray]
+    smile, presence = (np.array([getattr(face, name) for face in read], np.float32) for name in ("smile", "presence"))
+    points = np.array([face.points for face in read], np.float32).reshape(-1, 5, 2)
+    return CropReadings(smile, presence, (points + np.float32(0.5)) / CROP_SIZE)
 
 
 def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from smile_recognition import CROP_SIZE, LANDMARKS, PRESENCE_THRESHOLD, SMILE_THRESHOLD, Readings, SmileRecognizer
+from common.face import Face
+from smile_recognition import CROP_SIZE, LANDMARKS, PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
 from training.fitting.augmentation import View, look
 from training.fitting.progress import point_error
@@ -249,10 +250,11 @@ def eye_tilt(landmarks: np.ndarray) -> np.ndarray:
     return np.degrees(np.arctan2(dy, dx))
 
 
-def read_aligned(recognizer: SmileRecognizer, gray: np.ndarray, box: tuple[int, int, int, int]) -> tuple[Readings, Readings]:
+def read_aligned(recognizer: SmileRecognizer, gray: np.ndarray, box: tuple[int, int, int, int]) -> tuple[Face, Face]:
     """Two looks at one face: the box as it is, then turned by the tilt that the first look's eyes show."""
-    first = recognizer.read(gray, [box])
-    return first, recognizer.read(gray, [box], angles=eye_tilt(first.landmarks).tolist())
+    (first,) = recognizer.read(gray, [box])
+    (second,) = recognizer.read(gray, [box], angles=eye_tilt(first.points[None]).tolist())
+    return first, second
 
 
 def robustness(recognizer: SmileRecognizer, faces: Faces, *, most: int = CURVE_FACES, seed: int = 0) -> dict[str, Any]:
@@ -284,7 +286,7 @@ def robustness(recognizer: SmileRecognizer, faces: Faces, *, most: int = CURVE_F
 
 def _both_looks(recognizer: SmileRecognizer, wide: np.ndarray, angle: float) -> tuple[float, float]:
     first, second = read_aligned(recognizer, turned(wide, angle), _MIDDLE)
-    return float(first.smile[0]), float(second.smile[0])
+    return first.smile, second.smile
 
 
 def _some_of(faces: Faces, most: int, seed: int) -> Faces:

@@ -1,4 +1,8 @@
-"""A face: its box, its smile and its landmarks."""
+"""A face: its box, its smile and its landmarks. Pictures, streams, visitors and tables all share this record.
+
+A new output of the network becomes a field here, is filled where `smile_recognition` reads the network, and travels from
+there: trackers and photos only replace what they know better.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smile_recognition import LANDMARKS, SMILE_THRESHOLD
+SMILE_THRESHOLD = 0.5
+PRESENCE_THRESHOLD = 0.9  # against 0.5: hardly a face fewer, a third of the backgrounds (benchmarks.reading_choices)
+_STILL_THERE = (
+    0.5  # a face is followed until the network is rather sure that it is gone, and found only where it is very sure
+)
+# "left" is the image's left: the order of `landmarks` everywhere.
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 
 class Box(NamedTuple):
@@ -53,9 +63,13 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Face:
-    """One face. `smile`: P(smile), lightly smoothed over time; `raw_smile`: this frame's own.
+    """One face in one picture.
 
-    `landmarks`: five `(x, y)` in pixels of the picture, in the order of `smile_recognition.LANDMARKS`.
+    `id`: its number among the faces of a picture, or over time; 0 before it has one.
+    `box`: where it is, before it leans by `angle` degrees clockwise.
+    `smile`: P(smile), smoothed over time if the face is followed; `raw_smile`: of this picture alone.
+    `presence`: P(there is a face).
+    `landmarks`: five `(x, y)` in pixels of the picture (whole numbers are pixel centres), in the order of `LANDMARKS`.
     """
 
     id: int
@@ -63,13 +77,25 @@ class Face:
     smile: float
     raw_smile: float
     landmarks: tuple[tuple[float, float], ...] = ()
+    presence: float = 1.0
+    angle: float = 0.0
 
     @property
     def label(self) -> str:
         return "smile" if self.smile >= SMILE_THRESHOLD else "no_smile"
 
+    @property
+    def present(self) -> bool:
+        """Whether a face that was there before still is."""
+        return self.presence >= _STILL_THERE
+
+    @property
+    def points(self) -> np.ndarray:
+        """The landmarks as float64 `(5, 2)`."""
+        return np.array(self.landmarks, float).reshape(-1, 2)
+
     def as_json(self) -> dict[str, Any]:
-        """What the page and the API are told of every face."""
+        """What the page is told of every face, many times a second."""
         return {
             "id": self.id,
             "box": self.box._asdict(),
@@ -78,12 +104,12 @@ class Face:
             "label": self.label,
         }
 
+    def as_full_json(self) -> dict[str, Any]:
+        """What the API tells of every face."""
+        points = {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, self.landmarks, strict=True)}
+        return self.as_json() | {"landmarks": points}
+
 
 def as_points(landmarks: np.ndarray) -> tuple[tuple[float, float], ...]:
     """`(5, 2)` -> five `(x, y)`."""
     return tuple((float(x), float(y)) for x, y in landmarks)
-
-
-def _as_json(face: Face) -> dict[str, Any]:
-    points = {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, face.landmarks, strict=True)}
-    return face.as_json() | {"landmarks": points}
