@@ -39,9 +39,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick ones first. A file is marked `slow` that takes more than some seconds: processes, browsers, training."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Quick ones first; in several processes slow ones first, so that none of them is left to the end.
+
+    A file is marked `slow` that takes more than some seconds: processes, browsers, training.
+    """
+    several = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None) == several)
 
 
 @pytest.fixture(scope="session")
@@ -229,11 +233,9 @@ class RunningApp:
             self.listener.join(PATIENCE_S)  # `lines` is whole now
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory) -> Iterator[RunningApp]:
-    """The app without a camera, one process for all tests of a file that leave it running."""
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    command = [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"]
+@contextmanager
+def running_app(log: Path, source: str | Path) -> Iterator[RunningApp]:
+    command = [sys.executable, "app.py", "--port", "0", "--source", str(source), "--joke-url", "", "--board", "none"]
     with log.open("w") as file:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean_environment())
     try:
@@ -248,6 +250,20 @@ def app(tmp_path_factory) -> Iterator[RunningApp]:
         except subprocess.TimeoutExpired:
             process.kill()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory) -> Iterator[RunningApp]:
+    """The app without a camera, one process for all tests of a file that leave it running."""
+    with running_app(tmp_path_factory.mktemp("app") / "log.txt", "none") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def seeing_app(tmp_path_factory, face_picture) -> Iterator[RunningApp]:
+    """The same with a camera that sees a face."""
+    with running_app(tmp_path_factory.mktemp("app") / "log.txt", face_picture) as running:
+        yield running
 
 
 def launch_with_webcam(browser, file: Path):

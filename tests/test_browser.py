@@ -56,9 +56,8 @@ def visit(browser):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_shows_the_face_and_reads_its_smile(run_app, visit, face_picture, size, scheme):
-    app = run_app("--source", face_picture)
-    page = visit(app.url, size=size, color_scheme=scheme)
+def test_the_page_shows_the_face_and_reads_its_smile(seeing_app, visit, size, scheme):
+    page = visit(seeing_app.url, size=size, color_scheme=scheme)
     page.wait_for_face()
     page.until("Number(document.getElementById('meter').getAttribute('aria-valuenow')) > 80")
     assert page.page.text_content("#verdict") == "That is a smile!"
@@ -66,7 +65,7 @@ def test_the_page_shows_the_face_and_reads_its_smile(run_app, visit, face_pictur
     assert page.page.is_hidden("#curtain")
     assert page.page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0], "nothing sticks out sideways"
     assert page.complaints == []
-    assert all(request.startswith(app.url) for request in page.requests), "nothing from other hosts"
+    assert all(request.startswith(seeing_app.url) for request in page.requests), "nothing from other hosts"
     page.screenshot(f"{size}-{scheme}")
 
 
@@ -98,8 +97,8 @@ def test_the_meter_follows_a_smile_in_a_real_video(run_app, visit, shared_videos
             page.screenshot("video-smile")
 
 
-def test_the_button_and_the_space_bar_tell_another_joke_without_a_reload(run_app, visit):
-    open_page = visit(run_app("--source", "none").url)
+def test_the_button_and_the_space_bar_tell_another_joke_without_a_reload(app, visit):
+    open_page = visit(app.url)
     page = open_page.page
     page.evaluate("window.stayed = true")
     told = [page.text_content("#joke")]
@@ -122,8 +121,8 @@ def test_the_button_and_the_space_bar_tell_another_joke_without_a_reload(run_app
     assert page.evaluate("scrollY") == 0, "space does not scroll the page away"
 
 
-def test_the_keyboard_reaches_everything_in_order(run_app, visit):
-    page = visit(run_app("--source", "none").url).page
+def test_the_keyboard_reaches_everything_in_order(app, visit):
+    page = visit(app.url).page
     reached = []
     for _ in range(4):
         page.keyboard.press("Tab")
@@ -208,21 +207,20 @@ def test_a_dying_camera_is_said_and_the_face_comes_back(run_app, visit, network_
     page.until("document.getElementById('faces').textContent.startsWith('1 face')", timeout=60)
 
 
-def test_a_hidden_page_takes_no_place(run_app, visit, face_picture):
-    app = run_app("--source", face_picture)
-    page = visit(app.url)
+def test_a_hidden_page_takes_no_place(seeing_app, visit):
+    page = visit(seeing_app.url)
     page.wait_for_face()
-    assert app.json("/healthz")["viewers"] == 1
+    eventually(lambda: seeing_app.json("/healthz")["viewers"] == 1)
     page.page.evaluate(
         "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    eventually(lambda: app.json("/healthz")["viewers"] == 0)
+    eventually(lambda: seeing_app.json("/healthz")["viewers"] == 0)
     page.page.evaluate(
         "Object.defineProperty(document, 'hidden', {value: false, configurable: true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    eventually(lambda: app.json("/healthz")["viewers"] == 1)
+    eventually(lambda: seeing_app.json("/healthz")["viewers"] == 1)
 
 
 def test_an_app_that_is_gone_is_said_on_the_page(run_app, visit, face_picture):
@@ -248,7 +246,7 @@ def test_when_all_places_are_taken_the_page_says_so_and_recovers(run_app, visit,
 
 
 def test_a_tab_opened_in_the_background_leaves_the_camera_alone(run_app, browser, face_picture):
-    app = run_app("--source", face_picture)
+    app = run_app("--source", face_picture)  # which nobody has watched yet
     context = browser.new_context()
     context.add_init_script("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
     page = context.new_page()

@@ -20,6 +20,7 @@ from common.errors import ClusterError
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
+from tests.forked import Forked
 from tests.waiting import PATIENCE_S, always, eventually
 from training import train
 from training.data.assembling import split_groups
@@ -286,14 +287,20 @@ WITH_A_SMALL_NETWORK = """if True:
     sys.exit(main())"""
 
 
-class Together:
-    """`python -m training.train`, as two processes with TF_CONFIG, or as one without."""
+ALONE = "import sys; from training.train import main; sys.exit(main())"
 
-    def __init__(self, folder: Path, *options: object, code: str | None = None) -> None:
-        self.folder = folder
-        self.command = ["-c", code] if code else ["-m", "training.train"]
+
+class Together:
+    """`python -m training.train`, as two processes with TF_CONFIG, or as one without.
+
+    `code` to run instead is run by copies of a process that has TensorFlow, unless they shall be `fresh`.
+    """
+
+    def __init__(self, folder: Path, *options: object, code: str = ALONE, fresh: bool = False) -> None:
+        self.folder, self.code, self.fresh = folder, code, fresh
         self.options = [str(option) for option in options]
-        self.processes: list[subprocess.Popen] = []
+        self.processes: list[subprocess.Popen | Forked] = []
+        self.said: list[tuple[Path, Path]] = []  # what each wrote to its output, and to its errors
 
     def __enter__(self) -> "Together":
         return self
@@ -301,51 +308,56 @@ class Together:
     def __exit__(self, *_: object) -> None:
         for process in self.processes:
             process.kill()
-            process.communicate(timeout=120)
+            process.wait(PATIENCE_S)
 
     def start(self, count: int) -> None:
-        self.processes = []
+        self.folder.mkdir(exist_ok=True)
+        self.processes, self.said = [], []
         at = addresses(count)
         for index in range(count):
-            environ = clean_environment() | {"PYTHONUNBUFFERED": "1"}
+            environ = clean_environment()
             options = [*self.options, "--out", str(self.folder / str(index))]
             if count > 1:
                 environ |= configured({"worker": at}, {"type": "worker", "index": index})
                 options += ["--distribute", "multiworker", "--wait", "120"]
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, *self.command, *options],
-                    cwd=ROOT,
-                    env=environ,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
+            out, err = self.folder / f"out-{index}", self.folder / f"err-{index}"
+            for file in (out, err):
+                file.write_text("")
+            self.said.append((out, err))
+            if self.fresh:
+                with out.open("w") as output, err.open("w") as errors:
+                    command = [sys.executable, "-c", self.code, *options]
+                    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=errors)
+                self.processes.append(process)
+            else:
+                self.processes.append(Forked(self.code, options, environ, out, err))
 
     def says(self, index: int, text: str) -> None:
         """Waits for a line of a worker's output that begins with `text`."""
-        output = self.processes[index].stdout
-        assert output
-        for line in output:  # until its end; a hang ends with the test's time
-            if line.startswith(text):
-                return
-        raise AssertionError(f"worker {index} never said {text}")
 
-    def end(self) -> list[tuple[int, str, str]]:
+        def said() -> bool:
+            ended = self.processes[index].returncode is not None
+            found = any(line.startswith(text) for line in self.said[index][0].read_text().splitlines())
+            assert found or not ended, f"worker {index} never said {text}: {self.said[index][1].read_text()}"
+            return found
+
+        eventually(said, f"worker {index} says {text}", timeout=300)
+
+    def end(self) -> list[tuple[int | None, str, str]]:
         """Exit code, output and last line of errors of every worker."""
         ended = []
-        for process in self.processes:
-            out, err = process.communicate(timeout=300)
-            assert "Traceback" not in err, err
-            ended.append((process.returncode, out, (err.strip().splitlines() or [""])[-1]))
+        for process, (out, err) in zip(self.processes, self.said, strict=True):
+            process.wait(300)
+            errors = err.read_text()
+            assert "Traceback" not in errors, errors
+            ended.append((process.returncode, out.read_text(), (errors.strip().splitlines() or [""])[-1]))
         return ended
 
 
 def test_two_processes_train_the_network_that_one_would(data, tmp_path):
     options = ("--data", data, "--network", "lenet", "--epochs", 2, "--seed", 3)
     for name, count in (("one", 1), ("two", 2)):
-        with Together(tmp_path / name, *options, code=IN_LONG_NUMBERS) as together:
+        with Together(tmp_path / name, *options, code=IN_LONG_NUMBERS, fresh=count == 2) as together:
             together.start(count)
             ended = together.end()
             assert [code for code, _, _ in ended] == [0] * count
@@ -390,22 +402,23 @@ def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path
     assert other.startswith("Another worker was lost")
 
 
-def test_when_a_worker_is_killed_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
-    """A network with all outputs of ours. First the chief is killed, then the other worker; then one trains alone."""
+def test_when_a_worker_is_lost_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
+    """A network with all outputs of ours. First the chief is killed, then Ctrl-C stops the other; then one goes on alone."""
     hold = tmp_path / "hold"
     options = (hold, "--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
     with Together(tmp_path, *options, code=WITH_A_SMALL_NETWORK) as together:
-        for killed, number in ((0, signal.SIGKILL), (1, signal.SIGTERM)):
-            hold.write_text(str(killed + 1))
+        for lost, number, code in ((0, signal.SIGTERM, -signal.SIGTERM), (1, signal.SIGINT, 130)):
+            hold.write_text(str(lost + 1))
             together.start(2)
-            together.says(0, f"epoch {killed + 1} ")
-            together.processes[killed].send_signal(number)
-            together.processes[killed].wait(PATIENCE_S)
+            together.says(0, f"epoch {lost + 1} ")
+            together.processes[lost].send_signal(number)
+            together.processes[lost].wait(PATIENCE_S)
             hold.unlink()
             ended = together.end()
-            assert ended[killed][0] == -number
-            assert ended[1 - killed][0] == 2
-            assert ended[1 - killed][2].startswith("Another worker was lost or can't be reached; give the same command")
+            assert ended[lost][0] == code
+            assert code != 130 or ended[lost][2].startswith("Stopped.")
+            assert ended[1 - lost][0] == 2
+            assert ended[1 - lost][2].startswith("Another worker was lost or can't be reached; give the same command")
         together.start(1)
         together.says(0, "continuing after epoch ")
         code, said, _ = together.end()[0]
@@ -438,14 +451,3 @@ def test_a_worker_lost_between_the_meeting_and_the_first_step_leaves_none_hangin
     assert ended[lost][2] == "lost"
     assert ended[1 - lost][0] == -signal.SIGKILL
     assert ended[1 - lost][2].startswith("TensorFlow can't connect the workers")
-
-
-def test_a_worker_can_be_stopped(data, tmp_path):
-    with Together(tmp_path, "--data", data, "--network", "lenet", "--epochs", 5000, "--patience", 5000) as together:
-        together.start(2)
-        together.says(0, "epoch 2 ")
-        together.processes[1].send_signal(signal.SIGINT)
-        (code, _, why), (other, _, said) = together.end()
-    assert code == 2
-    assert why.startswith("Another worker was lost")
-    assert (other, said.split(".")[0]) == (130, "Stopped")

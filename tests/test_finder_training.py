@@ -165,7 +165,7 @@ def test_a_finder_learns_is_killed_goes_on_and_is_exported(tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finder_fit, "_JUDGED", 16)
         patch.setattr(finder_fit, "_batches", batches_here)
-        narrow = finder_network.FinderConfig(channels=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1))
+        narrow = finder_network.FinderConfig(channels=(4, 8, 8, 8, 8), blocks=(0, 0, 0, 0))
         patch.setattr(finder_network, "build_finder", partial(finder_network.build_finder, narrow))
         half = finder_fit.FinderRecipe(frames=96, batch=16, judge_every=3, warm_up=1, rate=0.01)
         finder_fit.fit(data, out, half)

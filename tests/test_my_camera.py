@@ -94,6 +94,9 @@ class Visit:
     def wait_for_face(self) -> None:
         self.until("document.getElementById('faces').textContent === '1 face'")
 
+    def wait_for_punchline(self) -> None:
+        self.until("!document.body.classList.contains('waiting')")
+
     def percent(self) -> int:
         return int(self.page.get_attribute("#meter", "aria-valuenow"))
 
@@ -219,14 +222,13 @@ def test_another_of_several_cameras_can_be_chosen(app, visit, browser):
     chromium.close()
 
 
-def test_choosing_this_apps_camera_releases_mine_and_the_other_way_round(run_app, visit, face_picture):
-    app = run_app("--source", face_picture)
-    page = visit(app.url, start=False, script=COUNT_CAMERAS)
+def test_choosing_this_apps_camera_releases_mine_and_the_other_way_round(seeing_app, visit):
+    page = visit(seeing_app.url, start=False, script=COUNT_CAMERAS)
     page.wait_for_face()
-    assert app.json("/healthz")["viewers"] == 1
+    eventually(lambda: seeing_app.json("/healthz")["viewers"] == 1)
     page.page.check("input[value=mine]", force=True)
     page.until("!document.getElementById('start').hidden")
-    eventually(lambda: app.json("/healthz")["viewers"] == 0)
+    eventually(lambda: seeing_app.json("/healthz")["viewers"] == 0)
     assert page.page.evaluate("window.asked") == 0, "choosing is not yet starting"
     page.start()
     page.wait_for_face()
@@ -238,9 +240,8 @@ def test_choosing_this_apps_camera_releases_mine_and_the_other_way_round(run_app
     assert page.page.is_hidden("#controls")
 
 
-def test_the_keyboard_alone_starts_and_stops_my_camera(run_app, visit, face_picture):
-    app = run_app("--source", face_picture)
-    page = visit(app.url, start=False)
+def test_the_keyboard_alone_starts_and_stops_my_camera(seeing_app, visit):
+    page = visit(seeing_app.url, start=False)
     page.page.focus("input[value=server]")
     page.page.keyboard.press("ArrowRight")
     assert page.page.evaluate("document.body.dataset.mode") == "mine"
@@ -426,8 +427,7 @@ def test_a_busy_app_is_left_alone_for_as_long_as_it_asks(app, visit, status, wor
     page.until_words(words)
     page.screenshot(f"my-camera-{status}")
     page.until("window.sent.length === 2 && window.inFlight === 0")
-    page.page.wait_for_timeout(1500)
-    assert page.page.evaluate("window.sent.length") == 2
+    always(lambda: page.page.evaluate("window.sent.length") == 2, "it waits as long as it was told", seconds=1.5)
     bitmaps = "Promise.all(window.pictures.map((one) => createImageBitmap(one)))"
     sizes = page.page.evaluate(f"{bitmaps}.then((all) => all.map(({{ width, height }}) => [width, height]))")
     assert sizes == [[640, 480], [480, 360]], "a busy app gets smaller pictures"
@@ -493,8 +493,7 @@ def test_an_answer_that_comes_after_stop_is_dropped(app, visit):
             "landmarks": {},
         }
         route.fulfill(json={"width": 640, "height": 480, "faces": [face]})
-    page.page.wait_for_timeout(500)
-    assert page.page.text_content("#faces") == "Your camera is off"
+    always(lambda: page.page.text_content("#faces") == "Your camera is off")
     assert page.percent() == 0
     assert page.box_center() == -1
 

@@ -27,7 +27,7 @@ from training.labels.decisions import read_decisions
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NOTEBOOK = ROOT / "notebooks" / "cnn_model_training.ipynb"
-SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "3"}
+SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "2"}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_it_makes_a_network_that_the_app_can_load(executed, work):
     assert 0 <= face.smile <= 1
     assert face.points.shape == (5, 2)
     training = json.loads((work / "network" / "training.json").read_text())
-    assert training["epochs"] == 3
+    assert training["epochs"] == 2
     assert list(training["trained_on"]) == ["drawn"]
 
 

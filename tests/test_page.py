@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, launch_with_webcam
-from tests.test_browser import TIME_IN_VIEW, Visit
+from tests import posing
+from tests.conftest import ROOT
+from tests.test_browser import SIZES, TIME_IN_VIEW, Visit
 from tests.test_my_camera import Visit as WebcamVisit
 from tests.waiting import eventually
 
@@ -38,6 +39,10 @@ PAINTED = """(() => {
   const { width, height } = document.getElementById("marks");
   return document.getElementById("marks").getContext("2d").getImageData(0, 0, width, height).data.some((one) => one > 0);
 })()"""
+ENDLESS_BEAT = """{
+  const real = setTimeout;
+  window.setTimeout = (act, ms, ...rest) => ms === 2500 ? 0 : real(act, ms, ...rest);
+}"""
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
 PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
 
@@ -61,7 +66,7 @@ def visit(browser, app) -> Iterator:
         page.goto(app.url + path, wait_until="load")
         if clock:
             page.clock.pause_at(NOON + timedelta(minutes=5))
-            page.clock.run_for(70_000)  # the first joke is out, and older than what the timeline shows
+            page.clock.fast_forward(70_000)  # the first joke is out, and older than what the timeline shows
         return page
 
     yield open_page
@@ -92,6 +97,16 @@ def in_module(page, module: str, script: str, argument: Any = None) -> Any:
 # --- what is worked out, without a page ---
 
 
+@pytest.fixture(scope="module")
+def modules(browser, app) -> Iterator:
+    """A page that lends its modules and is left as it is."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(app.url, wait_until="load")
+    yield page
+    context.close()
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -108,28 +123,27 @@ def in_module(page, module: str, script: str, argument: Any = None) -> Any:
         ("", ["", ""]),
     ],
 )
-def test_a_joke_is_parted_where_its_punchline_begins(visit, text, parts):
-    assert in_module(visit(), "joke_parts", "({ splitJoke }, text) => splitJoke(text)", text) == parts
+def test_a_joke_is_parted_where_its_punchline_begins(modules, text, parts):
+    assert in_module(modules, "joke_parts", "({ splitJoke }, text) => splitJoke(text)", text) == parts
 
 
-def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(visit):
-    page = visit()
+def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(modules):
     measured = "({ measure }, [samples, began, told]) => measure(samples, began, told)"
     # 0.1 before the set-up at 3 s, 0.9 during the wait, 0.6 after the punchline at 5.5 s
     samples = [[t, 0.1 if t <= 3700 else 0.9 if t <= 6200 else 0.6] for t in range(0, 12_000, 100)]
-    reaction = in_module(page, "reaction", measured, [samples, 3000, 5500])
+    reaction = in_module(modules, "reaction", measured, [samples, 3000, 5500])
     assert reaction["before"] == pytest.approx(0.1)
     assert reaction["peak"] == 0.6, "a laugh at the set-up is not the punchline's"
     assert reaction["lift"] == pytest.approx(0.5)
     assert reaction["seconds"] == pytest.approx(5.6)
-    assert in_module(page, "reaction", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
-    assert in_module(page, "reaction", measured, [samples[40:], 3000, 5500]) is None, "came after it"
-    assert in_module(page, "reaction", measured, [[], 3000, 5500]) is None
+    assert in_module(modules, "reaction", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
+    assert in_module(modules, "reaction", measured, [samples[40:], 3000, 5500]) is None, "came after it"
+    assert in_module(modules, "reaction", measured, [[], 3000, 5500]) is None
 
 
-def test_a_face_keeps_its_number_and_a_free_number_is_given_again(visit):
+def test_a_face_keeps_its_number_and_a_free_number_is_given_again(modules):
     walk = in_module(
-        visit(),
+        modules,
         "face_slots",
         """({ FaceSlots }) => {
           const slots = new FaceSlots(), walk = [];
@@ -146,9 +160,9 @@ def test_a_face_keeps_its_number_and_a_free_number_is_given_again(visit):
     assert walk[6] == [3, 2, 1]
 
 
-def test_the_last_minute_is_kept_in_bounded_memory_with_its_gaps(visit):
+def test_the_last_minute_is_kept_in_bounded_memory_with_its_gaps(modules):
     result = in_module(
-        visit(),
+        modules,
         "smile_history",
         """({ SmileHistory }) => {
           const history = new SmileHistory();
@@ -179,9 +193,9 @@ def test_the_last_minute_is_kept_in_bounded_memory_with_its_gaps(visit):
     assert result["empty"] == {"seen": 0, "smiled": 0, "highest": 0, "jokes": 0}
 
 
-def test_the_session_counts_smiles_not_their_trembling(visit):
+def test_the_session_counts_smiles_not_their_trembling(modules):
     result = in_module(
-        visit(),
+        modules,
         "session_stats",
         """({ SessionStats }) => {
           const stats = new SessionStats();
@@ -202,9 +216,9 @@ def test_the_session_counts_smiles_not_their_trembling(visit):
     assert result[2] == {"watched": 0, "smiled": 0, "smiles": 0, "best": 0, "jokes": 0, "funniest": None, "rows": 0}
 
 
-def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(visit):
+def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(modules):
     full, short = in_module(
-        visit(),
+        modules,
         "session_stats",
         """({ SessionStats }) => [60_000, 4].map((mostRows) => {
           const stats = new SessionStats({ mostRows });
@@ -365,8 +379,8 @@ def test_every_face_has_its_meter_and_dad_follows_the_biggest(visit):
     assert page.text_content("#percent") == NOTHING
 
 
-def test_colours_and_shapes_of_faces_all_differ_and_can_be_read(visit):
-    marks = in_module(visit(), "badges", "({ mark }) => [1, 2, 3, 4, 5, 6, 7, 8].map(mark)")
+def test_colours_and_shapes_of_faces_all_differ_and_can_be_read(modules):
+    marks = in_module(modules, "badges", "({ mark }) => [1, 2, 3, 4, 5, 6, 7, 8].map(mark)")
     for what in ("color", "shape", "dash"):
         assert len({mark[what] for mark in marks}) == 8, what
 
@@ -465,7 +479,8 @@ def three_faces(tmp_path_factory, astronaut):
 
 def violations(page) -> list[str]:
     """What axe finds against WCAG 2.2 AA. Run by the test's own connection, which the page's policy does not bind."""
-    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", STANDARDS)
     looked_at = {
         kind: {one["id"]: len(one["nodes"]) for one in found[kind]} for kind in ("passes", "violations", "incomplete")
@@ -473,6 +488,16 @@ def violations(page) -> list[str]:
     read = looked_at["passes"].get("color-contrast", 0) + looked_at["violations"].get("color-contrast", 0)
     assert read > 2 * looked_at["incomplete"].get("color-contrast", 0), "most contrasts could be told"
     return [f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes']]}" for one in found["violations"]]
+
+
+def assert_no_violations(page, state: str) -> None:
+    """On a phone and on a desktop, light and dark."""
+    for (size, (width, height)), scheme in itertools.product(SIZES.items(), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert violations(page) == [], f"{state}, {size}, {scheme}"
+        if state == "several faces":
+            screenshot(page, f"page-several-{size}-{scheme}")
 
 
 def test_axe_would_find_what_is_wrong(visit):
@@ -484,31 +509,31 @@ def test_axe_would_find_what_is_wrong(visit):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["phone", "desktop"])
-def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_faces, tmp_path, size, scheme):
+def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_faces, tmp_path):
     app = run_app("--source", three_faces, "--board", tmp_path / "board.sqlite3")
-    options = {"size": size, "color_scheme": scheme, "reduced_motion": "reduce"}
-    here = Visit(browser, app.url, **options)
+    here = Visit(browser, "about:blank")
     try:
-        assert violations(here.page) == [], "while it starts"
-        here.until("/^[23] faces/.test(document.getElementById('faces').textContent)", timeout=60)
+        here.page.route("**/events", lambda route: None)
+        here.page.route("**/video_feed", lambda route: None)
+        here.page.goto(app.url)
+        assert_no_violations(here.page, "while it starts")
+        here.page.evaluate(READ, [[], "Camera 0 can't be opened."])
+        assert_no_violations(here.page, "no picture")
+        here.page.unroute_all()
+        here.page.goto(app.url)
+        here.until("/^[23] faces/.test(document.getElementById('faces').textContent)")
         assert here.page.is_visible("#people")
         assert here.page.evaluate(PAINTED), "each box in the picture has its face's mark"
-        here.page.evaluate(READ, [[[1, 0.9]], ""])
-        here.until("/^[23] faces/.test(document.getElementById('faces').textContent)", timeout=60)
-        assert violations(here.page) == [], "several faces"
-        here.screenshot(f"page-several-{size}-{scheme}")
+        assert_no_violations(here.page, "several faces")
         here.page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
         here.wait_for_punchline()
-        here.page.clock.install()
+        here.page.evaluate(ENDLESS_BEAT)
         here.page.click("#another")
         here.until("document.body.classList.contains('waiting')")
-        assert violations(here.page) == [], "while the punchline is waited for"
-        here.page.evaluate(READ, [[], "Camera 0 can't be opened."])
-        assert violations(here.page) == [], "no picture"
+        assert_no_violations(here.page, "while the punchline is waited for")
+        assert here.page.evaluate("document.body.classList.contains('waiting')")
         here.page.goto(app.url + "/jokes")
-        assert violations(here.page) == [], "an empty joke board"
+        assert_no_violations(here.page, "an empty joke board")
         joke = app.json("/api/v1/jokes/random")
         here.page.evaluate(
             """(joke) => fetch("/api/v1/reactions", { method: "POST", headers: { "Content-Type": "application/json" },
@@ -518,16 +543,16 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
         until(here.page, "fetch('/api/v1/jokes/board').then((one) => one.json()).then((one) => one.jokes.length > 0)")
         here.page.reload()
         assert here.page.is_visible("table")
-        assert violations(here.page) == [], "a joke board"
+        assert_no_violations(here.page, "a joke board")
     finally:
         here.context.close()
-    mine = WebcamVisit(with_webcam, app.url, start=False, **options)
+    mine = WebcamVisit(with_webcam, app.url, start=False)
     try:
         mine.page.check("input[value=mine]", force=True)
-        assert violations(mine.page) == [], "the invitation"
+        assert_no_violations(mine.page, "the invitation")
         mine.start()
         mine.wait_for_face()
-        assert violations(mine.page) == [], "the own camera"
+        assert_no_violations(mine.page, "the own camera")
     finally:
         mine.context.close()
 
@@ -607,37 +632,15 @@ def test_the_page_can_be_installed_on_a_phone(visit, app):
 # --- a real smile ---
 
 
-@pytest.mark.timeout(900)
 def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, shared_videos, tmp_path):
-    """The webcam plays one neutral-smile-neutral pass of 2.4 s slowly, again and again: eight seconds each."""
-    frames = []
-    capture = cv2.VideoCapture(str(shared_videos / "neutral_smile_neutral.mp4"))
-    while (image := capture.read()[1]) is not None:
-        frames.append(cv2.imencode(".jpg", image)[1].tobytes())
-    capture.release()
-    file = tmp_path / "smile.mjpeg"
-    with file.open("wb") as video:  # the file's neutral beginning and end are held, so that a slow computer sees them too
-        for i in [*[0] * 60, *[j for j in range(len(frames)) for _ in range(2)], *[len(frames) - 1] * 60]:
-            video.write(frames[i])
     app = run_app("--source", "none", "--board", tmp_path / "board.sqlite3")
-    chromium = launch_with_webcam(browser, file)
-    there = WebcamVisit(chromium, app.url, accept_downloads=True)
+    person = posing.person_of(shared_videos / "neutral_smile_neutral.mp4")
+    there = WebcamVisit(browser, app.url, script=posing.script(person), accept_downloads=True)
     try:
         page = there.page
         page.check("#agree")
         there.wait_for_face()
-        seen: list[int] = []
-
-        def watch_until(condition) -> None:
-            def look() -> bool:
-                if page.text_content("#faces") == "1 face":
-                    seen.append(there.percent())
-                return bool(seen) and condition(seen[-1])
-
-            eventually(look, lambda: seen)
-
-        watch_until(lambda percent: percent > 80)
-        watch_until(lambda percent: percent < 30)
+        eventually(lambda: there.percent() < 30, there.percent)
         sent = []
         page.on("request", lambda request: sent.append(request) if request.url.endswith("/reactions") else None)
         page.evaluate(TIME_IN_VIEW)
@@ -645,35 +648,28 @@ def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, share
         def tell() -> None:
             told = page.evaluate("document.getElementById('joke').dataset.id")
             page.evaluate("document.activeElement.blur()")
+            there.wait_for_punchline()
             page.keyboard.press("Space")
             there.until(f"document.getElementById('joke').dataset.id !== {told!r}")
-            there.until("!document.body.classList.contains('waiting')")
-
-        def lifts() -> list[float]:
-            return [reaction["peak"] - reaction["before"] for reaction in (json.loads(one.post_data) for one in sent)]
+            there.wait_for_punchline()
 
         tell()
-        for _ in range(4):  # a slow computer may miss the moment before the smile; people tell more than one joke, too
-            watch_until(lambda percent: percent > 80)
-            watch_until(lambda percent: percent < 30)  # the joke comes before the next smile
-            tell()
-            page.evaluate("window.inView = 0")
-            watch_until(lambda percent: percent > 80)
-            there.until("window.inView > 3500")
-            watch_until(lambda percent: percent < 30)
-            tell()  # which ends the readings of the one before
-            if max(lifts(), default=0) > 0.3:
-                break
-        assert sent, "a joke was counted"
-        assert max(lifts()) > 0.1, lifts()
-        standings = app.json("/api/v1/jokes/board")["jokes"]
-        assert max(standing["mean"] for standing in standings) > 0.1
+        posing.smile(page)
+        eventually(lambda: there.percent() > 80, there.percent)
+        there.until("window.inView > 3500")
+        posing.rest(page)
+        eventually(lambda: there.percent() < 30, there.percent)
+        tell()  # which ends the readings of the one before
+        eventually(lambda: sent, "a joke was counted")
+        reaction = json.loads(sent[-1].post_data)
+        assert reaction["before"] < 0.3
+        assert reaction["peak"] > 0.8
+        standings = eventually(lambda: app.json("/api/v1/jokes/board")["jokes"])
+        assert max(standing["mean"] for standing in standings) > 0.5
         there.until("!document.getElementById('funniest').hidden")
         assert page.is_visible("#funniest")
         assert page.text_content("#best") != NOTHING
-        smiles = int(page.text_content("#smiles"))
-        rises = sum(a < 50 <= b for a, b in itertools.pairwise(seen))
-        assert smiles >= max(1, rises - 1), "those that were seen here were counted"
+        assert page.text_content("#smiles") == "1"
         with page.expect_download() as download:
             page.click("#download")
         with open(download.value.path(), newline="", encoding="utf-8") as table:
@@ -683,10 +679,7 @@ def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, share
         assert min(values) < 0.3
         times = [float(row["time_s"]) for row in rows]
         assert times == sorted(times)
-        passes = times[-1] / (len(frames) * 2 + 120) * 30
-        assert smiles <= passes + 2, "about one smile a pass"
         assert {row["joke"] for row in rows} - {""}, "rows say which joke they came after"
         assert there.complaints == []
     finally:
         there.context.close()
-        chromium.close()

@@ -141,6 +141,7 @@ def _resumed(out: Path, recipe: FinderRecipe, start_from: Path | None) -> tuple[
     model = load_network(start_from) if start_from else build_finder()
     optimizer = keras.optimizers.AdamW(recipe.rate, weight_decay=1e-3, clipnorm=10.0)
     model.compile(optimizer, finder_loss, jit_compile=False)  # XLA takes twice as long for these layers on a processor
+    optimizer.build(model.trainable_variables)  # or TensorFlow traces the first step, which makes them, twice
     return model, []
 
 

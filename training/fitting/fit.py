@@ -74,6 +74,7 @@ def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -
     if workers:
         fit_together(model, batches, workers, seed=plan.seed, epochs=recipe.epochs, first=first, callbacks=callbacks)
     elif first < recipe.epochs:
+        _make_variables(model, batches[0])
         model.fit(batches, epochs=recipe.epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
     if chief:
         finish(progress, faces, training, scaler)
@@ -128,6 +129,13 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
         loss_weights={name: _LOSS_WEIGHTS[name] for name in model.output},
         jit_compile=False,  # XLA, Keras' own choice, takes twice as long for these layers on a processor
     )
+
+
+def _make_variables(model: keras.Model, batch: tuple) -> None:
+    """Those of the optimizer and of the losses: TensorFlow traces a first step twice that has yet to make them."""
+    x, y, weight = batch
+    model.optimizer.build(model.trainable_variables)
+    model.compute_loss(x, y, model(x, training=False), weight, training=False)
 
 
 def digest_of_all_that_matters(faces: Faces, plan: Plan) -> str:
