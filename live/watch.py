@@ -7,11 +7,9 @@ camera releases its source.
 from __future__ import annotations
 
 import json
-import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,20 +18,19 @@ import numpy as np
 
 from camera import STATUSES, Camera, Frame
 from common.errors import SmileError
-from common.event_log import log_event, native_libraries_silenced
+from common.event_log import native_libraries_silenced
 from common.face import Face
 from common.settings import Settings
 from faces.annotation import annotate, encode_jpeg, message_picture
 from faces.detectors import create_detector
 from faces.tracking import FaceTracker
+from live.health import Health
 from live.metrics import Counts, Metrics
 from live.stream import LiveStream
 from smile_recognition import SmileRecognizer
 
 # For how many seconds the last picture stays before a card tells the camera's status. Opening is mostly quick.
 _CARD_AFTER_S = {"opening": 1.0, "lost": 0.25, "ended": 0.25, "none": 0.25}
-_HANGS_AFTER_S = 10.0  # with frames to analyse
-_STUCK_AFTER_S = 60.0  # while anything else is done; loading network and detector takes long on a busy computer
 _SAY_AFTER_S = 1.0  # a few frames that can't be analysed go unnoticed; then the picture says so
 _UNEXPECTED = "A picture could not be analysed ({}); the app's log says more."
 
@@ -50,25 +47,15 @@ class SmileWatch:
         self._settings = settings
         self._detector = create_detector(settings.detector, settings.detector_model)
         self._tracker: FaceTracker | None = None
-        self._problem = ""
+        self._health = Health()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._loading = threading.Lock()
-        self._done_at: deque[float] = deque(maxlen=31)
         self._size = (640, 480)
         self._faces = 0
         self._searches_seen = 0
-        self._failures = 0  # since the last problem began
         self._watched = False
-        self._skipping = "unwatched"  # why the frames before the next one are not analysed
-        self._number = 0  # of the newest frame that was taken
-        self._shown_at = float("-inf")
-        self._started_at = self._beat_at = time.monotonic()
-        self._analysed_at: float | None = None
-        self._not_analysed_since: float | None = None  # a frame was taken, and no frame was analysed since
-        self._dropped = {"late": 0, "unwatched": 0, "failed": 0}
-        self.analysed = 0
         self.timings_ms: dict[str, float] = {}
 
     def start(self) -> None:
@@ -76,7 +63,7 @@ class SmileWatch:
         with self._lock:
             if self._thread is None and not self._closing.is_set():
                 self.camera.start()
-                self._beat_at = time.monotonic()
+                self._health.beat_at = time.monotonic()
                 self._thread = threading.Thread(target=self._run, name="smile-watch", daemon=True)
                 self._thread.start()
 
@@ -88,10 +75,10 @@ class SmileWatch:
         try:
             (load or self._get_tracker)()
         except SmileError as error:
-            self._note_problem(str(error))
+            self._health.note_problem(str(error))
         except Exception as error:
             sentence = f"Network and detector could not be loaded ({type(error).__name__}); the app's log says more."
-            self._note_problem(sentence, error)
+            self._health.note_problem(sentence, error)
 
     def close(self, timeout: float = 2.0) -> None:
         """End all streams and threads and release the camera. Waits `timeout` seconds at most."""
@@ -106,64 +93,39 @@ class SmileWatch:
             self._tracker.close(max(0.0, deadline - time.monotonic()))
 
     def health(self) -> dict[str, Any]:
-        """What `/healthz` says. `status`, with a sentence in `message` unless it is `ok`:
-
-        `ok`: all is well, or nobody watches. `degraded`: there are no pictures or no smiles, and a restart would not help:
-        the camera is lost and will be tried again, or the network file is damaged. `failed`: the analysis has ended, hangs,
-        or has failed for every frame of the last ten seconds. Only this asks for a restart (HTTP 503).
-
-        `seconds_since_frame`: since a frame was last analysed; null before the first.
-        """
-        state = self.camera.state
-        failure = self._failure()
-        message = failure or self._problem or (state.message if state.status in ("lost", "ended") else "")
-        now = time.monotonic()
-        since_frame = None if self._analysed_at is None else round(now - self._analysed_at, 3)
-        return {
-            "status": "failed" if failure else "degraded" if message else "ok",
-            "message": message,
-            "uptime_s": round(now - self._started_at, 3),
-            "seconds_since_frame": since_frame,
-            "camera": {"status": state.status, "message": state.message},
+        """What `/healthz` says: `Health.report`, and who watches what."""
+        thread = None if self._closing.is_set() else self._thread
+        return self._health.report(self.camera, thread) | {
             "detector": self._settings.detector,
             "viewers": self.stream.viewers,
-            "frames": {"captured": self.camera.captured, "analysed": self.analysed},
-            "fps": self._fps(),
             "milliseconds": {name: round(value, 2) for name, value in self.timings_ms.items()},
         }
 
-    def _failure(self) -> str:
-        """A sentence on why only a restart helps; empty if none is needed."""
-        if self._thread is None or self._closing.is_set():
-            return ""
-        now = time.monotonic()
-        if not self._thread.is_alive():
-            return "The analysis of the pictures has ended; restart the app."
-        since = self._not_analysed_since
-        if (since is not None and now - since > _HANGS_AFTER_S) or now - self._beat_at > _STUCK_AFTER_S:
-            return f"The analysis of the pictures hangs or fails; restart the app. {self._problem}".rstrip()
-        return ""
+    @property
+    def analysed(self) -> int:
+        """Frames so far."""
+        return self._health.analysed
 
     def _counts(self) -> Counts:
         tracker = self._tracker
         return Counts(
             captured=self.camera.captured,
             analysed=self.analysed,
-            dropped=dict(self._dropped),
+            dropped=dict(self._health.dropped),
             searches=tracker.searches if tracker else 0,
             failed_searches=tracker.failed_searches if tracker else 0,
             faces=self._faces,
             viewers=self.stream.viewers_by_kind,
             camera=self.camera.state.status,
             camera_states=STATUSES,
-            uptime_s=time.monotonic() - self._started_at,
+            uptime_s=self._health.uptime_s,
         )
 
     # --- the analysing thread ---
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._beat_at = time.monotonic()
+            self._health.beat_at = time.monotonic()
             try:
                 self._go_on()
             except Exception as error:  # one bad frame must not end the analysis
@@ -172,58 +134,49 @@ class SmileWatch:
     def _go_on(self) -> None:
         """Waits for viewers, then for a frame, a second at most, and shows what there is to see."""
         if not self.stream.watched:
-            self._skipping = "unwatched"
+            self._health.skipping = "unwatched"
         if not self.stream.wait_until_watched(1.0):
             if self._watched:
                 self._watched = False
                 self._forget()
             return
         if not self._watched:
-            self._watched, self._shown_at = True, time.monotonic()
+            self._watched, self._health.shown_at = True, time.monotonic()
         tracker = self._get_tracker()  # before the camera opens: a video must not play on while networks load
         self.camera.want()
-        frame = self.camera.wait_for_frame(after=self._number, timeout=0.2)
+        frame = self.camera.wait_for_frame(after=self._health.taken, timeout=0.2)
         if frame is not None:
             self._analyse(frame, tracker)
             return
         state = self.camera.state
-        if time.monotonic() - self._shown_at > _CARD_AFTER_S.get(state.status, math.inf):
-            self._not_analysed_since = None
+        if time.monotonic() - self._health.shown_at > _CARD_AFTER_S.get(state.status, math.inf):
+            self._health.not_analysed_since = None
             self._show_message(state.message, passing=state.status == "opening")
 
     def _analyse(self, frame: Frame, tracker: FaceTracker) -> None:
-        self._dropped[self._skipping] += frame.number - self._number - 1
-        self._number, self._skipping = frame.number, "late"
-        if self._not_analysed_since is None:
-            self._not_analysed_since = time.monotonic()
+        self._health.take(frame.number)
         try:
             self._show(frame, tracker)
         except Exception:
-            self._dropped["failed"] += 1
+            self._health.dropped["failed"] += 1
             raise
-        self._not_analysed_since = None
+        self._health.not_analysed_since = None
 
     def _survive(self, error: Exception) -> float:
         """Says what went wrong. Returns how many seconds to wait before going on."""
         expected = isinstance(error, SmileError)
         sentence = str(error) if expected else _UNEXPECTED.format(type(error).__name__)
-        self._note_problem(sentence, None if expected else error)
-        if expected or time.monotonic() - self._shown_at > _SAY_AFTER_S:
+        self._health.note_problem(sentence, None if expected else error)
+        if expected or time.monotonic() - self._health.shown_at > _SAY_AFTER_S:
             try:
                 self._show_message(sentence)
             except Exception as another:
-                self._note_problem(_UNEXPECTED.format(type(another).__name__), another)
+                self._health.note_problem(_UNEXPECTED.format(type(another).__name__), another)
         return 1.0 if expected else 0.1
-
-    def _note_problem(self, sentence: str, error: Exception | None = None) -> None:
-        self._problem = sentence
-        self._failures += 1
-        level = logging.ERROR if error else logging.WARNING
-        log_event("problem", level=level, error=error, message=sentence)
 
     def _forget(self) -> None:
         self._faces = 0
-        self._not_analysed_since = None
+        self._health.not_analysed_since = None
         self.stream.forget()
         if self._tracker is not None:
             self._tracker.forget()
@@ -243,28 +196,20 @@ class SmileWatch:
         jpeg = encode_jpeg(picture, self._settings.jpeg_quality)
         encoded = time.perf_counter()
         if tracker.searches > self._searches_seen:  # until a search works, the last problem still holds
-            self._note_recovery()
+            self._health.note_recovery()
             self._searches_seen = tracker.searches
-        self.analysed += 1
+        self._health.done()
         self._faces = len(faces)
-        self._shown_at = self._analysed_at = time.monotonic()
-        self._done_at.append(self._analysed_at)
         self.timings_ms = tracker.timings_ms | {"draw": (drawn - tracked) * 1e3, "encode": (encoded - drawn) * 1e3}
         self.stream.publish(jpeg, self._event(faces, frame_number=frame.number), captured_at=frame.time)
         whole = time.perf_counter() - began
         self.metrics.analysed(track=tracked - sized, draw=drawn - tracked, encode=encoded - drawn, whole=whole)
 
-    def _note_recovery(self) -> None:
-        if self._problem:
-            log_event("recovered", per_minute=1, failures=self._failures, message=self._problem)
-        self._problem, self._failures = "", 0
-
     def _show_message(self, message: str, *, passing: bool = False) -> None:
         if self._tracker is not None:
             self._tracker.forget()
-        self._done_at.clear()
+        self._health.paused()
         self._faces = 0
-        self._shown_at = time.monotonic()
         card = encode_jpeg(message_picture(message, self._size))
         self.stream.publish(card, self._event((), message=message), passing=passing)
 
@@ -274,19 +219,13 @@ class SmileWatch:
             {
                 "time": round(time.time(), 3),
                 "frame": frame_number,
-                "fps": self._fps(),
+                "fps": self._health.fps,
                 "width": width,
                 "height": height,
                 "message": message,
                 "faces": [face.as_json() for face in faces],
             }
         )
-
-    def _fps(self) -> float:
-        done = list(self._done_at)
-        if len(done) < 2 or time.monotonic() - done[-1] > 3:
-            return 0.0
-        return round((len(done) - 1) / max(1e-6, done[-1] - done[0]), 1)
 
     def _get_tracker(self) -> FaceTracker:
         with self._loading:

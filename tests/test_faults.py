@@ -20,7 +20,7 @@ import pytest
 from camera import Camera
 from common.errors import CameraError
 from common.settings import Settings
-from live import watch as smile_watch
+from live import health
 from live.watch import SmileWatch
 from tests.conftest import ROOT, RunningApp, arrivals, clean_environment, pictures, viewer
 from tests.waiting import always, eventually
@@ -222,7 +222,7 @@ def test_one_frame_that_can_not_be_analysed_is_not_seen(watching, monkeypatch):
 
 
 def test_an_analysis_that_fails_for_good_is_said_and_asks_for_a_restart(watching, monkeypatch, caplog):
-    monkeypatch.setattr(smile_watch, "_HANGS_AFTER_S", 2.0)
+    monkeypatch.setattr(health, "_HANGS_AFTER_S", 2.0)
     tracker = watching.watch._tracker
     update = tracker.update
     monkeypatch.setattr(tracker, "update", lambda *_: 1 / 0)
@@ -238,7 +238,7 @@ def test_an_analysis_that_fails_for_good_is_said_and_asks_for_a_restart(watching
 
 
 def test_an_analysis_that_hangs_asks_for_a_restart(watching, monkeypatch):
-    monkeypatch.setattr(smile_watch, "_HANGS_AFTER_S", 0.5)
+    monkeypatch.setattr(health, "_HANGS_AFTER_S", 0.5)
     tracker = watching.watch._tracker
     update = tracker.update
     goes_on = threading.Event()
@@ -270,7 +270,7 @@ def test_an_analysis_that_has_ended_asks_for_a_restart(watching, monkeypatch):
 
 
 def test_a_lost_camera_does_not_ask_for_a_restart(watching, monkeypatch):
-    monkeypatch.setattr(smile_watch, "_HANGS_AFTER_S", 0.5)
+    monkeypatch.setattr(health, "_HANGS_AFTER_S", 0.5)
 
     def gone(_):
         raise CameraError("Camera 0 can't be opened.")
