@@ -102,7 +102,7 @@ def test_detector_runs_and_failures_are_counted(make_client, face_video, monkeyp
     def fail(*_, **__):
         raise DetectorError("It does not work.")
 
-    monkeypatch.setattr(client.application.extensions["smile_watch"]._detector, "detect", fail)
+    monkeypatch.setattr(client.application.extensions["smile_watch"]._detector, "candidates", fail)
     with client.get("/events") as events:
         stream = iter(events.response)
         eventually(lambda: next(stream) and metrics(client)["smile_detector_failures_total"] >= 1)

@@ -103,7 +103,7 @@ def test_the_detector_is_asked_only_now_and_then(first, analysis, scene, monkeyp
         asked.append(min_face)
         return []
 
-    monkeypatch.setattr("faces.detection._LazyDetector.detect", count)
+    monkeypatch.setattr("faces.finder.FinderDetector.candidates", count)
     answer = first
     for _ in range(29):
         answer = analysis.analyze(jpeg(scene()), answer)
