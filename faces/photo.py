@@ -3,31 +3,26 @@
     >>> analyze_photo(image, create_detector("finder"), SmileRecognizer())
     [Face(id=1, box=Box(top=41, right=139, bottom=130, left=49), smile=0.98, raw_smile=0.98, ...)]
 
-The detector looks first. If it finds no face, it looks again for smaller ones. If it sees only upright faces, turned copies
-and a less strict detector come next. More effort means more mistakes, so every candidate must look like a face to the
-network's presence output. A face that leans is read upright, by its own landmarks.
+The detector looks first. If it finds no face, it looks again for smaller ones. More effort means more mistakes, so every
+candidate must look like a face to the network's presence output. A face that leans is read upright, by its own landmarks.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 
 import cv2
 import numpy as np
 
 from common.face import Box, Face
 from faces.alignment import align
-from faces.detection import Candidate, FaceDetector, HaarDetector, LeaningDetector, candidates
-from faces.search import effective_height, smallest_face
+from faces.detection import Candidate, FaceDetector, candidates
+from faces.search import smallest_face
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
-_TILTS = (-30.0, 30.0)
 _LEANING = 20.0  # degrees; few faces that lean more are seen
 _SAME_FACE = 0.3  # overlap of boxes
-_LARGEST_TURNED = 16_000_000  # pixels; a long narrow picture, turned, is mostly border
 _FINER = 20.0  # pixels: the smallest face of the second look
 
 
@@ -50,13 +45,6 @@ def search_steps(image: np.ndarray, detector: FaceDetector) -> Iterator[tuple[st
     smaller = max(_FINER, smallest / 2)
     yield "first look", candidates(detector, image, min_face=smallest)
     yield "smaller faces", candidates(detector, image, min_face=smaller)
-    if isinstance(detector, LeaningDetector):  # it has seen tilted and dim faces already
-        return
-    yield "tilted copies", [found for tilt in _TILTS for found in _tilted(image, detector, tilt, smallest)]
-    yield (
-        "haar",
-        [Candidate(box) for box in _haar().detect(image, min_face=max(_FINER, effective_height(*image.shape[:2]) / 20))],
-    )
 
 
 def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecognizer) -> list[Face]:
@@ -87,34 +75,3 @@ def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecog
 
 def _plausible(box: Box, proposed: Box) -> bool:
     return 0.5 < box.height / max(1, proposed.height) < 2 and box.iou(proposed) > 0.2
-
-
-def _tilted(image: np.ndarray, detector: FaceDetector, tilt: float, smallest: float) -> list[Candidate]:
-    """Faces of a copy turned so that those which lean `tilt` degrees clockwise stand upright."""
-    shrink = min(1.0, 80 / smallest)  # more pixels than the detector looks at would only cost memory
-    height, width = (round(side * shrink) for side in image.shape[:2])
-    if min(height, width) < 8:
-        return []  # a line, which holds no face
-    radians = math.radians(tilt)
-    wide = math.ceil(abs(width * math.cos(radians)) + abs(height * math.sin(radians)))
-    high = math.ceil(abs(width * math.sin(radians)) + abs(height * math.cos(radians)))
-    if wide * high > _LARGEST_TURNED or max(wide, high, height, width) > 32_000:  # more than OpenCV can turn
-        return []
-    image = image if shrink == 1 else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    # A positive angle turns counter-clockwise, which undoes the lean.
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1.0)
-    turn[:, 2] += ((wide - width) / 2, (high - height) / 2)
-    back = cv2.invertAffineTransform(turn)
-    copy = cv2.warpAffine(image, turn, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    found = []
-    for box in detector.detect(copy, min_face=smallest * shrink):
-        x, y = (back[:, :2] @ box.center + back[:, 2]) / shrink
-        half = box.height / 2 / shrink
-        upright = Box(round(y - half), round(x + half), round(y + half), round(x - half))
-        found.append(Candidate(upright, tilt))
-    return found
-
-
-@cache
-def _haar() -> FaceDetector:
-    return HaarDetector()

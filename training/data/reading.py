@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from common.face import Box
-from faces.detection import FaceDetector, HaarDetector
+from faces.detection import FaceDetector
 from faces.detectors import create_detector
 from smile_recognition import crop_face
 from training.data.faces import WIDE_BOX, WIDE_SIZE
@@ -73,8 +73,8 @@ def five_points(points: np.ndarray) -> np.ndarray:
 
 
 def _find(gray: np.ndarray) -> Box | None:
-    """The largest face, by the app's detector. If that sees nothing, by a finer search and then by Haar's cascade."""
-    for detector, smallest in ((_detector(), 40), (_detector(), 24), (_haar(), 36)):
+    """The largest face, by the app's detector. If that sees nothing, by a finer search and then by the finder network."""
+    for detector, smallest in ((_detector(), 40), (_detector(), 24), (_finder(), 24)):
         boxes = detector.detect(gray, min_face=smallest)
         if boxes:
             return boxes[0]
@@ -131,8 +131,8 @@ def _detector() -> FaceDetector:
 
 
 @cache
-def _haar() -> FaceDetector:
-    return HaarDetector()
+def _finder() -> FaceDetector:
+    return create_detector("finder")
 
 
 @cache
