@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import Protocol
 
 import numpy as np
 
@@ -26,13 +27,41 @@ def smallest_face(height: int, width: int) -> float:
     return max(40.0, effective_height(height, width) / 12)
 
 
+class Search(Protocol):
+    """How a tracker has whole pictures searched."""
+
+    at_once: bool  # what `ask` has searched can be taken as soon as it returns
+    searches: int  # that worked
+    failures: int
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two searches that leave the computer for other things."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search is under way."""
+
+    def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0, urgent: bool = True) -> bool:
+        """As `FaceSearch.ask`. `urgent`: no face is known, or one was just lost."""
+
+    def take(self) -> list[Candidate]:
+        """The boxes found since the last call. Raises the SmileError that the search met, if it met one."""
+
+    def forget(self) -> None:
+        """What comes next is another scene."""
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Ends what was started."""
+
+
 class FaceSearch:
     """One picture at a time. `ask` and `take` are called from one thread; the other ends with `close()`."""
 
     def __init__(self, detector: FaceDetector, *, at_once: bool = False) -> None:
         """`at_once`: `ask` itself searches, so that what is found depends on pictures alone, not on the computer's speed."""
         self._detector = detector
-        self._at_once = at_once
+        self.at_once = at_once
         self._changed = threading.Condition()
         self._image: np.ndarray | None = None
         self._smallest = 0.0
@@ -47,7 +76,7 @@ class FaceSearch:
         self.searches = 0  # that worked
         self.failures = 0
 
-    def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0) -> bool:
+    def ask(self, image: np.ndarray, now: float, *, pause: float, smallest: float = 0.0, urgent: bool = True) -> bool:
         """Have `image`, uint8 BGR `(h, w, 3)`, searched for faces at least `smallest` pixels high (0: `smallest_face`).
 
         False, and nothing is done, while another is being searched and for `pause` seconds after the last. The picture must
@@ -59,7 +88,7 @@ class FaceSearch:
             self._image, self._busy, self._asked_at = image, True, now
             self._smallest, self._asked_scene = max(smallest, smallest_face(*image.shape[:2])), self._scene
             self._changed.notify_all()
-        if self._at_once:
+        if self.at_once:
             self._search_once()
         elif self._thread is None:
             thread = threading.Thread(target=self._run, name="face-search", daemon=True)
@@ -83,7 +112,7 @@ class FaceSearch:
         The longest if `ask` itself searches: then nothing may depend on the computer's speed.
         """
         shortest, longest = _PAUSE_S
-        if self._at_once:
+        if self.at_once:
             return longest
         return min(max(self._took_s / _SHARE, shortest), longest)
 

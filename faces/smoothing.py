@@ -36,6 +36,19 @@ class OneEuroFilter:
         self._points = self._points + weight * (points - self._points)
         return self._points
 
+    @property
+    def state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The smoothed points, the last ones as they came, and their velocity, each `(n, 2)`; only after a call."""
+        points, raw, velocity = self._points, self._raw, self._velocity
+        assert points is not None
+        assert raw is not None
+        assert velocity is not None
+        return points, raw, velocity
+
+    @state.setter
+    def state(self, state: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        self._points, self._raw, self._velocity = state
+
     def reset(self) -> None:
         self._points = self._raw = self._velocity = None
 
@@ -62,9 +75,23 @@ class SmoothedSmile:
         self._mean += (1 - math.exp(-max(0.0, elapsed) / self._time_constant)) * (raw - self._mean)
         needed = SMILE_THRESHOLD + (-self._band if self._smiling else self._band)
         self._smiling = self._mean >= needed
-        if self._smiling:
-            return max(self._mean, SMILE_THRESHOLD)
-        return min(self._mean, math.nextafter(SMILE_THRESHOLD, 0))
+        return self.value
+
+    @property
+    def value(self) -> float:
+        """What the last call returned."""
+        mean, smiling = self.state
+        return max(mean, SMILE_THRESHOLD) if smiling else min(mean, math.nextafter(SMILE_THRESHOLD, 0))
+
+    @property
+    def state(self) -> tuple[float, bool]:
+        """The mean, and whether the face smiles; only after a call."""
+        assert self._mean is not None
+        return self._mean, self._smiling
+
+    @state.setter
+    def state(self, state: tuple[float, bool]) -> None:
+        self._mean, self._smiling = state
 
 
 def _weight(cutoff: float, elapsed: float) -> float:

@@ -15,11 +15,15 @@ from smile_recognition import crop_tilted
 SHOWN_AFTER_S = 0.12  # a frame or two that can't be read do not make a box flicker
 _COAST_S = 1.0  # a hidden face is expected to move on as it did, for so long
 _PORTRAIT = 16  # pixels
-_PORTRAITS = 4  # the last of which may show a hand already
+PORTRAIT_SHAPE = (11, _PORTRAIT)  # the upper, calmer part
+THUMBNAIL_SHAPE = (24, 32)
+PORTRAITS = 4  # the last of which may show a hand already
 
 
 @dataclass
 class Track:
+    """A face, and what is known of its past. Positions in pixels, times as the tracker is told them."""
+
     face: Face  # as it is shown
     sight: Face  # the last one, as it was read
     seen_at: float
@@ -28,7 +32,7 @@ class Track:
     course: np.ndarray = field(default_factory=lambda: np.zeros(2))  # the same, over a longer time
     steady: OneEuroFilter = field(default_factory=OneEuroFilter)
     smile: SmoothedSmile = field(default_factory=SmoothedSmile)
-    portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_PORTRAITS))
+    portraits: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=PORTRAITS))
     portrait_at: float = float("-inf")
     like_at: float = float("-inf")  # when it last looked as before, or the detector saw it too
     missed: bool = False  # looked for since it was seen, and not found
@@ -49,10 +53,22 @@ class Track:
         return max((correlation(mine, portrait) for mine in self.portraits), default=1.0)
 
 
+@dataclass
+class Memory:
+    """All that a tracker knows between two pictures."""
+
+    tracks: list[Track] = field(default_factory=list)
+    next_id: int = 1
+    updated_at: float = float("-inf")
+    searched_finely_at: float = float("-inf")
+    thumbnail: np.ndarray | None = None  # float32 (24, 32), of the last picture
+    before_cut: tuple[float, np.ndarray, list[Track]] | None = None  # when; the thumbnail and the faces of that scene
+
+
 def portrait(gray: np.ndarray, sight: Face) -> np.ndarray:
-    """The upper, calmer part of the upright face, small: float32 `(11, 16)`."""
+    """The upper, calmer part of the upright face, small: float32 `PORTRAIT_SHAPE`."""
     crop, _ = crop_tilted(gray, sight.box, sight.angle, _PORTRAIT)
-    return crop[: _PORTRAIT * 2 // 3 + 1].astype(np.float32)
+    return crop[: PORTRAIT_SHAPE[0]].astype(np.float32)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 A detector is too slow to search every frame. So a thread of its own searches whole frames now and then for new faces, and
 each face already known is followed by the smile network alone: its landmarks say where to look next, its presence output
-whether the face is still there.
+whether the face is still there. What a tracker knows is a `Memory`: it stays, or goes with a visitor to the next picture.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from common.face import Box, Face, as_points
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector
 from faces.following import distance, follow, look
-from faces.search import FaceSearch
-from faces.track import SHOWN_AFTER_S, Track, correlation, portrait
+from faces.search import FaceSearch, Search
+from faces.track import SHOWN_AFTER_S, THUMBNAIL_SHAPE, Memory, Track, correlation, portrait
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
+MAX_FACES = 32
 _SEARCH_OFFLINE_S = 0.1  # between two searches; else as the detector's cost allows
 _SEARCHED_LESS = 4  # times as long between two searches while every face is in view ...
 _SEARCHED_FINELY = 12  # ... and between two for small ones
@@ -37,25 +38,30 @@ _UNLIKE_S = 0.6  # a face that looks like another thing for so long must be foun
 _SURELY_LIKE = 0.85  # the same where much else has changed
 _PORTRAIT_EVERY_S = 0.5
 _HELD = 0.012  # of its height, by which a box may be off before it moves
-_THUMBNAIL = (32, 24)
 _CUT = 0.5  # correlation of two frames' thumbnails below which they show different scenes
 
 
 class FaceTracker:
     """Faces over time. `update` is called from one thread; the search for new faces runs in another until `close()`."""
 
-    def __init__(self, detector: FaceDetector, recognizer: SmileRecognizer, *, offline: bool = False) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        recognizer: SmileRecognizer,
+        *,
+        offline: bool = False,
+        search: Search | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         """`offline`: nothing has to be in time, so `update` itself searches, and follows every face in every frame: what is
         found depends on the frames and their times only, not on how fast the computer is.
+
+        `search`: in place of a thread with `detector`. `memory`: of a tracker before this one.
         """
         self._offline = offline
         self._recognizer = recognizer
-        self._search = FaceSearch(detector, at_once=offline)
-        self._tracks: list[Track] = []
-        self._next_id = 1
-        self._updated_at = self._searched_finely_at = float("-inf")
-        self._thumbnail: np.ndarray | None = None
-        self._before_cut: tuple[float, np.ndarray, list[Track]] | None = None
+        self._search = search or FaceSearch(detector, at_once=offline)
+        self.memory = memory or Memory()
         self.timings_ms = {"follow": 0.0}
 
     @property
@@ -68,33 +74,31 @@ class FaceTracker:
         return self._search.failures
 
     def update(self, image: np.ndarray, now: float) -> list[Face]:
-        """Faces in the next frame, uint8 BGR `(h, w, 3)`, at `now` monotonic seconds; largest first.
+        """Faces in the next frame, uint8 BGR `(h, w, 3)` or grey `(h, w)`, at `now` seconds; largest first.
 
         Raises the SmileError that the searching thread met, if it met one.
         """
         started = time.perf_counter()
         found = self._search.take()
-        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if now <= self._updated_at:  # a file that begins again
+        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        if now <= self.memory.updated_at:  # a file that begins again
             self.forget()
-        self._updated_at = now
+        self.memory.updated_at = now
         if self._scene_changed(gray, now):
             found = []
         self._follow_all(gray, now)
         self._take_in(found, gray, now)
         self._ask_for_search(image, now)
-        if self._offline:  # the search is over already
+        if self._search.at_once:  # it is over already
             self._take_in(self._search.take(), gray, now)
-        self._tracks = [track for track in self._tracks if not _is_over(track, now, gray.shape)]
+        self.memory.tracks = [track for track in self.memory.tracks if not _is_over(track, now, gray.shape)]
         self.timings_ms = {"follow": (time.perf_counter() - started) * 1e3}
-        shown = [track.face for track in self._tracks if not track.hidden(now)]
+        shown = [track.face for track in self.memory.tracks if not track.hidden(now)]
         return sorted(shown, key=lambda face: -face.box.area)
 
     def forget(self) -> None:
         """Drop all faces: what comes next is another scene."""
-        self._tracks = []
-        self._searched_finely_at = float("-inf")
-        self._thumbnail = self._before_cut = None
+        self.memory = Memory(next_id=self.memory.next_id)
         self._search.forget()
 
     def close(self, timeout: float = 2.0) -> None:
@@ -104,7 +108,7 @@ class FaceTracker:
     # --- known faces ---
 
     def _follow_all(self, gray: np.ndarray, now: float) -> None:
-        tracks = self._tracks
+        tracks = self.memory.tracks
         if not self._offline and len(tracks) > _FOLLOWED_PER_FRAME:
             tracks = sorted(tracks, key=lambda track: track.tried_at)[:_FOLLOWED_PER_FRAME]
         sights: list[tuple[Track, Face]] = []
@@ -179,26 +183,28 @@ class FaceTracker:
                 continue
             track = self._hidden_one(sight, gray, now)
             if track is None:
-                face = replace(sight, id=self._next_id)
+                if len(self.memory.tracks) >= MAX_FACES:
+                    continue
+                face = replace(sight, id=self.memory.next_id)
                 track = Track(face, sight, seen_at=now, tried_at=now)
-                self._tracks.append(track)
-                self._next_id += 1
+                self.memory.tracks.append(track)
+                self.memory.next_id += 1
             self._see(track, sight, gray, now)
 
     def _confirm(self, box: Box, gray: np.ndarray, now: float) -> None:
         """The detector sees a followed face too, which may only have changed, as by another light."""
-        for track in self._tracks:
+        for track in self.memory.tracks:
             if now - track.like_at > 0 and track.seen_at == now and _same_place(box, track.sight.box):
                 track.like_at = track.portrait_at = now
                 track.portraits.append(portrait(gray, track.sight))
 
     def _is_followed(self, box: Box, now: float) -> bool:
-        seen = [track.sight.box for track in self._tracks if not track.hidden(now)]
+        seen = [track.sight.box for track in self.memory.tracks if not track.hidden(now)]
         return any(other.iou(box) > 0.2 or _holds(other, box) for other in seen)
 
     def _hidden_one(self, sight: Face, gray: np.ndarray, now: float) -> Track | None:
         """The face that went out of sight and may be this one: near enough for the time that passed, and like it."""
-        hidden = [track for track in self._tracks if track.hidden(now)]
+        hidden = [track for track in self.memory.tracks if track.hidden(now)]
         for track in sorted(hidden, key=lambda track: distance(track.expected(now), sight.box)):
             ratio = track.sight.box.height / max(1, sight.box.height)
             near = distance(track.expected(now), sight.box) < 0.5 + 1.5 * (now - track.seen_at)
@@ -211,41 +217,41 @@ class FaceTracker:
 
     def _ask_for_search(self, image: np.ndarray, now: float) -> None:
         pause = self._search.pause
-        if not self._tracks or any(track.hidden(now) or now - track.like_at > _ODD_S for track in self._tracks):
+        if not self.memory.tracks or any(track.hidden(now) or now - track.like_at > _ODD_S for track in self.memory.tracks):
             if self._search.ask(image, now, pause=_SEARCH_OFFLINE_S if self._offline else pause):
-                self._searched_finely_at = now
+                self.memory.searched_finely_at = now
             return
         # Who joins a face is mostly about as near to the camera, and small faces cost the most to look for.
-        fine = now - self._searched_finely_at >= _SEARCHED_FINELY * pause
-        smallest = 0.0 if fine else min(track.sight.box.height for track in self._tracks) / 2
-        asked = self._search.ask(image, now, pause=_SEARCHED_LESS * pause, smallest=smallest)
+        fine = now - self.memory.searched_finely_at >= _SEARCHED_FINELY * pause
+        smallest = 0.0 if fine else min(track.sight.box.height for track in self.memory.tracks) / 2
+        asked = self._search.ask(image, now, pause=_SEARCHED_LESS * pause, smallest=smallest, urgent=False)
         if asked and fine:
-            self._searched_finely_at = now
+            self.memory.searched_finely_at = now
 
     # --- scenes ---
 
     def _scene_changed(self, gray: np.ndarray, now: float) -> bool:
         """Sees a cut, and puts all faces aside; they come back with their scene if that was only broken or covered."""
-        thumbnail = cv2.resize(gray[::4, ::4], _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
-        before, self._thumbnail = self._thumbnail, thumbnail
+        thumbnail = cv2.resize(gray[::4, ::4], THUMBNAIL_SHAPE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+        before, self.memory.thumbnail = self.memory.thumbnail, thumbnail
         # A picture of one colour, from a covered lens, is no other scene.
         if before is None or min(before.std(), thumbnail.std()) < 4 or correlation(before, thumbnail) >= _CUT:
             return False
         if self._sees_somebody_again(gray, now):  # who moves before a plain wall, or a light that was switched on
             return False
-        tracks, self._tracks = self._tracks, []
+        tracks, self.memory.tracks = self.memory.tracks, []
         self._search.forget()
-        if self._before_cut is not None:
-            at, earlier, aside = self._before_cut
-            self._before_cut = None
+        if self.memory.before_cut is not None:
+            at, earlier, aside = self.memory.before_cut
+            self.memory.before_cut = None
             if now - at < _FORGET_AFTER_S and correlation(earlier, thumbnail) >= _CUT:
-                self._tracks = aside
+                self.memory.tracks = aside
                 return True
-        self._before_cut = (now, before, tracks)
+        self.memory.before_cut = (now, before, tracks)
         return True
 
     def _sees_somebody_again(self, gray: np.ndarray, now: float) -> bool:
-        for track in [track for track in self._tracks if not track.hidden(now)][:_FOLLOWED_PER_FRAME]:
+        for track in [track for track in self.memory.tracks if not track.hidden(now)][:_FOLLOWED_PER_FRAME]:
             sight = self._find_again(track, gray, now)
             if sight is None or sight.presence < PRESENCE_THRESHOLD:
                 continue

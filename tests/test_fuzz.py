@@ -156,8 +156,8 @@ def test_answers_before_in_all_wrong_forms_are_read_or_refused(client):
         assert response.status_code in (200, 400), response.text
         if response.status_code == 200:
             answer = response.json
-            assert "time" in answer, text.encode("unicode-escape")
-            assert all(math.isfinite(answer[name]) for name in ("elapsed_ms", "time"))
+            assert "state" in answer, text.encode("unicode-escape")
+            assert math.isfinite(answer["elapsed_ms"])
             json.dumps(answer, allow_nan=False)
             texts.append(text)
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks import load
-from benchmarks.actors.page_visitors import Pace, Plan, Seen, _there_and_back, fitted, page_rules, visit
+from benchmarks.actors.page_visitors import Pace, Plan, Seen, _there_and_back, page_rules, visit
 from benchmarks.reporting.figures import BenchmarkError, Report
 from tests.conftest import ROOT, clean_environment
 
@@ -21,7 +21,7 @@ ANSWER = json.dumps(
         "width": 640,
         "height": 480,
         "faces": [{"id": 1, "box": {"top": 20, "left": 40}, "landmarks": {"nose": [60.0, 30.0]}}],
-        "next_id": 2,
+        "state": "carried",
     }
 ).encode()
 
@@ -47,16 +47,6 @@ def test_visitors_go_by_the_pages_own_pace():
     for _ in range(rules.faster_after * patience):
         pace.answered(rules.fast_ms - 1)
     assert (pace.side, pace.every_s) == rules.levels[-2]
-
-
-def test_the_answer_before_is_fitted_to_the_next_size():
-    assert json.loads(fitted(ANSWER, 320)) == {
-        "width": 320,
-        "height": 240,
-        "faces": [{"id": 1, "box": {"top": 10, "left": 20}, "landmarks": {"nose": [30.0, 15.0]}}],
-        "next_id": 2,
-    }
-    assert fitted(b"{}", 320) == b"{}"
 
 
 def test_a_video_is_played_to_and_fro():
@@ -109,8 +99,8 @@ def test_a_refused_visitor_waits_as_long_as_it_is_told_and_goes_on_where_it_was(
     assert seen.unexplained == seen.broken == 0
     assert seen.with_faces == len(seen.answer_ms) == seen.statuses[200]
     assert b'name="previous"\r\n\r\n{}' in came[0][0]
-    assert b'"next_id": 2' in came[1][0], "the answer before goes along"
-    assert b'"next_id": 2' in came[2][0], "also after a refusal"
+    assert b'"state": "carried"' in came[1][0], "the answer before goes along"
+    assert b'"state": "carried"' in came[2][0], "also after a refusal"
     assert b"jpeg 480" in came[2][0], "and the next picture is smaller"
 
 

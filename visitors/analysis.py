@@ -14,7 +14,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +27,12 @@ from common.settings import Settings
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
 from faces.photo import analyze_photo
-from faces.stream_following import next_in_stream
+from faces.tracking import FaceTracker
 from pictures.decoding import PictureTooLarge, check_picture, decode_checked
 from smile_recognition import SmileRecognizer
+from visitors.carried import PreviousError, Stream, pack, unpack
 from visitors.load import StreamLoad, TooBusy
-from visitors.previous import read_previous
+from visitors.turns import TurnSearch
 
 MAX_BYTES = 12 * 2**20
 MAX_PIXELS = 25_000_000
@@ -58,9 +59,10 @@ class _Desk:
 class VisitorAnalysis:
     """Analyses pictures, a few at once. Nothing is loaded before the first, or before `warm_up`."""
 
-    def __init__(self, settings: Settings, *, places: int | None = None) -> None:
-        """`places`: pictures analysed at the same time (default: one a core, four at most)."""
+    def __init__(self, settings: Settings, *, places: int | None = None, clock: Callable[[], float] = time.time) -> None:
+        """`places`: pictures analysed at the same time (default: one a core, four at most). `clock`: seconds since 1970."""
         self._settings = settings
+        self._clock = clock
         self._loaded = False
         self._desks: queue.LifoQueue[_Desk | None] = queue.LifoQueue()
         self._places = places = places or min(4, os.cpu_count() or 1)
@@ -77,7 +79,7 @@ class VisitorAnalysis:
         PictureError, TooLarge, PreviousError, TooBusy, DetectorError or ModelError.
         """
         started = time.perf_counter()
-        before = None if previous is None else read_previous(previous)
+        before = None if previous is None else _stream(previous)
         # Nothing of the picture is read before: many at once would take the processor, or fill the memory.
         with self._desk(data, still=before is None) as desk:
             stream: dict[str, Any] = {}
@@ -86,10 +88,20 @@ class VisitorAnalysis:
                 faces = [face.as_full_json() for face in analyze_photo(image, desk.detector, desk.recognizer)]
             else:
                 image = decode_checked(data, gray=desk.detector.name != "yunet")  # which alone looks at colours
-                faces, stream = next_in_stream(image, before, desk.detector, desk.recognizer, self._load)
+                faces, stream = self._next(image, before, desk)
         height, width = image.shape[:2]
         elapsed_ms = round((time.perf_counter() - started) * 1e3, 2)
         return {"width": width, "height": height, "elapsed_ms": elapsed_ms, "faces": faces} | stream
+
+    def _next(self, image: np.ndarray, before: Stream, desk: _Desk) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        height, width = image.shape[:2]
+        wall = self._clock()
+        now, before = before.now(wall), before.fitted((width, height))
+        search = TurnSearch(desk.detector, self._load, searched_at=before.searched_at)
+        tracker = FaceTracker(desk.detector, desk.recognizer, search=search, memory=before.memory)
+        faces = tracker.update(image, now)
+        state = pack(Stream(tracker.memory, (width, height), now, wall, search.searched_at))
+        return [face.as_full_json() for face in faces], {"state": state}
 
     def warm_up(self) -> None:
         """Loads what every place needs, and uses it once, so that no visitor waits for that. Raises SmileError."""
@@ -127,6 +139,16 @@ class VisitorAnalysis:
             yield desk
         finally:
             self._desks.put(desk)
+
+
+def _stream(previous: Any) -> Stream:
+    """What `analyze` was given as `previous`. Raises PreviousError."""
+    if isinstance(previous, Mapping) and not previous:
+        return Stream()
+    state = previous.get("state") if isinstance(previous, Mapping) else None
+    if not isinstance(state, str):
+        raise PreviousError
+    return unpack(state)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from flask import Blueprint, Request, Response, jsonify, request
 
 from common.errors import PictureError, SmileError
 from visitors.analysis import MAX_BYTES, TooBusy, TooLarge, VisitorAnalysis
-from visitors.previous import PreviousError
+from visitors.carried import PreviousError
 from web.errors import NO_STORE, error_json, refuse_other_sites
 from web.rate_limits import VisitorLimits
 
@@ -85,6 +85,6 @@ def _read_request() -> tuple[bytes, Any]:
         previous = json.loads(text)
     except (ValueError, RecursionError):
         previous = None
-    if previous is None:  # nor is null an answer
-        raise PreviousError("The field 'previous' is no answer in JSON; send the answer to the picture before, or {}.")
+    if previous is None:  # null is no answer either
+        raise PreviousError
     return upload.read(), previous

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, render_template, request
 
-from faces.stream_following import MAX_FACES
+from faces.tracking import MAX_FACES
 from jokes.joke import Joke
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from faces.stream_following import MAX_FACES
+from faces.tracking import MAX_FACES
 from jokes.joke import MAX_SECONDS
 from smile_recognition import LANDMARKS
-from visitors.previous import MAX_NUMBER
+from visitors.carried import MAX_NUMBER
 from web.joke_routes import MOST_SHOWN
 
 Schema = dict[str, Any]
@@ -33,46 +33,27 @@ def schemas() -> dict[str, Schema]:
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
         "landmarks": landmarks,
     }
-    unseen: dict[str, Schema] = {"unseen": count | {"description": "Searches in a row that did not find this face."}}
     answer: dict[str, Schema] = {
         "width": {"type": "integer", "minimum": 1},
         "height": {"type": "integer", "minimum": 1},
         "elapsed_ms": {"type": "number", "minimum": 0},
     }
-    memory: dict[str, Schema] = {
-        "followed": count | {"description": "Pictures since the last search for new faces."},
-        "next_id": count,
-        "time": {"type": "number", "description": "When it was answered, in seconds since 1970."},
-    }
+    state = text | {"contentEncoding": "base64", "description": "What is known of the faces, for the next picture only."}
     faces = {"type": "array", "items": ref("Face")}
-    known: dict[str, Schema] = {
-        "id": count,
-        "smile": {"type": "number"},
-        "landmarks": landmarks | {"additionalProperties": True},
-    }
     joke: dict[str, Schema] = {"id": text, "source": {"enum": ["icanhazdadjoke", "house"]}}
     told: dict[str, Schema] = {"id": text, "source": {"type": "string"}, "text": text}
     return {
         "Error": _object({"error": text}, description="One sentence: what is wrong, and what to do."),
         "Face": _object(face),
-        "StreamFace": _object(face | unseen),
         "Still": _object(answer | {"faces": faces}, description="The answer to a picture without `previous`."),
         "Stream": _object(
-            answer | {"faces": {"type": "array", "items": ref("StreamFace"), "maxItems": MAX_FACES}} | memory,
+            answer | {"faces": faces | {"maxItems": MAX_FACES}, "state": state},
             description="The answer to a picture with `previous`, and the next picture's `previous`.",
         ),
         "Previous": {
             "type": "object",
-            "description": "The answer to the picture before, or {} with the first. Only these properties are read.",
-            "properties": memory
-            | {
-                "faces": {
-                    "type": "array",
-                    "maxItems": MAX_FACES,
-                    "description": "No two with the same id.",
-                    "items": {"type": "object", "required": list(known), "properties": known | unseen},
-                }
-            },
+            "description": "The answer to the picture before, or {} with the first. Only `state` is read.",
+            "properties": {"state": state},
         },
         "Joke": _object(joke | {"text": text}),
         "Reaction": {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from benchmarks.actors.broken_pictures import DAMAGES, encoded, pictures
-from faces.stream_following import MAX_FACES
+from common.face import Box, Face, as_points
+from faces.track import Memory, Track
+from faces.tracking import MAX_FACES
 from smile_recognition import LANDMARKS
-from visitors.previous import MAX_NUMBER
+from visitors.carried import MAX_NUMBER, Stream, pack
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,36 @@ def answer(faces: int = 1) -> dict[str, Any]:
     points = {name: [30.0 + 12 * i, 40.0 + 9 * (i % 3)] for i, name in enumerate(LANDMARKS)}
     box = {"top": 10, "right": 80, "bottom": 80, "left": 10}
     known = [
-        {"id": i, "box": box, "smile": 0.5, "raw_smile": 0.5, "label": "smile", "landmarks": points, "unseen": 0}
+        {"id": i, "box": box, "smile": 0.5, "raw_smile": 0.5, "label": "smile", "landmarks": points}
         for i in range(1, faces + 1)
     ]
-    return {
-        **{"width": 96, "height": 96, "elapsed_ms": 5.0, "faces": known},
-        **{"followed": 3, "next_id": faces + 1, "time": 1_800_000_000.0},
-    }
+    return {"width": 96, "height": 96, "elapsed_ms": 5.0, "faces": known, "state": state(faces)}
+
+
+def state(faces: int = 1) -> str:
+    """What a visitor carries who has sent one picture of 96x96 with so many faces."""
+    points = np.array([[30.0 + 12 * i, 40.0 + 9 * (i % 3)] for i in range(5)])
+    tracks = []
+    for i in range(1, faces + 1):
+        face = Face(i, Box(10, 80, 80, 10), 0.5, 0.5, as_points(points))
+        track = Track(face, face, seen_at=3.0, tried_at=3.0)
+        track.steady(points, 0.0)
+        track.smile(0.5, 0.0)
+        tracks.append(track)
+    return pack(Stream(Memory(tracks, next_id=faces + 1, updated_at=3.0), (96, 96), 3.0, 1_800_000_000.0))
+
+
+@st.composite
+def broken_states(draw: st.DrawFn) -> str:
+    """A state with some of its bytes changed, cut off or added."""
+    data = bytearray(base64.b64decode(state(draw(st.sampled_from((0, 1, 2, MAX_FACES, MAX_FACES + 1))))))
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, len(data) - 1))
+        new = draw(st.sampled_from((b"\0" * 8, b"\xff" * 8, b"\x7f\xf0" * 4, b"\0\0\xc0\x7f" * 2)) | st.binary(max_size=9))
+        data[at : at + len(new)] = new
+    cut = draw(st.sampled_from((0, 0, 0, 1, 100, -1)))
+    data = data[:-cut] if cut > 0 else data + b"x" * -cut
+    return json.dumps({"state": base64.b64encode(bytes(data)).decode()})
 
 
 @st.composite
@@ -73,10 +100,10 @@ def previous_fields() -> st.SearchStrategy[str]:
     deep = st.builds(
         lambda begin, depth: begin * depth, st.sampled_from(("[", '{"faces":', "-", '"', "[{")), st.integers(1, 60_000)
     )
-    digits = st.integers(1, 6000).map(lambda count: '{"time": 1' + "0" * count + "}")
+    digits = st.integers(1, 6000).map(lambda count: '{"state": 1' + "0" * count + "}")
     odd = st.sampled_from(_ODD_VALUES)
     usual = st.just("{}")
-    return st.one_of(usual, near_answers(), near_answers(), odd, deep, digits, st.text(max_size=50))
+    return st.one_of(usual, near_answers(), broken_states(), broken_states(), odd, deep, digits, st.text(max_size=50))
 
 
 @st.composite

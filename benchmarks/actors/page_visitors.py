@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import random
 import re
 import time
@@ -185,7 +184,7 @@ class _Visitor:
         """Sends one picture; returns the seconds to wait before the next, 0 after an answer."""
         side = self._pace.side if self._pace else self._plan.side
         if side != self._side:
-            self._previous, self._side = fitted(self._previous, side), side
+            self._side = side
         pictures = self._plan.pictures[side]
         body = _form(pictures[_there_and_back(frame, len(pictures))], self._previous)
         started = time.monotonic()
@@ -235,19 +234,6 @@ class _Visitor:
             with contextlib.suppress(OSError, RuntimeError):
                 self._streams[1].close()
             self._streams = None
-
-
-def fitted(answer: bytes, side: int) -> bytes:
-    """The answer before as if it had been given for a picture of `side` pixels: `fitted` in `picture_loop.js`."""
-    before = json.loads(answer)
-    if not before.get("faces"):
-        return answer
-    scale = side / before["width"]
-    for face in before["faces"]:
-        face["box"] = {name: round(at * scale) for name, at in face["box"].items()}
-        face["landmarks"] = {name: [x * scale, y * scale] for name, (x, y) in face["landmarks"].items()}
-    size = {"width": side, "height": round(before["height"] * scale)}
-    return json.dumps(before | size).encode()
 
 
 def _form(jpeg: bytes, previous: bytes) -> bytes:

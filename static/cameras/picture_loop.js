@@ -103,7 +103,7 @@ export class PictureLoop {
 
   #answered(answer) {
     if (this.#stopped) return;
-    this.#previous = answer;
+    this.#previous = { state: answer.state };
     const now = performance.now();
     this.#answeredAt = [...this.#answeredAt, now].filter((at) => now - at < 2000);
     const [first] = this.#answeredAt;
@@ -123,7 +123,6 @@ export class PictureLoop {
     const scale = Math.min(1, this.#pace.side / Math.max(videoWidth, videoHeight));
     const width = Math.max(1, Math.round(videoWidth * scale));
     const height = Math.max(1, Math.round(videoHeight * scale));
-    this.#previous = fitted(this.#previous, width, height);
     this.#sentFrame = shownFrame(this.video);
     if (this.#canvas.width !== width) this.#canvas.width = width;
     if (this.#canvas.height !== height) this.#canvas.height = height;
@@ -175,17 +174,4 @@ export function waitMs(retryAfter) {
   const seconds = Number(retryAfter);
   const ms = seconds > 0 ? 1000 * seconds : 1000;
   return Math.min(ms * (1 + Math.random() / 2), LONGEST_WAIT_MS);
-}
-
-// The answer before, as if it had been given for a picture of this size; {} when the picture has another shape: a turned phone.
-export function fitted(answer, width, height) {
-  if (!answer.faces || (answer.width === width && answer.height === height)) return answer;
-  const scale = width / answer.width;
-  if (Math.abs(answer.height * scale - height) > 2) return {};
-  const faces = answer.faces.map((face) => ({
-    ...face,
-    box: Object.fromEntries(Object.entries(face.box).map(([side, at]) => [side, Math.round(at * scale)])),
-    landmarks: Object.fromEntries(Object.entries(face.landmarks).map(([name, [x, y]]) => [name, [x * scale, y * scale]])),
-  }));
-  return { ...answer, width, height, faces };
 }
