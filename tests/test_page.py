@@ -645,23 +645,29 @@ def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, share
         page.on("request", lambda request: sent.append(request) if request.url.endswith("/reactions") else None)
         page.evaluate(TIME_IN_VIEW)
 
-        def tell() -> None:
+        def tell() -> str:
             told = page.evaluate("document.getElementById('joke').dataset.id")
             page.evaluate("document.activeElement.blur()")
             there.wait_for_punchline()
             page.keyboard.press("Space")
             there.until(f"document.getElementById('joke').dataset.id !== {told!r}")
             there.wait_for_punchline()
+            return page.get_attribute("#joke", "data-id")
 
-        tell()
+        funny = tell()
+        there.until("window.inView > 0")  # what comes before is the smile that the joke is measured from
         posing.smile(page)
         eventually(lambda: there.percent() > 80, there.percent)
         there.until("window.inView > 3500")
         posing.rest(page)
         eventually(lambda: there.percent() < 30, there.percent)
         tell()  # which ends the readings of the one before
-        eventually(lambda: sent, "a joke was counted")
-        reaction = json.loads(sent[-1].post_data)
+
+        def counted() -> dict | None:
+            reactions = [json.loads(request.post_data) for request in sent]
+            return next((reaction for reaction in reactions if reaction["joke"]["id"] == funny), None)
+
+        reaction = eventually(counted, lambda: [request.post_data for request in sent])
         assert reaction["before"] < 0.3
         assert reaction["peak"] > 0.8
         standings = eventually(lambda: app.json("/api/v1/jokes/board")["jokes"])
