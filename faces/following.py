@@ -17,8 +17,9 @@ import numpy as np
 
 from common.face import Box, Face
 from faces.alignment import TYPICAL_LANDMARKS, align
-from smile_recognition import SmileRecognizer
+from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
+_SURE = 0.95  # of a new face; of 1,298 true ones 3 had less, of 20 false ones 7
 _UPRIGHT = 8.0  # degrees of lean that the network reads as well as an upright face; detectors' boxes don't show them
 # How far off a look may be and still see the face. Beyond that, a second look from the better place costs a millisecond.
 _NEAR_SHIFT, _NEAR_SIZE, _NEAR_ANGLE = 0.10, 1.12, 10.0
@@ -55,6 +56,23 @@ def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) 
         and misfit(sight.points, sight.box, sight.angle) <= _MOST_MISFIT
     )
     return sight if possible else replace(sight, presence=0.0)
+
+
+def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer) -> bool:
+    """Whether a face that a detector proposed and the network saw may be shown, by one more look at its mirror image.
+
+    A face stays one in a mirror. A pattern that passes for one often does not.
+    """
+    if face.presence < _SURE:
+        return False
+    top, right, bottom, left = face.box
+    across, down = max(1, right - left) // 2, max(1, bottom - top) // 2
+    top, bottom = max(0, top - down), min(gray.shape[0], bottom + down)
+    left, right = max(0, left - across), min(gray.shape[1], right + across)
+    mirror = np.ascontiguousarray(gray[top:bottom, left:right][:, ::-1])
+    box = Box(face.box.top - top, right - face.box.left, face.box.bottom - top, right - face.box.right)
+    (seen,) = recognizer.read(mirror, [box], [-face.angle])
+    return seen.presence >= PRESENCE_THRESHOLD
 
 
 def distance(box: Box, other: Box) -> float:

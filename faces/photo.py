@@ -18,8 +18,9 @@ import numpy as np
 from common.face import Box, Face
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector, candidates
+from faces.following import is_surely_a_face
 from faces.search import smallest_face
-from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
+from smile_recognition import SmileRecognizer
 
 _LEANING = 20.0  # degrees; few faces that lean more are seen
 _SAME_FACE = 0.3  # overlap of boxes
@@ -62,7 +63,7 @@ def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecog
             continue
         (second,) = recognizer.read(gray, [box], [angle])
         presence = min(first.presence, second.presence)  # a pattern seldom fools the network from both sides
-        if presence >= PRESENCE_THRESHOLD:
+        if is_surely_a_face(gray, replace(second, presence=presence), recognizer):
             leans = max(abs(angle), abs(leant)) >= _LEANING
             kept.append(replace(second if leans else first, presence=presence))
     kept.sort(key=lambda face: -face.presence)

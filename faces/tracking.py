@@ -18,7 +18,7 @@ import numpy as np
 from common.face import Box, Face, as_points
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector
-from faces.following import distance, follow, look
+from faces.following import distance, follow, is_surely_a_face, look
 from faces.search import FaceSearch, Search
 from faces.track import SHOWN_AFTER_S, THUMBNAIL_SHAPE, Memory, Track, correlation, portrait
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
@@ -179,7 +179,7 @@ class FaceTracker:
                 continue
             # The detector sometimes takes a pattern for a face, so the network is asked before a face is shown.
             sight = look(gray, box, angle, self._recognizer)
-            if sight.presence < PRESENCE_THRESHOLD or self._is_followed(sight.box, now):
+            if self._is_followed(sight.box, now) or not is_surely_a_face(gray, sight, self._recognizer):
                 continue
             track = self._hidden_one(sight, gray, now)
             if track is None:

@@ -166,7 +166,7 @@ def test_the_app_never_loads_what_only_training_needs(face_video):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, env=clean_environment()
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:2] == ["[]", "True"]
+    assert done.stdout.split("\n")[:2] == ["[]", "False"], "and not dlib, which the default detector does not need"
 
 
 def test_importing_a_module_starts_and_loads_nothing():

@@ -15,6 +15,7 @@ import pytest
 
 import inference
 from common.face import Box, Face
+from common.settings import DEFAULT_DETECTOR
 from faces.detectors import create_detector
 from faces.photo import analyze_photo
 from inference import Scorer, main
@@ -76,7 +77,7 @@ def test_a_photo_gives_one_row_for_each_face(tmp_path, astronaut):
     large, small = (Box(*box(row)) for row in rows)
     assert large.iou(Box(77, 266, 166, 176)) > 0.7
     assert small.iou(Box(158, 700, 225, 632)) > 0.6
-    faces = analyze_photo(two, create_detector("face_recognition"), SmileRecognizer())
+    faces = analyze_photo(two, create_detector(DEFAULT_DETECTOR), SmileRecognizer())
     for row, face in zip(rows, faces, strict=True):
         assert box(row) == face.box
         assert float(row["smile"]) == pytest.approx(face.smile, abs=1e-6)
@@ -160,7 +161,7 @@ def test_in_a_video_the_smile_is_smoothed_and_the_raw_one_is_of_its_frame(tmp_pa
 
 
 def test_a_video_gives_the_same_table_however_fast_the_computer_is(tmp_path, short_video):
-    detector = create_detector("face_recognition")
+    detector = create_detector(DEFAULT_DETECTOR)
 
     class Slow:
         name = "slow"
@@ -348,7 +349,7 @@ def test_without_matplotlib_a_plot_is_refused_before_any_work_and_all_else_goes_
         (["a.jpg", "--out", "empty"], "is a folder"),
         (["a.jpg", "--out", "nowhere/table.csv"], "There is no folder nowhere"),
         (["a.jpg", "--out", "a.jpg/table.csv"], "There is no folder a.jpg"),
-        (["a.jpg", "--detector", "crystal-ball"], "choose one of: face_recognition, finder, haar, yunet"),
+        (["a.jpg", "--detector", "crystal-ball"], "choose one of: finder, face_recognition, haar, yunet"),
         (["a.jpg", "--detector", "yunet"], "--detector-model"),
         (["a.jpg", "--model", "nothing.tflite"], "There is no network at nothing.tflite"),
         (["a.jpg", "--landmarks"], "give --annotate DIR too"),

@@ -75,7 +75,7 @@ def test_a_shown_address_holds_no_password():
         (["--port", "many"], "invalid int value: 'many'"),
         (["--port", "70000"], "--port must be a number from 1 to 65535"),
         (["--source", "missing.mp4"], "There is no file missing.mp4"),
-        (["--detector", "crystal-ball"], "choose one of: face_recognition, finder, haar, yunet"),
+        (["--detector", "crystal-ball"], "choose one of: finder, face_recognition, haar, yunet"),
         (["--host", "203.0.113.7"], "This computer has no address 203.0.113.7"),
     ],
 )

@@ -116,7 +116,7 @@ def test_the_shipped_network_reads_faces_that_it_has_never_seen(name, bar, share
     lines = (ROOT / "models" / "unseen.csv").read_text().split()
     unseen = [line.split(",")[1] for line in lines if line.startswith(name + ",")]
     assert len(unseen) > 300
-    recognizer, detector = SmileRecognizer(), create_detector("face_recognition")
+    recognizer, detector = SmileRecognizer(), create_detector("finder")
     right = 0
     with zipfile.ZipFile(shared_data / f"{name}.zip") as archive:
         for picture in unseen:

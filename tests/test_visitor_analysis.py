@@ -222,7 +222,7 @@ def test_random_states_break_nothing(analysis, scene, seed):
 
 
 def test_what_is_carried_is_what_was_known(scene, recognizer):
-    tracker = FaceTracker(create_detector("face_recognition"), recognizer, offline=True)
+    tracker = FaceTracker(create_detector("finder"), recognizer, offline=True)
     for i in range(20):
         tracker.update(scene(4 * i), i / 10)
     before = Stream(tracker.memory, (512, 400), 1.9, 1_800_000_000.0, 1.5)
@@ -244,8 +244,8 @@ def test_a_visitor_is_followed_as_steadily_as_the_apps_camera(shared_videos, rec
     """Both on one video of ten pictures a second: the same numbers, boxes and labels from the first picture on."""
     pictures = [frame.image for frame in read_video(str(shared_videos / "neutral_smile_neutral.mp4"))][::3]
     analysis = VisitorAnalysis(Settings(), clock=Clock(0.1))
-    search = TurnSearch(create_detector("face_recognition"), StreamLoad(1), searched_at=-math.inf)
-    camera = FaceTracker(create_detector("face_recognition"), recognizer, search=search)
+    search = TurnSearch(create_detector("finder"), StreamLoad(1), searched_at=-math.inf)
+    camera = FaceTracker(create_detector("finder"), recognizer, search=search)
     answer: dict = {}
     for i, picture in enumerate(pictures):
         encoded = jpeg(picture, ".png")
