@@ -227,6 +227,7 @@ def test_an_app_that_is_gone_is_said_on_the_page(run_app, visit, face_picture):
     app = run_app("--source", face_picture)
     page = visit(app.url)
     page.wait_for_face()
+    page.wait_for_punchline()  # else the click asks for that
     app.stop()
     page.page.wait_for_selector("#curtain:not([hidden])")
     assert re.search(r"app does not answer|picture can't be shown", page.page.text_content("#curtain"))
