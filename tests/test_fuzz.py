@@ -153,7 +153,8 @@ def test_answers_before_in_all_wrong_forms_are_read_or_refused(client):
         field = b'\r\n--part\r\nContent-Disposition: form-data; name="previous"\r\n\r\n'
         body = head + field + text.encode("utf-8", "surrogatepass") + b"\r\n--part--\r\n"
         response = client.post(ANALYZE, data=body, content_type="multipart/form-data; boundary=part")
-        assert response.status_code in (200, 400), response.text
+        too_long = len(field) + len(text) > 500_000  # more than a form's field may take of the memory
+        assert response.status_code in (200, 400, *([413] if too_long else [])), response.text
         if response.status_code == 200:
             answer = response.json
             assert "state" in answer, text.encode("unicode-escape")

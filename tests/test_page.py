@@ -131,14 +131,14 @@ def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(mo
     measured = "({ measure }, [samples, began, told]) => measure(samples, began, told)"
     # 0.1 before the set-up at 3 s, 0.9 during the wait, 0.6 after the punchline at 5.5 s
     samples = [[t, 0.1 if t <= 3700 else 0.9 if t <= 6200 else 0.6] for t in range(0, 12_000, 100)]
-    reaction = in_module(modules, "reaction", measured, [samples, 3000, 5500])
+    reaction = in_module(modules, "lift", measured, [samples, 3000, 5500])
     assert reaction["before"] == pytest.approx(0.1)
     assert reaction["peak"] == 0.6, "a laugh at the set-up is not the punchline's"
     assert reaction["lift"] == pytest.approx(0.5)
     assert reaction["seconds"] == pytest.approx(5.6)
-    assert in_module(modules, "reaction", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
-    assert in_module(modules, "reaction", measured, [samples[40:], 3000, 5500]) is None, "came after it"
-    assert in_module(modules, "reaction", measured, [[], 3000, 5500]) is None
+    assert in_module(modules, "lift", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
+    assert in_module(modules, "lift", measured, [samples[40:], 3000, 5500]) is None, "came after it"
+    assert in_module(modules, "lift", measured, [[], 3000, 5500]) is None
 
 
 def test_a_face_keeps_its_number_and_a_free_number_is_given_again(modules):
