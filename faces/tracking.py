@@ -26,6 +26,7 @@ from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 MAX_FACES = 32
 _SEARCH_OFFLINE_S = 0.1  # between two searches; otherwise as the detector's cost allows
 _SEARCHED_LESS = 4  # searches are so many times rarer while every face is in view ...
+_JOINED_S = 0.3  # at least, which costs a fiftieth of a core and is soon enough for who joins a face
 _SEARCHED_FINELY = 12  # ... and those for small faces
 _FORGET_AFTER_S = 2.0  # a face that a hand or a passer-by hides for so long comes back with its id
 _VELOCITY_S = 0.15  # time over which velocity is averaged
@@ -226,7 +227,7 @@ class FaceTracker:
         # People who join are mostly as near to the camera as those in view, and small faces cost most to search for.
         fine = now - self.memory.searched_finely_at >= _SEARCHED_FINELY * pause
         smallest = 0.0 if fine else min(track.sight.box.height for track in self.memory.tracks) / 2
-        asked = self._search.ask(image, now, pause=_SEARCHED_LESS * pause, smallest=smallest, urgent=False)
+        asked = self._search.ask(image, now, pause=max(_SEARCHED_LESS * pause, _JOINED_S), smallest=smallest, urgent=False)
         if asked and fine:
             self.memory.searched_finely_at = now
 
