@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common.settings import DEFAULT_DETECTOR
 from faces.detectors import create_detector
 from faces.photo import search_steps, verified
 from smile_recognition import SMILE_THRESHOLD, SmileRecognizer
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--split", type=Path, help="manifest of a dataset; without it all photos are looked at")
     parser.add_argument("--part", default="val")
-    parser.add_argument("--detector", default="face_recognition")
+    parser.add_argument("--detector", default=DEFAULT_DETECTOR)
     parser.add_argument("--detector-model", type=Path)
     parser.add_argument("--width", type=int, help="first shrink every photo to this many pixels")
     parser.add_argument("--dark", type=float, default=1.0, help="first multiply the brightness")
