@@ -201,17 +201,22 @@ def test_a_state_with_an_impossible_number_is_none_of_ours(analysis, scene, fiel
 
 @pytest.mark.parametrize("value", [0, 1e-30, 1e5, -99_999, 1e10, -1e10])
 @pytest.mark.parametrize("field", ["points", "movement", "angle", "ago", "box", "place", "smile"])
-def test_faces_at_impossible_places_are_found_gone(analysis, scene, field, value):
-    previous = changed(state(1), field, min(max(value, -(2**31)), 2**31 - 1) if field in ("box", "place") else value, row=0)
+def test_a_face_at_an_impossible_place_is_found_gone_or_where_it_is(analysis, scene, first, field, value):
+    """The picture shows one face, so whatever the state claims, no other place is told."""
+    whole = min(max(value, -(2**31)), 2**31 - 1)
+    previous = changed(first["state"], field, whole if field in ("box", "place") else value, row=0)
     answer = analysis.analyze(jpeg(scene()), previous)
     json.dumps(answer, allow_nan=False)
-    assert {face["id"] for face in answer["faces"]} <= {1, 2}
+    (known,) = first["faces"]
+    for face in answer["faces"]:
+        assert Box(**face["box"]).iou(Box(**known["box"])) > 0.5
+        assert 0 <= face["smile"] <= 1
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_random_states_break_nothing(analysis, scene, seed):
+def test_random_states_break_nothing(analysis, scene, first, seed):
     rng = np.random.default_rng(seed)
-    data = bytearray(base64.b64decode(state(1 + seed % 3)))
+    data = bytearray(base64.b64decode(first["state"]))
     for at in rng.integers(0, len(data), rng.integers(1, 40)):
         data[at] = rng.integers(256)
     try:
@@ -219,6 +224,7 @@ def test_random_states_break_nothing(analysis, scene, seed):
     except PreviousError:
         return
     json.dumps(answer, allow_nan=False)
+    assert all(0 <= face["smile"] <= 1 for face in answer["faces"])
 
 
 def test_what_is_carried_is_what_was_known(scene, recognizer):

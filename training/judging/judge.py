@@ -102,7 +102,11 @@ def judge_photos(path: Path, faces: Faces, part: str, recognizer: SmileRecognize
             without.append(_judge_photo(picture, source.scale, detector, recognizer))
     if len(dealt) < len(wanted):
         raise DatasetError(f"{path} lacks {len(wanted) - len(dealt)} photos that the dataset was made from; restore it.")
-    return {"set": source.name, **photo_figures(dealt, without, len(wanted) / len(known))}
+    return {
+        "set": source.name,
+        "detector": f"`{DEFAULT_DETECTOR}`",
+        **photo_figures(dealt, without, len(wanted) / len(known)),
+    }
 
 
 def _judge_photo(

@@ -184,8 +184,9 @@ _BASELINES = """Trained by `python -m training.train --network NAME` on the same
 accuracy. `*`: a set that the network was trained on; `-`: it has no such output.
 
 {table}"""
-_PHOTOS = """The photo as it is, analysed as the app analyses a still picture, with its default detector. The largest face
-decides; a photo without one counts as wrong. These are all {photos:,} photos of {set} in the test part. Besides,
+_PHOTOS = """The photo as it is, analysed as the app analyses a still picture. Faces are found by {detector}.
+The largest face decides; a photo without one counts as wrong. These are all {photos:,} photos of {set} in the test part.
+Besides,
 {without_face:,} photos of the set are in no part because the dataset's search found no face in them; the app finds one in
 {without_face_found:,}. Nothing was trained on those, so each counts {weight:.3f}, the test part's share of all others.
 
@@ -217,7 +218,8 @@ round the face: their edge is repeated where they turn. Sets differ in resolutio
 def _photos(f: Mapping[str, Any]) -> str:
     shares = {"accuracy": f["accuracy"], "missed": f["missed_share"], "where_found": f["accuracy_where_found"]}
     said = {name: percent(value) for name, value in shares.items()}
-    return _PHOTOS.format(**{**f, **said, "interval": interval_text(f, "accuracy")})
+    usual = {"detector": "`face_recognition`, the default when this was measured"}
+    return _PHOTOS.format(**{**usual, **f, **said, "interval": interval_text(f, "accuracy")})
 
 
 def _points(f: Mapping[str, Any]) -> str:
