@@ -18,11 +18,13 @@ import cv2
 import numpy as np
 import pytest
 
+from jokes.joke import Reaction
 from tests import posing
 from tests.conftest import ROOT
 from tests.test_browser import SIZES, TIME_IN_VIEW, Visit
 from tests.test_my_camera import Visit as WebcamVisit
 from tests.waiting import eventually
+from web.board_page import points
 
 pytestmark = pytest.mark.slow
 
@@ -141,6 +143,26 @@ def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(mo
     assert in_module(modules, "lift", measured, [[], 3000, 5500]) is None
 
 
+def test_page_and_board_have_one_rule_of_what_a_lift_is_and_when_somebody_laughed(modules):
+    smiles = [0, 0.0004, 0.08, 0.16, 0.3996, 0.4, 0.4996, 0.5, 0.5004, 0.595, 0.85, 0.9536, 1]
+    cases = [[before, peak] for before in smiles for peak in smiles]
+    measured = in_module(
+        modules,
+        "lift",
+        """({ measure, points }, cases) => cases.map(([before, peak]) => {
+          const times = [0, 100, 200, ...Array.from({ length: 40 }, (_, i) => 1000 + 100 * i)];
+          const reaction = measure(times.map((time) => [time, time < 1000 ? before : peak]), 200, 200);
+          return { ...reaction, said: points(reaction.lift) };
+        })""",
+        cases,
+    )
+    for one in measured:
+        there = Reaction(one["before"], one["peak"], one["seconds"])
+        assert (there.lift, there.laughed, points(there.lift)) == (one["lift"], one["laughed"], one["said"])
+    said = dict(zip(map(tuple, cases), (one["said"] for one in measured), strict=True))
+    assert (said[0, 0.9536], said[0.16, 0.08], said[0.4, 0.3996]) == ("+95", "\N{MINUS SIGN}8", "0"), "never -0"
+
+
 def test_a_face_keeps_its_number_and_a_free_number_is_given_again(modules):
     walk = in_module(
         modules,
@@ -205,7 +227,8 @@ def test_the_session_counts_smiles_not_their_trembling(modules):
           stats.read(11_000, []);
           stats.read(60_000, [{ slot: 1, smile: 0.8 }, { slot: 2, smile: 0.97 }]);
           stats.heard("x"); stats.heard("y");
-          stats.reacted("flat", -0.1); stats.reacted("funny", 0.5); stats.reacted("less", 0.2);
+          stats.reacted("flat", { lift: -0.1, laughed: false }); stats.reacted("funny", { lift: 0.5, laughed: true });
+          stats.reacted("less", { lift: 0.2, laughed: true }); stats.reacted("no smile", { lift: 0.49, laughed: false });
           return [one, stats.summary, new SessionStats().summary];
         }""",
     )

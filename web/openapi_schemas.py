@@ -105,9 +105,14 @@ def _board() -> dict[str, Schema]:
             told
             | {
                 "reactions": {"type": "integer", "minimum": 1},
+                "laughs": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "Reactions whose highest smile was at least 0.5 and at least 0.1 above the one before.",
+                },
                 "seconds": {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
-                "mean": lift,
-                "estimate": lift,
+                "mean": lift | {"description": "As measured, on average."},
+                "estimate": lift | {"description": "To expect of further tellings, between `low` and `high`."},
                 "low": lift,
                 "high": lift,
             },

@@ -1,4 +1,5 @@
 // The session's sums on the page, and the table to download. They are kept here, in the page, and nowhere else.
+import { points } from "../jokes/lift.js";
 import { SessionStats } from "./session_stats.js";
 
 const EVERY_MS = 500;
@@ -12,7 +13,7 @@ export function startSession() {
     told = { id: detail.id, text: $("joke").textContent.trim() };
   });
   document.addEventListener("reaction", ({ detail }) => {
-    if (detail.id === told.id) stats.reacted(told.text, detail.lift);
+    if (detail.id === told.id) stats.reacted(told.text, detail);
     draw();
   });
   $("download").addEventListener("click", download);
@@ -42,7 +43,7 @@ function draw() {
   $("no-funniest").hidden = Boolean(funniest);
   if (!funniest) return;
   put("funniest-joke", funniest.text);
-  put("funniest-lift", `+${Math.round(100 * funniest.lift)} points`);
+  put("funniest-lift", `${points(funniest.lift)} points`);
 }
 
 function put(id, words) {

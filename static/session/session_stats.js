@@ -52,9 +52,9 @@ export class SessionStats {
     this.#joke = id;
   }
 
-  // `lift`: how far the joke lifted the smile, -1 to 1.
-  reacted(text, lift) {
-    if (lift > 0 && lift > (this.#funniest?.lift ?? 0)) this.#funniest = { text, lift };
+  // What the joke did, as measured in jokes/lift.js.
+  reacted(text, { lift, laughed }) {
+    if (laughed && lift > (this.#funniest?.lift ?? 0)) this.#funniest = { text, lift };
   }
 
   // Seconds `watched` (with a face in view) and `smiled`; how many `smiles` and `jokes`; `best` smile, 0 to 1; `funniest`:
