@@ -246,21 +246,22 @@ def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(modules):
         """({ SessionStats }) => [60_000, 4].map((mostRows) => {
           const stats = new SessionStats({ mostRows });
           for (let t = 5000; t < 8000; t += 100) {
-            if (t === 6000) stats.heard('a,"b"');
+            if (t === 6000) stats.heard('Why, "Dad"?\\nSo.');
             if (t === 7000) stats.heard("=1+1");
-            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }]);
+            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }], new Date(2026, 0, 2, 23, 59, 55).getTime() + t);
           }
           return stats.csv();
         })""",
     )
-    assert full.startswith("time_s,face,smile,joke\r\n")
+    assert full.startswith("time_s,clock,face,smile,joke\r\n")
     assert full.endswith("\r\n")
-    assert "\n" not in full.replace("\r\n", "")
     rows = list(csv.DictReader(io.StringIO(full, newline="")))
     assert [row["time_s"] for row in rows[::2]] == ["0.0", "0.5", "1.0", "1.5", "2.0", "2.5"]
     assert [row["face"] for row in rows[:2]] == ["1", "2"]
+    assert [row["clock"] for row in rows[::4]] == ["2026-01-03 00:00:00", "2026-01-03 00:00:01", "2026-01-03 00:00:02"]
     assert rows[0]["smile"] == "0.1235"
-    assert [row["joke"] for row in rows[::2]] == ["", "", 'a,"b"', 'a,"b"', "'=1+1", "'=1+1"], "and no formula"
+    joke = 'Why, "Dad"?\nSo.'
+    assert [row["joke"] for row in rows[::2]] == ["", "", joke, joke, "'=1+1", "'=1+1"], "and no formula"
     assert [row["time_s"] for row in csv.DictReader(io.StringIO(short))] == ["2.0", "2.0", "2.5", "2.5"], "the newest stay"
 
 
@@ -481,11 +482,33 @@ def test_the_session_adds_up_is_downloaded_and_begins_anew(visit):
     with open(download.value.path(), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {float(row["smile"]) for row in rows} == {0.1, 0.9}
+    assert {row["joke"] for row in rows} == {" ".join(page.text_content("#joke").split())}, "what was told, not its number"
+    page.clock.run_for(300)
+    assert page.locator("#chart .line").count() == 1
+
+    def numbers() -> dict[str, str]:
+        return {name: page.text_content(f"#{name}") for name in texts}
+
     page.click("#anew")
-    assert page.text_content("#smiles") == "0"
-    assert page.text_content("#best") == NOTHING
+    assert numbers() == {"watched": "0:00", "smiled": "0:00", "smiles": "0", "best": NOTHING, "heard": "0"}
     assert page.is_disabled("#download")
     assert page.text_content("#session-news")
+    assert page.locator("#chart .line").count() == 0, "the chart begins anew with it"
+    assert page.evaluate("document.activeElement.id") == "anew"
+    for _ in range(10):
+        read(page, [[1, 0.2]])
+        page.clock.run_for(100)
+    page.click("#anew-undo")
+    assert numbers() == texts | {"watched": "0:05"}, "all of it is back, with what came meanwhile"
+    assert page.is_enabled("#download")
+    assert page.locator("#chart .line").count() == 1
+    assert page.is_hidden("#anew-undo")
+    assert page.evaluate("document.activeElement.id") == "anew"
+    page.click("#anew")
+    page.focus("#anew-undo")
+    page.clock.run_for(31_000)
+    assert page.is_hidden("#anew-undo"), "then it is gone for good"
+    assert page.evaluate("document.activeElement.id") == "anew"
 
 
 # --- for everybody, everywhere ---
