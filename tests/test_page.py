@@ -244,11 +244,11 @@ def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(modules):
         modules,
         "session_stats",
         """({ SessionStats }) => [60_000, 4].map((mostRows) => {
-          const stats = new SessionStats({ mostRows });
+          const stats = new SessionStats({ mostRows }), clock = new Date(2026, 0, 2, 23, 59, 55).getTime();
           for (let t = 5000; t < 8000; t += 100) {
             if (t === 6000) stats.heard('Why, "Dad"?\\nSo.');
             if (t === 7000) stats.heard("=1+1");
-            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }], new Date(2026, 0, 2, 23, 59, 55).getTime() + t);
+            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }], clock + t);
           }
           return stats.csv();
         })""",
