@@ -424,6 +424,13 @@ def test_a_board_that_fails_is_logged_and_jokes_go_on(tmp_path, caplog):
         box.close()
 
 
+def test_a_house_joke_is_told_with_its_punchline_apart_whatever_text_an_older_board_has():
+    own = house_jokes()[0]
+    box = JokeBox("", own=[own], seed=2)
+    box.rank(Ranking([tally(Joke(own.id, own.text.replace("\n", " "), "house"), *[1.0] * 50)]))
+    assert box.get_joke() == own
+
+
 def test_a_house_joke_that_was_taken_out_is_not_told_again():
     box = JokeBox("", seed=2)
     box.rank(Ranking([tally(Joke("house-gone", "Taken out.", "house"), *[1.0] * 50)]))

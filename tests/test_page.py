@@ -116,6 +116,7 @@ def modules(browser, app) -> Iterator:
         ("I asked “Ready?” He said “No, Dad.”", ["I asked “Ready?”", "He said “No, Dad.”"]),
         ("I used to hate beards... then it grew on me.", ["I used to hate beards...", "then it grew on me."]),
         ("I used to hate beards…then it grew on me.", ["I used to hate beards…", "then it grew on me."]),
+        ("Shh... is it a joke?\nIt is... I think?", ["Shh... is it a joke?", "It is... I think?"]),
         ("My cat is a\nsailor.\nShe is on deck.", ["My cat is a sailor.", "She is on deck."]),
         ("Knock knock. Who's there? Boo. Boo who? Don't cry!", ["Knock knock. Who's there? Boo. Boo who?", "Don't cry!"]),
         ("A joke about paper is tearable.", ["A joke about paper is tearable.", ""]),

@@ -63,8 +63,9 @@ def _pictures() -> dict[str, Schema]:
 
 def _jokes() -> dict[str, Schema]:
     source = {"enum": ["icanhazdadjoke", "house"]}
+    parted = "A line break, if there is one, comes before the punchline."
     return {
-        "Joke": _object({"id": _TEXT, "source": source, "text": _TEXT}),
+        "Joke": _object({"id": _TEXT, "source": source, "text": _TEXT | {"description": parted}}),
         "Reaction": {
             "type": "object",
             "required": ["agreed", "joke", "before", "peak", "seconds"],
