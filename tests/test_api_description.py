@@ -15,6 +15,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from PIL import Image
 
@@ -29,6 +30,7 @@ from web.openapi import describe
 
 pytestmark = pytest.mark.slow
 
+PAGES = {"/", "/jokes", "/api", "/static/<path:filename>"}  # for people
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
 
@@ -79,7 +81,7 @@ def test_every_route_is_described_and_nothing_else(client):
         (rule.rule, method.lower())
         for rule in client.application.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
-        if rule.rule.startswith("/api/") or rule.rule == "/healthz"
+        if rule.rule not in PAGES
     }
     described = {(path, method) for path, methods in describe()["paths"].items() for method in methods}
     assert described == routes
@@ -120,6 +122,33 @@ def test_right_answers_keep_to_it(asked, picture):
     assert asked("GET", BOARD).json["jokes"][0]["reactions"] == 1
     assert asked("GET", "/healthz").json["status"] == "ok"
     assert asked("GET", "/api/openapi.json").json["openapi"].startswith("3.1")
+
+
+def test_what_the_camera_sees_is_as_described(face_picture):
+    app = create_app(Settings(source=str(face_picture), joke_url="", board="none"))
+    client = app.test_client()
+    described = client.get("/api/openapi.json").json
+    description = Description(described)
+    for path in ("/snapshot.jpg", "/metrics"):
+        response = client.get(path)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        assert description.complaint(Sent("GET", path, {}, b""), Answer(response.status_code, headers, response.data)) == ""
+    (kind, told), *others = described["paths"]["/events"]["get"]["responses"]["200"]["content"].items()
+    assert (kind, others) == ("text/event-stream", [])
+    event_schema = told["schema"]["contentSchema"] | {"components": described["components"]}
+    with client.get("/events") as events:
+        data = (part for part in events.response if part.startswith(b"data: "))
+        event = next(event for event in map(json.loads, (part[6:] for part in data)) if event["faces"])
+        Draft202012Validator(event_schema).validate(event)
+        assert events.mimetype == kind
+    with client.get("/video_feed") as stream:
+        assert stream.mimetype in described["paths"]["/video_feed"]["get"]["responses"]["200"]["content"]
+    for path in ("/video_feed", "/events", "/snapshot.jpg"):
+        refused = client.get(path, headers={"Origin": "https://evil.example"})
+        headers = {name.lower(): value for name, value in refused.headers.items()}
+        assert refused.status_code == 403
+        assert description.complaint(Sent("GET", path, {}, b""), Answer(403, headers, refused.data)) == ""
+    close_app(app)
 
 
 def test_refusals_keep_to_it(asked, picture, monkeypatch):

@@ -1,5 +1,6 @@
 """The app inside this process: routes, headers, and what is started when."""
 
+import html
 import subprocess
 import sys
 import threading
@@ -103,8 +104,47 @@ def test_random_jokes_differ(make_client):
 
 def test_unknown_addresses_and_methods_get_a_sentence(make_client):
     client = make_client()
-    assert (client.get("/nothing").status_code, client.post("/healthz").status_code) == (404, 405)
-    assert client.get("/nothing").text == "There is nothing at this address; the page is at /.\n"
+    for path in ("/nothing", "/api/nothing"):
+        response = client.get(path)
+        assert (response.status_code, response.json) == (
+            404,
+            {"error": "There is nothing at this address; the page is at /."},
+        )
+    assert (client.post("/healthz").status_code, set(client.post("/healthz").json)) == (405, {"error"})
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
+
+
+def test_an_error_is_json_for_programs_and_a_page_for_a_browser_that_asks_for_one(make_client):
+    client = make_client()
+    for path, options, status in (
+        ("/nothing", {}, 404),
+        ("/healthz", {"method": "POST"}, 405),
+        ("/", {"headers": {"Host": "evil.example"}}, 400),
+        ("/video_feed", {"headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
+    ):
+        headers = options.pop("headers", {})
+        for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}, {"Accept": "image/webp,*/*;q=0.8"}):
+            response = client.open(path, headers=headers | accept, **options)
+            assert (response.status_code, set(response.json), response.vary.as_set()) == (status, {"error"}, {"accept"})
+        page = client.open(path, headers=headers | BROWSER, **options)
+        assert (page.status_code, page.mimetype, page.headers["Cache-Control"]) == (status, "text/html", "no-store")
+        assert html.escape(response.json["error"]) in page.text
+        assert 'href="/"' in page.text
+    assert set(client.get("/api/nothing", headers=BROWSER).json) == {"error"}, "the API answers JSON to everybody"
+
+
+def test_a_full_house_and_a_flood_say_when_to_come_back(make_client):
+    client = make_client(viewer_limit=1, visitor_rate=1)
+    with client.get("/video_feed") as _watching:
+        full = client.get("/video_feed")
+    assert (full.status_code, full.headers["Retry-After"]) == (503, "5")
+    assert "places are taken" in full.json["error"]
+    here = {"REMOTE_ADDR": "203.0.113.7"}
+    answers = [client.get("/nothing", headers=BROWSER, environ_base=here) for _ in range(20)]
+    assert (answers[-1].status_code, answers[-1].mimetype) == (429, "text/html")
+    assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
 def test_a_snapshot_without_a_camera_says_so_in_the_picture(make_client):

@@ -18,11 +18,13 @@ import cv2
 import numpy as np
 import pytest
 
+from jokes.joke import Reaction
 from tests import posing
 from tests.conftest import ROOT
 from tests.test_browser import SIZES, TIME_IN_VIEW, Visit
 from tests.test_my_camera import Visit as WebcamVisit
 from tests.waiting import eventually
+from web.board_page import points
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +116,7 @@ def modules(browser, app) -> Iterator:
         ("I asked “Ready?” He said “No, Dad.”", ["I asked “Ready?”", "He said “No, Dad.”"]),
         ("I used to hate beards... then it grew on me.", ["I used to hate beards...", "then it grew on me."]),
         ("I used to hate beards…then it grew on me.", ["I used to hate beards…", "then it grew on me."]),
+        ("Shh... is it a joke?\nIt is... I think?", ["Shh... is it a joke?", "It is... I think?"]),
         ("My cat is a\nsailor.\nShe is on deck.", ["My cat is a sailor.", "She is on deck."]),
         ("Knock knock. Who's there? Boo. Boo who? Don't cry!", ["Knock knock. Who's there? Boo. Boo who?", "Don't cry!"]),
         ("A joke about paper is tearable.", ["A joke about paper is tearable.", ""]),
@@ -139,6 +142,26 @@ def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(mo
     assert in_module(modules, "lift", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
     assert in_module(modules, "lift", measured, [samples[40:], 3000, 5500]) is None, "came after it"
     assert in_module(modules, "lift", measured, [[], 3000, 5500]) is None
+
+
+def test_page_and_board_have_one_rule_of_what_a_lift_is_and_when_somebody_laughed(modules):
+    smiles = [0, 0.0004, 0.08, 0.16, 0.3996, 0.4, 0.4996, 0.5, 0.5004, 0.595, 0.85, 0.9536, 1]
+    cases = [[before, peak] for before in smiles for peak in smiles]
+    measured = in_module(
+        modules,
+        "lift",
+        """({ measure, points }, cases) => cases.map(([before, peak]) => {
+          const times = [0, 100, 200, ...Array.from({ length: 40 }, (_, i) => 1000 + 100 * i)];
+          const reaction = measure(times.map((time) => [time, time < 1000 ? before : peak]), 200, 200);
+          return { ...reaction, said: points(reaction.lift) };
+        })""",
+        cases,
+    )
+    for one in measured:
+        there = Reaction(one["before"], one["peak"], one["seconds"])
+        assert (there.lift, there.laughed, points(there.lift)) == (one["lift"], one["laughed"], one["said"])
+    said = dict(zip(map(tuple, cases), (one["said"] for one in measured), strict=True))
+    assert (said[0, 0.9536], said[0.16, 0.08], said[0.4, 0.3996]) == ("+95", "\N{MINUS SIGN}8", "0"), "never -0"
 
 
 def test_a_face_keeps_its_number_and_a_free_number_is_given_again(modules):
@@ -205,7 +228,8 @@ def test_the_session_counts_smiles_not_their_trembling(modules):
           stats.read(11_000, []);
           stats.read(60_000, [{ slot: 1, smile: 0.8 }, { slot: 2, smile: 0.97 }]);
           stats.heard("x"); stats.heard("y");
-          stats.reacted("flat", -0.1); stats.reacted("funny", 0.5); stats.reacted("less", 0.2);
+          stats.reacted("flat", { lift: -0.1, laughed: false }); stats.reacted("funny", { lift: 0.5, laughed: true });
+          stats.reacted("less", { lift: 0.2, laughed: true }); stats.reacted("no smile", { lift: 0.49, laughed: false });
           return [one, stats.summary, new SessionStats().summary];
         }""",
     )
@@ -221,23 +245,24 @@ def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(modules):
         modules,
         "session_stats",
         """({ SessionStats }) => [60_000, 4].map((mostRows) => {
-          const stats = new SessionStats({ mostRows });
+          const stats = new SessionStats({ mostRows }), clock = new Date(2026, 0, 2, 23, 59, 55).getTime();
           for (let t = 5000; t < 8000; t += 100) {
-            if (t === 6000) stats.heard('a,"b"');
+            if (t === 6000) stats.heard('Why, "Dad"?\\nSo.');
             if (t === 7000) stats.heard("=1+1");
-            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }]);
+            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }], clock + t);
           }
           return stats.csv();
         })""",
     )
-    assert full.startswith("time_s,face,smile,joke\r\n")
+    assert full.startswith("time_s,clock,face,smile,joke\r\n")
     assert full.endswith("\r\n")
-    assert "\n" not in full.replace("\r\n", "")
     rows = list(csv.DictReader(io.StringIO(full, newline="")))
     assert [row["time_s"] for row in rows[::2]] == ["0.0", "0.5", "1.0", "1.5", "2.0", "2.5"]
     assert [row["face"] for row in rows[:2]] == ["1", "2"]
+    assert [row["clock"] for row in rows[::4]] == ["2026-01-03 00:00:00", "2026-01-03 00:00:01", "2026-01-03 00:00:02"]
     assert rows[0]["smile"] == "0.1235"
-    assert [row["joke"] for row in rows[::2]] == ["", "", 'a,"b"', 'a,"b"', "'=1+1", "'=1+1"], "and no formula"
+    joke = 'Why, "Dad"?\nSo.'
+    assert [row["joke"] for row in rows[::2]] == ["", "", joke, joke, "'=1+1", "'=1+1"], "and no formula"
     assert [row["time_s"] for row in csv.DictReader(io.StringIO(short))] == ["2.0", "2.0", "2.5", "2.5"], "the newest stay"
 
 
@@ -458,11 +483,33 @@ def test_the_session_adds_up_is_downloaded_and_begins_anew(visit):
     with open(download.value.path(), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {float(row["smile"]) for row in rows} == {0.1, 0.9}
+    assert {row["joke"] for row in rows} == {" ".join(page.text_content("#joke").split())}, "what was told, not its number"
+    page.clock.run_for(300)
+    assert page.locator("#chart .line").count() == 1
+
+    def numbers() -> dict[str, str]:
+        return {name: page.text_content(f"#{name}") for name in texts}
+
     page.click("#anew")
-    assert page.text_content("#smiles") == "0"
-    assert page.text_content("#best") == NOTHING
+    assert numbers() == {"watched": "0:00", "smiled": "0:00", "smiles": "0", "best": NOTHING, "heard": "0"}
     assert page.is_disabled("#download")
     assert page.text_content("#session-news")
+    assert page.locator("#chart .line").count() == 0, "the chart begins anew with it"
+    assert page.evaluate("document.activeElement.id") == "anew"
+    for _ in range(10):
+        read(page, [[1, 0.2]])
+        page.clock.run_for(100)
+    page.click("#anew-undo")
+    assert numbers() == texts | {"watched": "0:05"}, "all of it is back, with what came meanwhile"
+    assert page.is_enabled("#download")
+    assert page.locator("#chart .line").count() == 1
+    assert page.is_hidden("#anew-undo")
+    assert page.evaluate("document.activeElement.id") == "anew"
+    page.click("#anew")
+    page.focus("#anew-undo")
+    page.clock.run_for(31_000)
+    assert page.is_hidden("#anew-undo"), "then it is gone for good"
+    assert page.evaluate("document.activeElement.id") == "anew"
 
 
 # --- for everybody, everywhere ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, render_template
@@ -25,6 +26,12 @@ class Bar:
     high: float
 
 
+def points(lift: float) -> str:
+    """A lift in whole points of the smile meter: `+72`, `0`, or with a minus sign. As in `static/jokes/lift.js`."""
+    whole = math.floor(100 * lift + 0.5)
+    return f"{whole:+d}".replace("-", "\N{MINUS SIGN}") if whole else "0"
+
+
 def board_page(board: JokeBoard | None) -> Blueprint:
     """The page. With `board` None it says that the app keeps none. All templates of the app get `board_kept`."""
     pages = Blueprint("board_page", __name__)
@@ -33,9 +40,7 @@ def board_page(board: JokeBoard | None) -> Blueprint:
     def tell_templates() -> dict[str, bool]:
         return {"board_kept": board is not None}
 
-    @pages.app_template_filter("points")
-    def points(lift: float) -> str:
-        return f"{100 * lift:+.0f}".replace("-", "\N{MINUS SIGN}")
+    pages.add_app_template_filter(points)
 
     @pages.get("/jokes")
     def page() -> Response:
@@ -46,7 +51,7 @@ def board_page(board: JokeBoard | None) -> Blueprint:
         except BoardError as error:
             log_failure(error)
             problem = BOARD_FAILED
-        shown = standings[:MOST_SHOWN]
+        shown = tuple(standing for standing in standings if standing.laughs)[:MOST_SHOWN]
         tellings_counted = sum(standing.reactions for standing in standings)
         rows = list(zip(shown, _bars(shown), strict=True))
         html = render_template(

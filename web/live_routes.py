@@ -9,6 +9,7 @@ from common.visitor_limits import network_number
 from live.metrics import METRICS_MIMETYPE
 from live.stream import MJPEG_MIMETYPE
 from live.watch import SmileWatch
+from web.errors import refusal
 
 _SNAPSHOT_WAIT_S = 10.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -36,7 +37,7 @@ def live_routes(watch: SmileWatch, worker: int = 0) -> Blueprint:
         watch.start()
         picture = watch.stream.snapshot(_SNAPSHOT_WAIT_S, viewer=network_number(request.remote_addr))
         if picture is None:
-            return Response("The camera gave no picture in time; try again.\n", 503, mimetype="text/plain")
+            return refusal("The camera gave no picture in time; try again.", 503)
         return Response(picture.jpeg, mimetype="image/jpeg", headers=_HEADERS)
 
     @live.get("/healthz")
@@ -54,6 +55,6 @@ def live_routes(watch: SmileWatch, worker: int = 0) -> Blueprint:
 
     @live.app_errorhandler(ViewersFull)
     def viewers_full(error: ViewersFull) -> Response:
-        return Response(f"{error}\n", 503, mimetype="text/plain", headers={"Retry-After": "5"})
+        return refusal(str(error), 503, retry_after_s=5)
 
     return live

@@ -9,18 +9,41 @@ const FEWEST = 3; // a face with fewer readings is not drawn; it was mostly none
 const TOP = 26, RIGHT = 26; // pixels of the chart's margins; left and below they grow with the letters
 const chart = document.getElementById("chart"), words = document.getElementById("minute");
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-const past = new SmileHistory();
+let past = new SmileHistory();
+let before = null; // what `bringBackTimeline` brings back; it goes on until then
 let drawnAt = -Infinity, saidAt = -Infinity;
 
 export function startTimeline() {
-  document.addEventListener("joke", () => past.heard(performance.now()));
+  document.addEventListener("joke", () => note((one) => one.heard(performance.now())));
   setInterval(() => draw(), DRAWN_EVERY_MS);
   new ResizeObserver(() => draw({ atOnce: true })).observe(chart);
 }
 
 // `faces`: [{slot, smile}, ...].
 export function noteFaces(faces) {
-  past.read(performance.now(), faces);
+  note((one) => one.read(performance.now(), faces));
+}
+
+function note(what) {
+  for (const one of [past, before]) if (one) what(one);
+}
+
+// The last minute begins anew.
+export function clearTimeline() {
+  before = past;
+  past = new SmileHistory();
+  drawAnew();
+}
+
+export function bringBackTimeline() {
+  past = before ?? past;
+  before = null;
+  drawAnew();
+}
+
+function drawAnew() {
+  saidAt = -Infinity;
+  draw({ atOnce: true });
 }
 
 function draw({ atOnce = false } = {}) {
