@@ -121,7 +121,7 @@ def _open_device(device: int | str) -> DeviceSource:
     if not capture.isOpened():
         capture.release()
         raise CameraError(
-            f"Camera {device} can't be opened. Connect it, end other programs that use it, or start the app with another camera."
+            f"Camera {device} can't be opened. Connect it, end other programs that use it, or start the app with another."
         )
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return DeviceSource(capture)

@@ -283,7 +283,7 @@ def test_the_page_says_the_limits_and_loads_nothing_from_elsewhere(client):
     for path in describe()["paths"]:
         assert path in page
     assert "//" not in page.replace("http://localhost/", ""), "no address of another host"
-    assert not re.search(r"<script|<style|style=| on\w+=", page)
+    assert not re.search(r"<script(?! src=\"/static)|<style|style=| on\w+=", page)
     assert "reactions" in " ".join(commands(page))
 
 
@@ -338,11 +338,30 @@ def test_the_page_fits_every_screen(run_app, browser, tmp_path, width, scheme):
     beyond = "[...document.querySelectorAll('header, header *, main > *')].filter((one) => {" \
         " const box = one.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth + 1; }).length"  # fmt: skip
     assert page.evaluate(beyond) == 0
+    assert page.locator(".copy").count() == page.locator("pre[aria-label^=Command]").count() == 5
+    if width == 320:
+        assert_commands_are_copied(page)
     assert complaints == []
     assert all(request.startswith(app.url) for request in requests)
     (ROOT / "screenshots").mkdir(exist_ok=True)
     page.screenshot(path=str(ROOT / "screenshots" / f"api-{width}-{scheme}.png"), full_page=True)
     page.close()
+
+
+def assert_commands_are_copied(page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    for which, way in ((1, "clipboard"), (3, "selection")):
+        if way == "selection":  # where the page comes over plain http, scripts have no clipboard
+            page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+        page.locator(".copy").nth(which).click()
+        page.locator(".copy").nth(which).get_by_text("Copied").wait_for()
+        assert page.text_content("#copied") == "Copied"
+        page.fill("textarea", "")
+        page.focus("textarea")
+        page.keyboard.press("Control+V")
+        assert page.input_value("textarea") == page.locator("pre[aria-label^=Command]").nth(which).text_content()
+    page.evaluate("document.querySelector('textarea').remove()")
 
 
 # What never reaches the app
