@@ -133,7 +133,11 @@ def test_my_camera_is_asked_for_by_a_click_and_reads_the_smile(app, visit, size,
     page = visit(app.url, size=size, color_scheme=scheme, start=False, script=COUNT_CAMERAS, device_scale_factor=2)
     sentence = page.words()
     assert "started without a camera" in sentence
-    assert "in memory and forgets them at once" in sentence, "what happens to the pictures stands beside the button"
+    assert "Your pictures are never stored." in sentence, "what happens to the pictures stands beside the button"
+    assert "forgets them at once" not in sentence
+    page.page.click(".promise summary")
+    assert "in memory and forgets them at once" in page.words(), "and the rest is behind it"
+    page.page.click(".promise summary")
     assert page.page.evaluate("window.asked") == 0
     assert page.page.evaluate("document.documentElement.scrollWidth") == OPENS[size][0]
     page.screenshot(f"my-camera-{size}-off")
@@ -245,7 +249,8 @@ def test_the_keyboard_alone_starts_and_stops_my_camera(seeing_app, visit):
     page.page.focus("input[value=server]")
     page.page.keyboard.press("ArrowRight")
     assert page.page.evaluate("document.body.dataset.mode") == "mine"
-    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Shift+Tab")
+    page.page.keyboard.press("Shift+Tab")
     assert page.page.evaluate("document.activeElement.id") == "start"
     page.page.keyboard.press("Space")
     page.wait_for_face()
@@ -253,9 +258,9 @@ def test_the_keyboard_alone_starts_and_stops_my_camera(seeing_app, visit):
     joke = page.page.text_content("#joke")
     page.page.keyboard.press("Space")
     page.until(f"document.getElementById('joke').textContent !== {joke!r}")
-    for reached in ("mirror", "stop"):
+    for reached in ("mine", "mirror", "stop"):
         page.page.keyboard.press("Tab")
-        assert page.page.evaluate("document.activeElement.id") == reached
+        assert page.page.evaluate("document.activeElement.id || document.activeElement.value") == reached
     page.until("document.getElementById('camera-state').textContent === 'Your camera is on.'")
     page.page.keyboard.press("Enter")
     page.until_words("Your camera is off")
@@ -282,6 +287,7 @@ def test_a_chosen_source_that_fails_is_not_left_for_my_camera(run_app, visit):
 def test_a_denied_camera_is_said_and_works_once_it_is_allowed(app, visit):
     page = visit(app.url, allowed=False)
     page.until_words("may not use your camera")
+    assert "stored" not in page.words(), "an error says what is wrong, and nothing else"
     page.screenshot("my-camera-denied")
     page.context.grant_permissions(["camera"])
     page.start()

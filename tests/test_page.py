@@ -47,6 +47,7 @@ ENDLESS_BEAT = """{
   const real = setTimeout;
   window.setTimeout = (act, ms, ...rest) => ms === 2500 ? 0 : real(act, ms, ...rest);
 }"""
+UNFOLD = "for (const one of document.querySelectorAll('.fold')) one.open = true"
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
 PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
 
@@ -68,6 +69,7 @@ def visit(browser, app) -> Iterator:
         left = list(jokes)
         page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=left.pop(0)) if left else route.fallback())
         page.goto(app.url + path, wait_until="load")
+        page.evaluate(UNFOLD)
         if clock:
             page.clock.pause_at(NOON + timedelta(minutes=5))
             page.clock.fast_forward(70_000)  # the first joke is out, and older than what the timeline shows
@@ -688,6 +690,7 @@ def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, share
     there = WebcamVisit(browser, app.url, script=posing.script(person), accept_downloads=True)
     try:
         page = there.page
+        page.evaluate(UNFOLD)
         page.check("#agree")
         there.wait_for_face()
         eventually(lambda: there.percent() < 30, there.percent)

@@ -174,3 +174,62 @@ def test_with_forced_colours_the_meter_shows_how_full_it_is(show):
     full, empty = image[height // 2, width // 4].astype(int), image[height // 2, 3 * width // 4].astype(int)
     assert np.abs(full - empty).max() > 60
     always(lambda: there.page.get_attribute("#meter", "aria-valuenow") == "50", seconds=0.1)
+
+
+# --- layout ---
+
+LONG = {"id": "long", "text": "My neighbour borrowed my ladder again. He says that it takes steps.", "source": "house"}
+PLACES = """['.joke', '#frame', '#dad', '#another'].map((one) => {
+  const { left, top, right, bottom } = document.querySelector(one).getBoundingClientRect();
+  return { left, top, right, bottom };
+})"""
+
+
+@pytest.mark.parametrize("size", [(320, 640), (390, 844), (768, 1024), (844, 390), (640, 400), (1280, 720), (1920, 1080)])
+def test_joke_picture_and_dad_stand_together_and_another_joke_moves_nothing(show, size):
+    there = show(size=size, jokes=(PLAIN, LONG))
+    page = there.page
+    page.click("#another")
+    there.until("document.getElementById('joke').dataset.id === 'plain'")
+    before = page.evaluate(PLACES)
+    joke, frame, dad, another = before
+    assert page.evaluate("document.documentElement.scrollWidth") == size[0], "nothing sticks out sideways"
+    if size[1] < 450:  # the picture left, joke and Dad right
+        assert max(frame["bottom"], another["bottom"], dad["top"] + 40) <= size[1]
+        assert max(frame["right"] - joke["left"], frame["right"] - dad["left"]) <= 0
+    elif size[0] < 720:
+        assert joke["bottom"] <= frame["top"] < frame["bottom"] <= dad["top"]
+    else:
+        assert joke["bottom"] <= min(frame["top"], dad["top"])
+        assert frame["right"] <= dad["left"]
+        assert max(frame["bottom"], dad["bottom"]) <= size[1]
+    if size[1] > 450 and size[0] > 320:
+        sizes = [(one["right"] - one["left"], one["bottom"] - one["top"]) for one in (frame, dad)]
+        assert sizes[0] == pytest.approx(sizes[1], abs=4), "equally large"
+    page.click("#another")
+    there.until("document.getElementById('joke').dataset.id === 'long'")
+    assert page.evaluate(PLACES) == before
+    letters = page.evaluate("parseFloat(getComputedStyle(document.getElementById('joke')).fontSize)")
+    assert letters >= 15.9
+
+
+def test_everything_else_is_folded_and_says_in_a_line_what_it_holds(show):
+    there = show()
+    page = there.page
+    there.read(0.9)
+    there.until("document.getElementById('session-short').textContent === '1 smile, best 90 %'")
+    assert page.is_visible("#minute")
+    assert page.is_hidden("#chart")
+    page.click("#timeline-title")
+    there.until("document.querySelectorAll('#chart .half').length === 1")
+
+
+def test_at_first_contact_dad_knocks_and_privacy_is_one_line(show):
+    page = show(size=(390, 844)).page
+    assert page.is_visible(".knock")
+    assert page.locator(".promise p").is_hidden()
+    assert page.inner_text(".promise summary").startswith("Your pictures are never stored.")
+    button = page.locator("#start").bounding_box()
+    assert min(button["width"], button["height"]) >= 52
+    page.click(".promise summary")
+    assert page.is_visible(".promise p")

@@ -1,5 +1,6 @@
 // Dad tells a joke: the set-up, a beat, the punchline. "Another one" brings the next, without a reload.
 import { at } from "../addresses.js";
+import { fit } from "./fit.js";
 import { splitJoke } from "./joke_parts.js";
 import { finish, jokeBegins, jokeTold } from "./reactions.js";
 
@@ -53,6 +54,7 @@ function tell({ text, id, source }) {
   if (!punchline) {
     joke.replaceChildren(part("set-up", setUp));
     joke.classList.add("ready");
+    fit();
     told();
     return;
   }
@@ -61,6 +63,7 @@ function tell({ text, id, source }) {
   const room = part("room", punchline);
   room.setAttribute("aria-hidden", "true");
   joke.replaceChildren(part("set-up", setUp), " ", room);
+  fit();
   wait(true);
   const timer = setTimeout(() => reveal?.(), BEAT_MS);
   reveal = () => {

@@ -70,6 +70,7 @@ function draw() {
   put("smiles", String(smiles));
   put("best", rows ? `${Math.floor(100 * best + 1e-6)} %` : "–");
   put("heard", String(jokes));
+  put("session-short", rows ? `${smiles} ${smiles === 1 ? "smile" : "smiles"}, best ${Math.floor(100 * best + 1e-6)} %` : "");
   $("download").disabled = !rows;
   $("funniest").hidden = !funniest;
   $("no-funniest").hidden = Boolean(funniest);

@@ -46,8 +46,9 @@ function draw({ atOnce = false } = {}) {
   const now = performance.now();
   if (document.hidden || (!atOnce && now - drawnAt < (still.matches ? STEP_MS : 0))) return;
   drawnAt = now;
+  tellWords(say(past.summary(now), now - begunAt < LASTS_MS));
   const { clientWidth: width, clientHeight: height } = chart;
-  if (!width || !height) return;
+  if (!width || !height) return; // folded
   const letter = parseFloat(getComputedStyle(chart).fontSize);
   const left = 3.9 * letter, right = width - RIGHT, bottom = height - 1.6 * letter;
   const x = (time) => right - ((now - time) / LASTS_MS) * (right - left);
@@ -57,7 +58,6 @@ function draw({ atOnce = false } = {}) {
   const middle = { class: "empty", x: (left + right) / 2, y: y(0.25), "text-anchor": "middle" };
   const none = lines.length ? [] : [svg("text", middle, "Smile, and the line goes up.")];
   chart.replaceChildren(...grid(left, right, height, y), ...jokes(now, x, bottom), ...lines, ...none);
-  tellWords(say(past.summary(now), now - begunAt < LASTS_MS));
 }
 
 function tellWords(sentence) {
