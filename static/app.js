@@ -1,6 +1,9 @@
 // The page: the camera that is shown, jokes, meters, the last minute and the session. One camera at a time, and none while
 // the page is hidden.
 import { hearMore, revealPunchline, tellFirst } from "./jokes/jokes.js";
+import { startHandsFree } from "./jokes/hands_free.js";
+import { startSound } from "./jokes/sound.js";
+import { startLaughing } from "./meter/laugh.js";
 import { MyCamera } from "./cameras/my_camera.js";
 import { finish } from "./jokes/reactions.js";
 import { onSpace } from "./jokes/space_bar.js";
@@ -52,6 +55,9 @@ window.addEventListener("pagehide", () => {
 window.addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) current().resume(); });
 startTimeline();
 startSession();
+startHandsFree();
+startLaughing();
+startSound();
 tellFirst();
 if (body.dataset.mode === "mine") useMine();
 else choose("server");

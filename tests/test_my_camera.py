@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_and_closed
-from tests.test_browser import SCREENSHOTS, SIZES
+from tests.test_browser import ON_REQUEST, SCREENSHOTS, SIZES
 from tests.waiting import PATIENCE_S, always, eventually
 
 pytestmark = pytest.mark.slow
@@ -71,6 +71,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(url, wait_until="load")
+        self.page.evaluate(ON_REQUEST)
         if start:
             self.start()
 

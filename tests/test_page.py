@@ -23,7 +23,7 @@ from jokes.joke import Reaction
 from jokes.sources import house_jokes
 from tests import posing
 from tests.conftest import ROOT
-from tests.test_browser import SIZES, TIME_IN_VIEW, Visit
+from tests.test_browser import ON_REQUEST, SIZES, TIME_IN_VIEW, Visit
 from tests.test_my_camera import Visit as WebcamVisit
 from tests.waiting import eventually
 from web.board_page import points
@@ -70,6 +70,7 @@ def visit(browser, app) -> Iterator:
         page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=left.pop(0)) if left else route.fallback())
         page.goto(app.url + path, wait_until="load")
         page.evaluate(UNFOLD)
+        page.evaluate(ON_REQUEST)
         if clock:
             page.clock.pause_at(NOON + timedelta(minutes=5))
             page.clock.fast_forward(70_000)  # the first joke is out, and older than what the timeline shows

@@ -50,6 +50,7 @@ function tell({ text, id, source }) {
   joke.dataset.source = source;
   $("told-by").textContent = source === "icanhazdadjoke" ? "icanhazdadjoke.com" : "this app's own dad";
   jokeBegins();
+  document.dispatchEvent(new CustomEvent("telling", { detail: { text: setUp } })); // for who takes turns, and for the voice
   const told = () => jokeTold(id, source);
   if (!punchline) {
     joke.replaceChildren(part("set-up", setUp));

@@ -28,6 +28,17 @@ export function measure(samples, beganAt, toldAt) {
   return { before: mean, peak, lift, laughed: peak >= SMILES_FROM && lift >= LEAST_LIFT, seconds: smiling / 1000 };
 }
 
+// How far the highest smile lies above that before the joke, 0 to 1; above the lowest one if nobody was there before it, or no
+// joke is measured just now (`beganAt` is null). `samples` as above.
+export function rise(samples, beganAt) {
+  const smiles = samples.map(([, smile]) => smile);
+  const before = samples.filter(([time]) => beganAt !== null && time <= beganAt + READ_MS).map(([, smile]) => smile);
+  const after = smiles.slice(before.length);
+  if (!after.length) return 0;
+  const from = before.length < 3 ? Math.min(...smiles) : before.reduce((sum, smile) => sum + smile, 0) / before.length;
+  return Math.max(0, Math.max(...after) - from);
+}
+
 // A lift in whole points of the smile meter: "+72", "0", or with a minus sign.
 export function points(lift) {
   const whole = Math.round(100 * lift);

@@ -144,6 +144,7 @@ function press(armed) {
 }
 
 function shine() {
+  document.dispatchEvent(new Event("shutter"));
   flash.classList.remove("now");
   void flash.offsetWidth; // begins the animation anew
   flash.classList.add("now");
