@@ -59,10 +59,10 @@ def webcam_frames() -> Iterator[bytes]:
 
 
 @contextmanager
-def app() -> Iterator[str]:
+def app(source: str = "none", *, board: str | Path = "none") -> Iterator[str]:
     """Runs the app in a process of its own and yields its address."""
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"],
+        [sys.executable, "app.py", "--port", "0", "--source", source, "--joke-url", "", "--board", str(board)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
