@@ -355,10 +355,13 @@ def test_a_hidden_page_sends_nothing_and_releases_my_camera(app, visit):
     assert page.page.evaluate("window.asked") == 2
 
 
-def test_a_camera_that_comes_after_it_was_given_up_is_released(app, visit):
+def test_a_camera_that_comes_after_it_was_given_up_is_released(seeing_app, visit):
     hold = "navigator.mediaDevices.getUserMedia = (wanted) => new Promise((go) => window.release = () => go(real(wanted)))"
     count = COUNT_CAMERAS.replace("return stream;", "return window.late = stream;")
-    page = visit(app.url, script=count + ";{ const real = navigator.mediaDevices.getUserMedia;" + hold + " }")
+    script = count + ";{ const real = navigator.mediaDevices.getUserMedia;" + hold + " }"
+    page = visit(seeing_app.url, script=script, start=False)
+    page.page.check("input[value=mine]", force=True)
+    page.start()
     page.page.check("input[value=server]", force=True)
     page.page.evaluate("window.release()")
     page.until("window.late && window.late.getTracks()[0].readyState === 'ended'")

@@ -182,7 +182,7 @@ def test_garbage_from_a_camera_is_survived(run_app, network_camera):
     assert app.json("/healthz")["frames"]["analysed"] > before
 
 
-@pytest.mark.parametrize(("source", "sentence"), [("none", "--source none"), ("97", "Camera 97 can't be opened")])
+@pytest.mark.parametrize(("source", "sentence"), [("none", "without a camera"), ("97", "Camera 97 can't be opened")])
 def test_without_a_camera_the_app_serves_and_says_so(run_app, source, sentence):
     app = run_app("--source", source)
     app.wait_for(lambda event: sentence in event["message"])

@@ -6,6 +6,7 @@ import { Overlay } from "./overlay.js";
 import { drawCurtain, openCurtain, show, showNothing } from "../meter/reading.js";
 
 const RETRY_MS = 3000;
+const ANSWER_MS = 5000;
 const live = document.getElementById("live"), clean = document.getElementById("clean");
 
 export class ServerCamera {
@@ -19,7 +20,7 @@ export class ServerCamera {
     this.marks.mirrored = false;
     this.#draws(canDraw);
     live.addEventListener("error", () => {
-      if (live.hasAttribute("src")) this.#lost("The picture can't be shown just now; all places may be taken. Trying again…");
+      if (live.hasAttribute("src")) this.#lost("video_feed");
     });
   }
 
@@ -52,14 +53,15 @@ export class ServerCamera {
     else this.#watchClean();
     this.events = new EventSource(at("events"));
     this.events.onmessage = (message) => this.#seen(JSON.parse(message.data));
-    this.events.onerror = () => this.#lost("The app does not answer. Is it still running? Trying again…");
+    this.events.onerror = () => this.#lost("events");
   }
 
   async #seen(state) {
     if (!state.message) this.onNoCamera = null;
     else if (this.onNoCamera && (await this.#hasNoCamera())) return this.onNoCamera?.();
     if (!this.events) return; // left meanwhile
-    openCurtain();
+    if (state.message) drawCurtain(state.message); // over the app's own drawing of it, which has no letters of this page
+    else openCurtain();
     if (live.width !== state.width || live.height !== state.height) {
       live.width = state.width; // the space that the picture takes before it has loaded
       live.height = state.height;
@@ -86,7 +88,7 @@ export class ServerCamera {
         return this.#connect();
       }
     }
-    if (!watching.signal.aborted) this.#lost("The picture can't be shown just now; all places may be taken. Trying again…");
+    if (!watching.signal.aborted) this.#lost("video_feed");
   }
 
   async #hasNoCamera() {
@@ -99,11 +101,30 @@ export class ServerCamera {
     }
   }
 
-  #lost(words) {
+  // `stream`: the path of the one that failed. Browsers don't say why it did, so the app is asked.
+  async #lost(stream) {
     if (this.retry) return;
     this.pause();
-    drawCurtain(words);
     showNothing("No picture");
+    const retry = (this.retry = setTimeout(() => this.#connect(), ANSWER_MS + RETRY_MS));
+    const words = await whyLost(stream);
+    if (this.retry !== retry) return; // left meanwhile
+    clearTimeout(retry);
+    drawCurtain(`${words} Trying again…`);
     this.retry = setTimeout(() => this.#connect(), RETRY_MS);
+  }
+}
+
+async function whyLost(stream) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), ANSWER_MS);
+  try {
+    const response = await fetch(at(stream), { signal: stop.signal });
+    return response.ok ? "The picture stopped." : (await response.json()).error;
+  } catch {
+    return "The app does not answer. Is it still running?";
+  } finally {
+    clearTimeout(timer);
+    stop.abort(); // the head is enough
   }
 }

@@ -40,7 +40,7 @@ export function showNothing(words, noReading) {
 }
 
 export function percent(smile) {
-  return Math.floor(smile * 100 + 1e-6); // rounded down, so that 49.6 % does not read "Not smiling 50 %"
+  return Math.floor(smile * 100 + 1e-6); // rounded down, so that 49.6 %, which is no smile yet, does not read 50 %
 }
 
 function showMeter(smile, verdict) {

@@ -7,12 +7,12 @@ const GIVE_UP_MS = 10_000; // without a reading
 const COUNT_SPOKEN_EVERY_MS = 4000;
 const TICK_SHOWN_MS = 1500; // after a picture
 const FULL = `The strip is full with ${MOST} pictures. Download them, delete some, and arm the shutter again.`;
+const ANOTHER = " Arm the shutter for another.";
 const WAITING = "Armed: waiting for everyone to smile.";
 const HIDDEN = "Shutter off: this page was hidden.";
 const $ = (id) => document.getElementById(id);
 const body = document.body, frame = $("frame"), video = $("mine"), live = $("live"), clean = $("clean"), arm = $("arm");
 
-frame.append($("shutter-signs").content);
 const ring = $("shutter-ring"), flash = $("shutter-flash");
 const timing = new ShutterTiming();
 const strip = new PhotoStrip({ say, onEmpty: () => (arm.offsetParent ? arm : frame).focus({ preventScroll: true }) });
@@ -50,6 +50,7 @@ function cameraChanged() {
   const { mode } = body.dataset;
   if (!shownFor || (mode === shownFor && (mode === "server" || frame.classList.contains("mine-on")))) return;
   disarm(document.hidden ? HIDDEN : "Shutter off: the camera was stopped.");
+  say($("shutter-state").textContent.replace(ANOTHER, "")); // it can't be armed now
   const focused = $("shutter").contains(document.activeElement);
   shownFor = "";
   $("shutter").hidden = true;
@@ -68,7 +69,7 @@ function toggle() {
   spokenAt = readableAt;
   clearTimeout(tickTimer);
   ring.classList.remove("fired");
-  arm.setAttribute("aria-pressed", "true");
+  press(true);
   clearInterval(lookTimer);
   lookTimer = setInterval(look, LOOK_EVERY_MS);
   say(WAITING);
@@ -85,7 +86,7 @@ function disarm(words) {
 function off() {
   candidate = null;
   clearInterval(lookTimer);
-  arm.setAttribute("aria-pressed", "false");
+  press(false);
   draw();
 }
 
@@ -126,7 +127,7 @@ async function fire() {
   if (!number) return disarmWith("The picture could not be kept; delete some of the strip and arm the shutter again.");
   const taken = `Picture ${number} is taken.`;
   if (strip.full) disarmWith(`${taken} ${FULL}`);
-  else if (timing.state === "off") say(`${taken} Arm the shutter for another.`);
+  else if (timing.state === "off") say(taken + ANOTHER);
   else if (timing.keepGoing) say(`${taken} Stop smiling, and smile again for the next.`);
 }
 
@@ -137,6 +138,11 @@ function disarmWith(words) {
 }
 
 // --- what is seen and heard ---
+
+function press(armed) {
+  arm.setAttribute("aria-pressed", armed);
+  setText($("armed"), armed ? "armed" : "off");
+}
 
 function shine() {
   flash.classList.remove("now");
