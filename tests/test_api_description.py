@@ -143,6 +143,10 @@ def test_what_the_camera_sees_is_as_described(face_picture):
         assert events.mimetype == kind
     with client.get("/video_feed") as stream:
         assert stream.mimetype in described["paths"]["/video_feed"]["get"]["responses"]["200"]["content"]
+        assert (
+            description.complaint(Sent("GET", "/video_feed", {}, b""), Answer(200, {"content-type": stream.mimetype}, b""))
+            == ""
+        )
     for path in ("/video_feed", "/events", "/snapshot.jpg"):
         refused = client.get(path, headers={"Origin": "https://evil.example"})
         headers = {name.lower(): value for name, value in refused.headers.items()}

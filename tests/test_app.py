@@ -1,6 +1,7 @@
 """The app inside this process: routes, headers, and what is started when."""
 
 import html
+import json
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from common.settings import Settings
+from faces.annotation import annotate, encode_jpeg
 from tests.conftest import ROOT, clean_environment, read_number
 from tests.waiting import PATIENCE_S, eventually
 from web.application import close_app, create_app
@@ -74,6 +76,66 @@ def test_the_last_picture_is_forgotten_when_nobody_watches(make_client, face_vid
     client.get("/snapshot.jpg")
     stream = client.application.extensions["smile_watch"].stream
     eventually(lambda: stream.wait_newer(0, 0) is None)
+
+
+def test_each_kind_of_picture_is_encoded_once_for_all_and_only_while_somebody_wants_it(make_client, face_video, monkeypatch):
+    encoded: list[str] = []
+    drawn: list[int] = []
+
+    def encode(image, *args):
+        encoded.append("clean" if id(image) not in drawn else "boxed")
+        return encode_jpeg(image, *args)
+
+    def draw(image, *args, **options):
+        drawn.append(id(image))
+        return annotate(image, *args, **options)
+
+    monkeypatch.setattr("live.watch.encode_jpeg", encode)
+    monkeypatch.setattr("live.watch.annotate", draw)
+    client = make_client(source=str(face_video))
+    watch = client.application.extensions["smile_watch"]
+
+    def kinds(*paths: str) -> set[str]:
+        streams = [client.get(path) for path in paths]
+        parts = [iter(stream.response) for stream in streams]
+
+        def goes_on(frames: int) -> None:
+            until = watch.analysed + frames
+            while watch.analysed < until:
+                for part in parts:
+                    next(part)
+
+        goes_on(3)
+        encoded.clear()
+        drawn.clear()
+        before = watch.analysed
+        goes_on(5)
+        assert len(encoded) <= len(set(encoded)) * (watch.analysed - before + 1), "once for each frame, however many watch"
+        for stream in streams:
+            stream.close()
+        return set(encoded)
+
+    assert kinds("/video_feed", "/video_feed", "/events") == {"boxed"}
+    assert kinds("/video_feed?boxes=0", "/video_feed?boxes=0", "/events") == {"clean"}
+    assert kinds("/video_feed", "/video_feed?boxes=0") == {"boxed", "clean"}
+    assert kinds("/events") == set()
+
+
+def test_a_stream_without_boxes_shows_the_frame_of_its_event(make_client, face_video):
+    client = make_client(source=str(face_video))
+    with client.get("/video_feed?boxes=0") as stream:
+        assert stream.mimetype == "multipart/x-mixed-replace"
+        parts = (part for part in stream.response if b'"message": ""' in part)
+        for _ in range(5):
+            head, _, body = next(parts).partition(b"\r\n\r\n")
+            event = json.loads(head.partition(b"X-Event: ")[2])
+            assert read_number(body) == (event["frame"] - 1) % 400
+            assert f"Content-Length: {len(body) - 2}".encode() in head
+    raw = client.get("/video_feed?boxes=0", headers={"Accept": "multipart/mixed"})
+    assert raw.mimetype == "multipart/mixed", "which no browser takes apart itself"
+    raw.close()
+    assert client.get("/video_feed?boxes=maybe").json == {"error": "boxes must be 0 or 1."}
+    assert client.get("/video_feed?boxes=maybe").status_code == 400
 
 
 def test_a_frame_that_can_not_be_analysed_is_said_and_survived(make_client, face_video, monkeypatch):

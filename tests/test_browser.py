@@ -12,6 +12,7 @@ from tests.waiting import PATIENCE_S, always, eventually
 pytestmark = pytest.mark.slow
 
 SCREENSHOTS = ROOT / "screenshots"
+SHOWN = "document.getElementById('clean').dataset.frame > 0"  # a picture of the app's camera
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 
 # Jokes come only when the test asks for them.
@@ -64,7 +65,7 @@ def test_the_page_shows_the_face_and_reads_its_smile(seeing_app, visit, size, sc
     page.wait_for_face()
     page.until("Number(document.getElementById('meter').getAttribute('aria-valuenow')) > 80")
     assert page.page.text_content("#verdict") == "That is a smile!"
-    page.until("document.getElementById('live').naturalWidth === 512")  # the stream may start after the events
+    page.until(f"{SHOWN} && document.getElementById('clean').width === 512")  # the stream may start after the events
     assert page.page.is_hidden("#curtain")
     assert page.page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0], "nothing sticks out sideways"
     assert page.complaints == []
@@ -72,13 +73,53 @@ def test_the_page_shows_the_face_and_reads_its_smile(seeing_app, visit, size, sc
     page.screenshot(f"{size}-{scheme}")
 
 
-def test_the_picture_moves(run_app, visit, face_video):
-    page = visit(run_app("--source", face_video).url)
-    page.until("document.getElementById('live').naturalWidth > 0")
+# For each picture: the frame number that can be read off it, and that of the event whose boxes are drawn on it.
+STEPS = """{
+  const clean = document.getElementById("clean"), bars = 12;
+  window.steps = [];
+  new MutationObserver(() => {
+    const { width, height } = clean, side = Math.floor(width / bars);
+    const row = clean.getContext("2d").getImageData(0, height - 12, width, 1).data;
+    let number = 0;
+    for (let bit = 0; bit < bars; bit += 1) if (row[4 * (bit * side + (side >> 1))] > 127) number += 1 << bit;
+    window.steps.push([number, Number(clean.dataset.frame)]);
+  }).observe(clean, { attributes: true, attributeFilter: ["data-frame"] });
+}"""
+BOXES = """(() => {
+  const { width, height } = document.getElementById("marks");
+  const { data } = document.getElementById("marks").getContext("2d").getImageData(0, 0, width, height);
+  let painted = 0;
+  for (let i = 3; i < data.length; i += 4) painted += data[i] > 0;
+  return painted / (width * height);
+})()"""
+
+
+def test_the_boxes_are_drawn_in_the_browser_in_step_with_their_pictures(run_app, visit, face_video):
+    app = run_app("--source", face_video)
+    page = visit(app.url)
+    page.until(SHOWN)
+    page.page.evaluate(STEPS)
+    page.until("window.steps.length > 40")
+    steps = page.page.evaluate("window.steps")
+    assert all(number == (frame - 1) % 400 for number, frame in steps), steps
     page.wait_for_face()
-    first = page.page.locator("#live").screenshot()
-    eventually(lambda: page.page.locator("#live").screenshot() != first)
+    page.until(f"{BOXES} > 0.005")
+    assert [one for one in page.requests if "video_feed" in one] == [app.url + "/video_feed?boxes=0"]
+    assert app.metrics()['smile_viewers{kind="picture"}'] == 1
     page.until("/\\d+ pictures a second/.test(document.getElementById('fps').textContent)")
+
+
+@pytest.mark.parametrize("why", ["no bitmaps", "changed on the way"])
+def test_where_the_stream_cannot_be_taken_apart_the_apps_own_drawing_is_shown(seeing_app, browser, visit, why):
+    page = visit("about:blank")
+    if why == "no bitmaps":
+        page.page.add_init_script("delete window.createImageBitmap")
+    else:
+        page.page.route("**/video_feed?boxes=0", lambda route: route.fulfill(body="\r\n\r\nno parts"))
+    page.page.goto(seeing_app.url)
+    page.until("document.getElementById('live').naturalWidth === 512")
+    assert page.page.is_hidden("#clean")
+    page.wait_for_face()
 
 
 def test_the_meter_follows_a_smile_in_a_real_video(run_app, visit, shared_videos):
@@ -133,7 +174,7 @@ def test_the_keyboard_reaches_everything_in_order(app, visit):
         reached.append(page.evaluate(name))
     assert reached == ["skip", "Jokes", "API", "another", "start"]
     assert page.get_attribute("#joke", "aria-live") == "polite"
-    assert page.get_attribute("#live", "alt")
+    assert page.get_attribute("#live", "alt") == page.get_attribute("#clean", "aria-label") != ""
     assert page.get_attribute("#meter", "role") == "meter"
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
 

@@ -149,6 +149,7 @@ def test_my_camera_is_asked_for_by_a_click_and_reads_the_smile(app, visit, size,
     assert page.page.text_content("#verdict") == "That is a smile!"
     assert page.page.is_hidden("#curtain")
     assert page.page.is_hidden("#live")
+    assert page.page.is_hidden("#clean")
     assert page.box_center() > 0, "a box in the smile's colour"
     assert (
         page.page.evaluate("document.getElementById('overlay').width / document.getElementById('overlay').clientWidth") == 2
@@ -239,7 +240,7 @@ def test_choosing_this_apps_camera_releases_mine_and_the_other_way_round(seeing_
     page.wait_for_face()
     page.page.check("input[value=server]", force=True)
     page.until("window.tracks[0].readyState === 'ended'")
-    page.until("document.getElementById('live').naturalWidth === 512")
+    page.until("document.getElementById('clean').dataset.frame && document.getElementById('clean').width === 512")
     page.wait_for_face()
     assert page.page.is_hidden("#mine")
     assert page.page.is_hidden("#controls")

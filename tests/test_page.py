@@ -169,6 +169,26 @@ def test_page_and_board_have_one_rule_of_what_a_lift_is_and_when_somebody_laughe
     assert (said[0, 0.9536], said[0.16, 0.08], said[0.4, 0.3996]) == ("+95", "\N{MINUS SIGN}8", "0"), "never -0"
 
 
+def test_a_stream_is_taken_apart_however_it_was_cut(modules):
+    parts = in_module(
+        modules,
+        "clean_stream",
+        """({ Parts }, sizes) => {
+          const part = (frame, jpeg) => [
+            ...new TextEncoder().encode(`--frame\\r\\nContent-Type: image/jpeg\\r\\nContent-Length: ${jpeg.length}\\r\\n` +
+              `X-Event: {"frame": ${frame}}\\r\\n\\r\\n`), ...jpeg, 13, 10];
+          const all = new Uint8Array([part(1, [255, 13, 10, 13, 10, 0]), part(2, [7]), part(3, [13, 10, 45, 45])].flat());
+          return sizes.map((size) => {
+            const parts = new Parts(), found = [];
+            for (let i = 0; i < all.length; i += size) found.push(...parts.feed(all.slice(i, i + size)));
+            return found.map(({ event, jpeg }) => [event.frame, [...jpeg]]);
+          });
+        }""",
+        [1, 2, 3, 7, 64, 1000],
+    )
+    assert parts == [[[1, [255, 13, 10, 13, 10, 0]], [2, [7]], [3, [13, 10, 45, 45]]]] * 6
+
+
 def test_a_face_keeps_its_number_and_a_free_number_is_given_again(modules):
     walk = in_module(
         modules,
@@ -566,7 +586,7 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
     here = Visit(browser, "about:blank")
     try:
         here.page.route("**/events", lambda route: None)
-        here.page.route("**/video_feed", lambda route: None)
+        here.page.route("**/video_feed*", lambda route: None)
         here.page.goto(app.url)
         assert_no_violations(here.page, "while it starts")
         here.page.evaluate(READ, [[], "Camera 0 can't be opened."])

@@ -113,7 +113,8 @@ def test_over_the_limit_there_is_a_plain_503(run_app, face_video):
         third.request("GET", "/video_feed")
         response = third.getresponse()
         assert response.status == 503
-        assert response.read() == b"All 2 places are taken. Close another tab, or try again in a moment.\n"
+        sentence = "All 2 places are taken. Close another tab, or try again in a moment."
+        assert json.loads(response.read()) == {"error": sentence}
         assert response.getheader("Retry-After")
         third.close()
         assert app.get("/").startswith(b"<!doctype html>"), "the page itself is still served"

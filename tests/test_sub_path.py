@@ -159,7 +159,7 @@ def test_the_servers_camera_is_watched_under_a_path(run_app, visit, face_picture
     with proxy(app.port, "/smile", strips=True) as address:
         page = visit(address, start=False)
         page.wait_for_face()
-        page.until("document.getElementById('live').naturalWidth > 0")
+        page.until("document.getElementById('clean').dataset.frame > 0")
         assert page.complaints == []
 
 

@@ -19,12 +19,25 @@ def live_paths() -> dict[str, Schema]:
 
 def _video_feed() -> Schema:
     stream = {"type": "string", "format": "binary", "description": "A JPEG in each part, for as long as you watch."}
-    return _watching(
+    boxes = {
+        "name": "boxes",
+        "in": "query",
+        "schema": {"enum": [1, 0], "default": 1},
+        "description": (
+            "0: pictures with nothing drawn on them. Each part's head then has Content-Length, and in X-Event the event of "
+            "just that picture."
+        ),
+    }
+    operation = _watching(
         "videoFeed",
         "The camera's live picture with boxes, as MJPEG",
-        "For an <img>. A slow viewer skips pictures. While nothing new comes, the last picture is repeated every second.",
-        {_kind(MJPEG_MIMETYPE): {"schema": stream}},
+        "For an <img>. A slow viewer skips pictures. While nothing new comes, the last picture is repeated every second. "
+        "With Accept: multipart/mixed it comes as that type, which browsers leave to scripts.",
+        {kind: {"schema": stream} for kind in (_kind(MJPEG_MIMETYPE), "multipart/mixed")},
     )
+    operation["parameters"] = [boxes]
+    operation["responses"]["400"] = error("NotUnderstood")
+    return operation
 
 
 def _events() -> Schema:

@@ -10,12 +10,10 @@ export class Overlay {
   #answer = null;
   #mirrored = true;
 
-  #marksOnly;
+  marksOnly = false; // over a picture on which the app has already drawn boxes and labels
 
-  // `marksOnly`: over a picture on which the app has already drawn boxes and labels.
-  constructor(canvas, { marksOnly = false } = {}) {
+  constructor(canvas) {
     this.canvas = canvas;
-    this.#marksOnly = marksOnly;
     new ResizeObserver(() => this.#draw()).observe(canvas);
   }
 
@@ -46,7 +44,7 @@ export class Overlay {
       const box = { x: left + x * scale, y: top + face.box.top * scale };
       return { ...face, box: { ...box, w: (face.box.right - face.box.left) * scale, h: (face.box.bottom - face.box.top) * scale } };
     });
-    if (!this.#marksOnly) drawFaces(context, faces, width, height);
+    if (!this.marksOnly) drawFaces(context, faces, width, height);
     else if (faces.length > 1) for (const face of faces) drawMark(context, face, width, height);
   }
 }

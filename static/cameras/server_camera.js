@@ -1,11 +1,13 @@
-// The camera of the computer that runs the app: one picture stream and one event stream while it is watched.
+// The camera of the computer that runs the app: one picture stream and one event stream while it is watched. The boxes are drawn
+// here; a browser that can't take the stream apart shows the app's own drawing of them in an <img>.
 import { at } from "../addresses.js";
+import { canDraw, watchClean } from "./clean_stream.js";
 import { Overlay } from "./overlay.js";
 import { drawCurtain, openCurtain, show, showNothing } from "../meter/reading.js";
 
 const RETRY_MS = 3000;
 const ANSWER_MS = 5000;
-const live = document.getElementById("live");
+const live = document.getElementById("live"), clean = document.getElementById("clean");
 
 export class ServerCamera {
   // `onNoCamera`: called if there turns out to be no camera before any picture came; or null.
@@ -13,8 +15,10 @@ export class ServerCamera {
     this.onNoCamera = onNoCamera;
     this.events = null;
     this.retry = null;
-    this.marks = new Overlay(document.getElementById("marks"), { marksOnly: true });
+    this.watching = null; // ends the clean stream
+    this.marks = new Overlay(document.getElementById("marks"));
     this.marks.mirrored = false;
+    this.#draws(canDraw);
     live.addEventListener("error", () => {
       if (live.hasAttribute("src")) this.#lost("video_feed");
     });
@@ -32,7 +36,11 @@ export class ServerCamera {
     this.events?.close();
     this.events = null;
     this.marks.show(null);
-    live.removeAttribute("src"); // ends the picture stream, so that a hidden tab takes no place
+    this.watching?.abort(); // ends the picture stream, so that a hidden tab takes no place
+    this.watching = null;
+    live.removeAttribute("src"); // and so does this
+    delete clean.dataset.frame;
+    clean.width = clean.width; // forgets the picture
   }
 
   stop() {
@@ -41,7 +49,8 @@ export class ServerCamera {
 
   #connect() {
     this.pause();
-    live.src = `${at("video_feed")}?t=${Date.now()}`;
+    if (clean.hidden) live.src = `${at("video_feed")}?t=${Date.now()}`;
+    else this.#watchClean();
     this.events = new EventSource(at("events"));
     this.events.onmessage = (message) => this.#seen(JSON.parse(message.data));
     this.events.onerror = () => this.#lost("events");
@@ -58,7 +67,28 @@ export class ServerCamera {
       live.height = state.height;
     }
     show(state);
-    this.marks.show(state);
+    if (clean.hidden) this.marks.show(state);
+  }
+
+  // Whether boxes are drawn here.
+  #draws(here) {
+    live.hidden = here;
+    clean.hidden = !here;
+    this.marks.marksOnly = !here;
+  }
+
+  async #watchClean() {
+    const watching = (this.watching = new AbortController());
+    try {
+      await watchClean(clean, watching.signal, (event) => this.marks.show(event));
+    } catch (error) {
+      if (watching.signal.aborted) return;
+      if (error instanceof SyntaxError) { // something on the way has changed the stream
+        this.#draws(false);
+        return this.#connect();
+      }
+    }
+    if (!watching.signal.aborted) this.#lost("video_feed");
   }
 
   async #hasNoCamera() {
