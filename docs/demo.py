@@ -104,7 +104,9 @@ def record(url: str, chromium: str, webcam: Path) -> list[Image.Image]:
             page.locator("#strip-clear").click()
             page.locator("#strip-undo").wait_for(state="hidden")
             page.locator("#arm").click()
+        page.locator(".session summary").click()
         page.locator("#anew").click()
+        page.locator(".session summary").click()
         page.locator("#frame").focus()  # not a button, because the space bar would press it
         page.evaluate("scrollTo(0, 0)")
         tell_joke_with_punchline(page)

@@ -38,11 +38,13 @@ function hush() {
   window.speechSynthesis?.cancel();
 }
 
-// Null where the browser has no voice.
+// Null where the computer has no English voice of its own: others send the text to a company.
 function speak(text) {
-  if (!window.speechSynthesis?.getVoices().length) return null;
+  const voice = window.speechSynthesis?.getVoices().find(({ localService, lang }) => localService && /^en\b/i.test(lang));
+  if (!voice) return null;
   const words = new SpeechSynthesisUtterance(text);
-  words.lang = "en";
+  words.voice = voice;
+  words.lang = voice.lang;
   words.pitch = 0.7;
   words.rate = 0.95;
   window.speechSynthesis.speak(words);
