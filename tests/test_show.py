@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
 PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
+LONG = {"id": "long", "text": "My neighbour borrowed my ladder again. He says that it takes steps.", "source": "house"}
 READ = """([faces, message]) => import("/static/meter/reading.js").then(({ show }) => show({
   fps: 10, width: 640, height: 480, message, faces: faces.map(([id, smile]) => ({ id, smile,
   label: smile >= 0.5 ? "smile" : "no_smile", box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
@@ -82,16 +83,16 @@ def board_app(tmp_path_factory) -> Iterator:
 
 
 def test_space_means_a_joke_after_a_click_and_the_control_where_the_keyboard_is(show, board_app):
-    there = show(board_app.url)
+    there = show(board_app.url, jokes=(PLAIN, LONG))
     page = there.page
     page.click("#agree")
     page.keyboard.press("Space")
-    eventually(lambda: there.asked == 1)
+    eventually(lambda: there.joke() == "plain")
     assert page.is_checked("#agree"), "space after a click does not take consent back"
     there.until("!document.getElementById('shutter').hidden")
     page.click("#arm")
     page.keyboard.press("Space")
-    eventually(lambda: there.asked == 2)
+    eventually(lambda: there.joke() == "long")
     assert page.get_attribute("#arm", "aria-pressed") == "true", "nor disarm the shutter"
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
@@ -179,7 +180,6 @@ def test_with_forced_colours_the_meter_shows_how_full_it_is(show):
 
 # --- layout ---
 
-LONG = {"id": "long", "text": "My neighbour borrowed my ladder again. He says that it takes steps.", "source": "house"}
 PLACES = """['.joke', '#frame', '#dad', '#another'].map((one) => {
   const { left, top, right, bottom } = document.querySelector(one).getBoundingClientRect();
   return { left, top, right, bottom };
