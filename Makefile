@@ -36,7 +36,7 @@ bench: $(VENV)/.dev
 
 train: $(VENV)/.dev
 	$(BIN)/python -m training.dataset $(ZIPS) --split models/split.csv.gz
-	$(BIN)/python -m training.train --precision mixed_bfloat16 --out runs/first
+	$(BIN)/python -m training.train --from-scratch --precision mixed_bfloat16 --out runs/first
 	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/first $(SECOND) --out runs/second
 	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/second $(THIRD) --out runs/smile
 	$(BIN)/python -m training.evaluate --model runs/smile
@@ -50,7 +50,7 @@ compare: $(VENV)/.dev
 	for name in $(BASELINES); do $(BIN)/python -m training.train --network $$name || exit; done
 	$(BIN)/python -m training.evaluate --baselines $(addprefix runs/,$(BASELINES))
 	for name in $(LEFT_OUT); do \
-	  $(BIN)/python -m training.train --precision mixed_bfloat16 --epochs 6 --without $$name --out runs/without_$$name && \
+	  $(BIN)/python -m training.train --from-scratch --precision mixed_bfloat16 --epochs 6 --without $$name --out runs/without_$$name && \
 	  $(BIN)/python -m training.evaluate --left-out $$name --model runs/without_$$name || exit; \
 	done
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import SmileError
 from common.event_log import log_event, set_up_logging
+from common.judged import read_judged
 from common.process_end import end_now
 from common.settings import Settings, parse_settings, visible_passwords
 
@@ -43,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
         for option in visible_passwords(argv):
             sentence = f"Everybody on this computer can read this password; put the address in a file: {option} @FILE."
             log_event("password", level=logging.WARNING, message=sentence)
+        judged = read_judged(settings.model)
+        if judged and judged.problem():
+            log_event("network", level=logging.WARNING, message=f"{settings.model}: {judged.problem()}")
         from serving.server import serve
 
         return serve(settings)

@@ -37,6 +37,7 @@ from pathlib import Path
 import cv2
 
 from common.errors import SettingsError, SmileError
+from common.judged import read_judged
 from common.native_output import native_output_dropped
 from common.settings import DEFAULT_DETECTOR
 from pictures.finding import PHOTO_SUFFIXES, VIDEO_SUFFIXES, scan_media, suffix_of
@@ -139,7 +140,8 @@ def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
 
 @native_output_dropped()  # libpng and others write to the terminal what the table's error column says in plain words
 def main(argv: list[str] | None = None) -> int:
-    """Score what the command line names. Exit code 0; 2 with one sentence if that is impossible; 130 after Ctrl-C."""
+    """Score what the command line names. Exit code 0; 1 if the network says of itself
+    that nothing can be expected of it; 2 with one sentence if that is impossible; 130 after Ctrl-C."""
     options = _parser().parse_args(argv)
     # OpenCV and FFmpeg write to the terminal what the table's error column says in plain words.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -152,6 +154,9 @@ def main(argv: list[str] | None = None) -> int:
         _check_paths(options)
         _check_out(options.out, options.paths)
         work = _work(options)
+        judged = read_judged(options.model or DEFAULT_MODEL)
+        if judged and judged.problem():
+            print(f"{options.model}: {judged.problem()}", file=sys.stderr)
         selection = SmileSelection(options.paths, best=options.best, copies=options.copy_smiles, report=options.report)
         table = open_table(options.out, spreadsheet=options.spreadsheet)
         if table.part is not None:
@@ -183,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
         f"seconds: {seconds:.1f}{left_out}",
         file=sys.stderr,
     )
-    return 0
+    return 1 if judged and judged.hopeless else 0
 
 
 def _work(options: argparse.Namespace) -> Work:

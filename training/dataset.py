@@ -6,10 +6,11 @@
 
 Each face is found with the app's own detector, cut with the app's own crop, turned grey and resized to 64x64. Exact and
 near-copies are joined into groups, over all sets, and so are pictures of one person, in each set; whole groups go to
-training (80 %), validation (8 %, for choosing) or test (12 %, looked at only to report). Near-copies with opposite labels
-are left out, since one of the two labels must be wrong, and put aside in OUT.contested.npz, for a person to decide. Photos
-also give crops without a face, for the presence output. What `getty_scraper` gathered keeps its origin: creator and licence
-of each picture stand in OUT.csv, their counts in OUT.json, and the near-copies that it found are near-copies here, too.
+training (80 %), validation (8 %, for choosing) or test (12 %, looked at only to report), and of few faces fewer parts are
+made. Near-copies with opposite labels are left out, since one of the two labels must be wrong, and put aside in
+OUT.contested.npz, for a person to decide. Photos also give crops without a face, for the presence output. What
+`getty_scraper` gathered keeps its origin: creator and licence of each picture stand in OUT.csv, their counts in OUT.json,
+and the near-copies that it found are near-copies here, too.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from common.commands import command
 from common.csv_lines import csv_writer, harmless
 from common.errors import DatasetError, SmileError
 from common.whole_files import replacing, write_whole
 from training.data import assembling
-from training.data.assembling import group_faces, photo_names, split_groups
+from training.data.assembling import group_faces, photo_names, shares_for, shortage, split_groups
 from training.data.faces import NO_LABEL, SPLITS, Faces
 from training.data.grouping import near_copies, opposite
 from training.data.origins import NO_ORIGIN, Origin, gathered_copies, read_origins, summary
@@ -105,12 +107,13 @@ def build_dataset(
         whole, near, contested = settle(whole, near, decided)
         settled = contested
         whole, counts = group_faces(whole, sources, out.parent / "descriptors", workers, near)
-        whole = split_groups(whole, seed=seed)
+        whole = split_groups(whole, seed=seed, shares=shares_for(whole))
         for name, entry in counts.items():
             sets.report[name].update(entry)
     else:
         whole, contested, settled = _split_again(whole, split, sources, decided)
     whole, followed = _decided(whole, decided, contested, settled)
+    short = "" if split else shortage(whole)
     record: dict[str, Any] = {"seed": seed, "sets": _report(whole, sets)}
     if decisions:
         record["decisions"] = {"file": decisions.name, "sha256": digest_of(decisions), **followed}
@@ -126,6 +129,8 @@ def build_dataset(
         for *row, photo in given:
             origin = sets.origins[row[0]].get(photo, NO_ORIGIN)
             writer.writerow([*row, *(harmless(getattr(origin, name)) for name in more)])
+    if short:
+        print(short, flush=True)
     return whole
 
 
@@ -258,7 +263,12 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"The dataset could not be written: {error}.", file=sys.stderr)
         return 2
+    print(f"Wrote {options.out}.npz; train with:\n{_next(options)}")
     return 0
+
+
+def _next(options: argparse.Namespace) -> str:
+    return command("training.train", data=options.out.with_suffix(".npz"), out=Path("runs") / options.out.stem)
 
 
 if __name__ == "__main__":

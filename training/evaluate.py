@@ -19,8 +19,10 @@ import sys
 from pathlib import Path
 
 from common.errors import DatasetError, SmileError
-from smile_recognition import SmileRecognizer
+from common.judged import Judged
+from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
+from training.fitting.standing import judged_by
 from training.judging.judge import faces_digest, judge, judge_baseline, judge_left_out, judge_photos
 from training.judging.model_card import write_card
 from training.judging.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
@@ -43,11 +45,14 @@ _SHIPPED = Path("models")
 def _part_of(faces: Faces, split: str) -> Faces:
     part = faces.part(split)
     if not (part.smile >= 0).any():
-        raise DatasetError(f"The dataset's {split} part has no face with a smile label; build it again from more pictures.")
+        raise DatasetError(
+            f"The dataset has no labelled face in its {split} part, since it is small; add photos and build it again. What "
+            "training.json beside the network says was found by cross-validation."
+        )
     return part
 
 
-def _judge_part(options: argparse.Namespace) -> None:
+def _judge_part(options: argparse.Namespace) -> Judged:
     if Path(os.path.relpath(options.mistakes)).parts[:1] in (("docs",), ("models",), ()):
         raise DatasetError(f"{options.mistakes} is no place for pictures of people; choose another one with --mistakes.")
     recognizer = SmileRecognizer(options.model / "smile.tflite")
@@ -57,16 +62,20 @@ def _judge_part(options: argparse.Namespace) -> None:
     photos = options.photos
     if photos is None and _USUAL_PHOTOS.exists() and _USUAL_PHOTOS.stem in part.source:
         photos = _USUAL_PHOTOS
-    figures, probability = judge(recognizer, part, seed=options.seed)
+    figures, read = judge(recognizer, part, seed=options.seed)
     figures["photos"] = judge_photos(photos, faces, options.part, recognizer) if photos else None
-    mistakes = mistakes_sheets(part, probability, options.mistakes, options.part)
+    mistakes = mistakes_sheets(part, read.smile, options.mistakes, options.part)
     # The documents show plots of the shipped network only.
     plots = options.plots or (Path("docs/evaluation") if options.model == _SHIPPED else options.model / "plots")
     files = {name: plots / f"{name}.png" for name in ("reliability", "robustness")}
     print(sets_table(plain(figures["sets"])))
+    real = part.face == 1
+    judged = judged_by(
+        options.part, part.where(real), read.smile[real] - SMILE_THRESHOLD, read.presence[real] - PRESENCE_THRESHOLD
+    )
     print(f"{mistakes} of the worst mistakes are in {options.mistakes}; they show people: don't publish them.")
     if options.part != "test":
-        return
+        return judged
     plot_reliability(plain(figures["sets"]), files["reliability"])
     plot_robustness(figures["robustness"], files["robustness"])
     report = options.data.with_suffix(".json")
@@ -87,6 +96,7 @@ def _judge_part(options: argparse.Namespace) -> None:
     )
     write_unseen(part, options.model / "unseen.csv")
     write_card(options.model)
+    return judged
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -133,9 +143,15 @@ def main(argv: list[str] | None = None) -> int:
         if options.left_out or options.baselines:
             _record(options)
         else:
-            _judge_part(options)
+            judged = _judge_part(options)
+            if said := judged.problem() or judged.caution():
+                print(said, file=sys.stderr)
+            return 1 if judged.hopeless else 0
     except SmileError as error:
         print(error, file=sys.stderr)
+        return 2
+    except FileNotFoundError as error:
+        print(f"There is no {error.filename}; name a folder that `training.train` has written.", file=sys.stderr)
         return 2
     except (OSError, ValueError, KeyError) as error:
         print(f"Something is missing, damaged or in the way: {type(error).__name__}: {error}.", file=sys.stderr)

@@ -23,6 +23,7 @@ import joblib
 import numpy as np
 
 from common.errors import DatasetError, SmileError
+from training.data.assembling import deal_folds as deal_folds
 from training.data.faces import Faces
 from training.data.predictions import write_predictions
 from training.fitting.finish import fit_temperature
@@ -35,15 +36,6 @@ if TYPE_CHECKING:
 FILE_NAME = "out_of_fold.csv.gz"
 _MADE_OF = "made_of.sha256"  # in a fold's folder: a digest of what its network is trained on, and how
 _JUDGES = [name for name in NETWORKS if name != "keypoints"]  # it says nothing about smiles
-
-
-def deal_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold, int `(n,)` from 0 to folds - 1, for group numbers `(n,)`: one for a whole group, with about as many groups
-    in each.
-    """
-    unique, index = np.unique(groups, return_inverse=True)
-    dealt = np.random.default_rng(seed).permutation(len(unique)) % folds
-    return dealt[index]
 
 
 def smile_logits(folder: Path, recipe: Recipe, faces: Faces) -> np.ndarray:

@@ -1,16 +1,24 @@
 """Train the smile network and export it for the app.
 
+    python -m training.train --data datasets/mine.npz --out runs/mine     # fit the shipped network to your photos: seconds
+    python -m training.train --fine-tune runs/mine --data datasets/more.npz --out runs/more     # fit that one further
+
+Your faces teach the smile output alone; presence and landmarks stay as they are (`training/fitting/tune.py`). All outputs
+learn, from thousands of faces, with one of these:
+
     python -m training.dataset ../shared/data/{genki,smiles,getty_faces,rafdb,celeba64,fer,keypoints}.zip
-    python -m training.train                       # all sets, about an hour on two cores
-    python -m training.train --sources genki smiles mine --epochs 5 --out runs/mine
+    python -m training.train --from-scratch        # all sets, about an hour on two cores
+    python -m training.train --from-scratch --sources genki smiles mine --epochs 5 --out runs/mine
     python -m training.train --network lenet       # a simple network to compare with: runs/lenet
-    python -m training.train --distribute multiworker    # on several machines: training/fitting/distributed.py says how
+    python -m training.train --from-scratch --distribute multiworker    # on several machines: fitting/distributed.py
     python -m training.train --start-from runs/smile --rate 3e-4 --plain-share 0.5 --epochs 6 --out runs/polished
     python -m training.train --decisions datasets/decisions.csv     # labels mended by `training.relabel`
     python -m training.train --soft-labels runs/out_of_fold/out_of_fold.csv.gz     # mixed with a teacher's opinions
 
 It writes into --out: `my_model.keras`, `scaler.save` (joblib), `training.json` (how it was made), TensorBoard logs, and for
-our network `smile.tflite`, which the app loads. After a kill the same command goes on from the last finished epoch.
+our network `smile.tflite`, which the app loads, and `hold.npz`, for `--fine-tune`. After a kill the same command goes on
+from the last finished epoch. Exit code 0; 1 if the network can't be expected to work; 2 if nothing was trained; 130 after
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,16 +33,33 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.commands import command
 from common.errors import DatasetError, SmileError
+from common.judged import Judged
+from common.places import MODELS
 from training.data.faces import Faces
 from training.fitting.cluster import Cluster, meet, read_cluster
 from training.fitting.distributed import WAIT_SECONDS, Workers
 from training.fitting.fit import NETWORKS, choose_sources, digest_of_all_that_matters, taught_labels, train
 from training.fitting.plan import Plan, Taught
+from training.fitting.tune import fine_tune
 from training.labels.decisions import apply_decisions, count_decisions, in_words, read_decisions
 
 if TYPE_CHECKING:
     from training.networks.recipes import Recipe
+
+
+# Options that fitting the smile output alone has no use for, and their defaults.
+_FOR_ALL_OUTPUTS = {
+    "epochs": None,
+    "rate": None,
+    "plain_share": None,
+    "patience": 12,
+    "precision": "float32",
+    "guessed_weight": None,
+    "soft_labels": None,
+    "distribute": None,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         cluster = read_cluster(os.environ) if options.distribute else None
         faces, plan = _faces_and_plan(options)
         workers = _meet(cluster, digest_of_all_that_matters(faces, plan), options.wait) if cluster else None
-        train(faces, out, plan, workers)
+        judged = _fine_tune(faces, out, options, plan) if _fine_tunes(options) else train(faces, out, plan, workers)
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2
@@ -61,10 +86,23 @@ def main(argv: list[str] | None = None) -> int:
     if workers and not workers.chief:
         print("Trained. The first worker writes the network.")
     elif plan.shipped:
-        print(f"Wrote {out}/smile.tflite; judge it with `python -m training.evaluate --model {out}`.")
+        print(f"Wrote {out}/smile.tflite; judge it with:\n{command('training.evaluate', data=options.data, model=out)}")
     else:
         print(f"Wrote {out}/my_model.keras; training.json beside it holds its validation figures.")
-    return 0
+    if judged and (said := judged.problem() or judged.caution()):
+        print(said, file=sys.stderr)
+    return 1 if judged and judged.hopeless else 0
+
+
+def _fine_tunes(options: argparse.Namespace) -> bool:
+    return options.network == "smile" and not options.from_scratch and options.start_from is None
+
+
+def _fine_tune(faces: Faces, out: Path, options: argparse.Namespace, plan: Plan) -> Judged:
+    """Raises DatasetError."""
+    tuned = fine_tune(faces, out, options.fine_tune or MODELS, seed=options.seed, labels_from=plan.labels_from)
+    print(tuned)
+    return tuned.judged
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,10 +113,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--without", nargs="+", help="leave these sets of the dataset out")
     parser.add_argument("--out", type=Path, help="folder to write (default runs/NETWORK)")
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--start-from", type=Path, metavar="DIR", help="begin with the weights of this earlier training")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--fine-tune",
+        type=Path,
+        metavar="DIR",
+        help="fit this network's smile output to the faces (default: the shipped one)",
+    )
+    how.add_argument("--from-scratch", action="store_true", help="a new network, all of whose outputs learn from the faces")
+    how.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="DIR",
+        help="all outputs learn, beginning with the weights of this earlier training",
+    )
     parser.add_argument("--rate", type=float, help="highest learning rate (default: the network's own)")
     parser.add_argument("--plain-share", type=float, help="share of the faces to show unchanged, not augmented (default 0)")
-    parser.add_argument("--patience", type=int, default=12, help="stop after so many epochs without a better one")
+    parser.add_argument(
+        "--patience", type=int, default=_FOR_ALL_OUTPUTS["patience"], help="stop after so many epochs without a better one"
+    )
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument(
         "--guessed-weight", type=float, help="weight of landmarks that dlib guessed (default 0.4; measured ones: 3)"
@@ -110,7 +163,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raises DatasetError for a number that can't be used."""
+    """Raises DatasetError for what can't be used."""
+    given = [f"--{name.replace('_', '-')}" for name, usual in _FOR_ALL_OUTPUTS.items() if getattr(options, name) != usual]
+    if _fine_tunes(options) and given:
+        raise DatasetError(f"{given[0]} is for training all outputs; add --from-scratch or --start-from, or leave it out.")
+    if options.network != "smile" and options.fine_tune:
+        raise DatasetError("--fine-tune is for the network that the app loads; leave --network out.")
     if options.epochs is not None and options.epochs < 1:
         raise DatasetError("--epochs must be 1 or more.")
     if options.patience < 1:

@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import DatasetError
 from training.data.faces import SPLITS, Faces, save_arrays
 from training.data.grouping import connected_groups, describe_person, near_copies, opposite, person_pairs
 from training.data.sources import Source, person_in_name
 
 SHARES = (0.80, 0.08, 0.12)
+# A validation part of a few faces would choose by luck; where there are few, cross-validation takes its place. And where a
+# test part would be as small, too, there is none.
+FEW, HARDLY_ANY = 100, 20  # labelled faces of the rarer class
+_SHARES_OF_FEW = (0.75, 0.0, 0.25)
+_SHARES_OF_HARDLY_ANY = (1.0, 0.0, 0.0)
 _LARGE_GROUP = 0.01  # share of its set: such a group would fill a validation or test part alone
 
 
@@ -106,7 +112,41 @@ def _descriptors(crops: np.ndarray, digests: np.ndarray, cache: Path, workers: i
     return np.stack([known[digest] for digest in digests])
 
 
-def split_groups(faces: Faces, *, seed: int) -> Faces:
+def counts_by_class(faces: Faces) -> tuple[int, int]:
+    """How many labelled faces smile, and how many don't."""
+    return int((faces.smile == 1).sum()), int((faces.smile == 0).sum())
+
+
+def shares_for(faces: Faces) -> tuple[float, float, float]:
+    """The shares of train, val and test that suit a dataset of this size."""
+    rarer = min(counts_by_class(faces))
+    if not (faces.smile >= 0).any():  # only points to learn
+        return SHARES
+    return SHARES if rarer >= FEW else _SHARES_OF_FEW if rarer >= HARDLY_ANY else _SHARES_OF_HARDLY_ANY
+
+
+def shortage(faces: Faces) -> str:
+    """What the dataset is too small for, and what to do, in one sentence; empty if it is large enough. Raises DatasetError
+    if a class has no face.
+    """
+    smiling, serious = counts_by_class(faces)
+    if not smiling + serious:
+        return ""
+    for count, name in ((smiling, "smile"), (serious, "no_smile")):
+        if not count:
+            raise DatasetError(f"No face was found in the pictures of {name}; a network needs faces of both classes.")
+    so_few = f"There are {smiling} smiling and {serious} other faces"
+    if min(smiling, serious) < HARDLY_ANY:
+        return f"{so_few}: all are for training, which judges itself; with {HARDLY_ANY} of each there is a test part."
+    if min(smiling, serious) < FEW:
+        return (
+            f"{so_few}: a quarter of them is the test part, and training judges itself by the others; with {FEW} of each "
+            "there is a validation part, too, which training --from-scratch needs."
+        )
+    return ""
+
+
+def split_groups(faces: Faces, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Faces:
     """Deals whole groups to train, val and test. Each set and label keeps its shares, as nearly as groups allow."""
     rng = np.random.default_rng(seed)
     groups, index = np.unique(faces.group, return_inverse=True)
@@ -114,7 +154,7 @@ def split_groups(faces: Faces, *, seed: int) -> Faces:
     counts = np.zeros((len(groups), len(strata)))
     np.add.at(counts, (index, stratum), 1)
     total = counts.sum(axis=0)  # (strata,)
-    wanted = np.outer(SHARES, total)  # (3, strata)
+    wanted = np.outer(shares, total)  # (3, strata)
     held = np.zeros_like(wanted)
     side = np.zeros(len(groups), int)
     set_of = np.array([name.rpartition("/")[0] for name in strata])
@@ -128,9 +168,18 @@ def split_groups(faces: Faces, *, seed: int) -> Faces:
             side[g] = 0
         # Small groups: at random by share, so that the sides stay alike in everything that was not counted.
         elif counts[g].sum() <= 3:
-            room = np.maximum(lack, 0) * SHARES
+            room = np.maximum(lack, 0) * shares
             side[g] = rng.choice(3, p=room / room.sum()) if room.sum() > 0 else int(np.argmax(lack))
         else:
             side[g] = int(np.argmax(lack))
         held[side[g]] += counts[g]
     return Faces(**{**faces.fields(), "split": np.array(SPLITS)[side[index]]})
+
+
+def deal_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """The fold, int `(n,)` from 0 to folds - 1, for group numbers `(n,)`: one for a whole group, with about as many groups
+    in each.
+    """
+    unique, index = np.unique(groups, return_inverse=True)
+    dealt = np.random.default_rng(seed).permutation(len(unique)) % folds
+    return dealt[index]

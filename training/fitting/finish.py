@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.judged import Judged
 from training.data.faces import Faces
 from training.data.splits import save_split
+from training.fitting.hold import measure_hold, save_hold
 from training.fitting.lineage import earlier_stages, take_weights, what_was_trained
 from training.fitting.progress import TrainingProgress, save_network, write_json_whole
+from training.fitting.standing import judged_by
 
 if TYPE_CHECKING:
     import keras
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
 _FEWEST_MEASURED = 500  # with fewer faces, the mean error would be chance
 
 
-def finish(progress: TrainingProgress, faces: Faces, training: Faces, scaler: MinMaxScaler) -> None:
+def finish(progress: TrainingProgress, faces: Faces, training: Faces, scaler: MinMaxScaler) -> Judged | None:
     """Writes all files of a whole training, whose epochs are in `progress`, and removes what was there to go on from.
 
-    `faces`: the whole dataset, `training` the part of it that was trained on.
+    `faces`: the whole dataset, `training` the part of it that was trained on. Returns what the app's file says of itself.
     """
     import keras
 
@@ -33,26 +36,31 @@ def finish(progress: TrainingProgress, faces: Faces, training: Faces, scaler: Mi
     keras.mixed_precision.set_global_policy("float32")
     model = plan.recipe.build()
     take_weights(model, out)
-    temperature = 1.0
+    temperature, judged = 1.0, None
     if plan.shipped:
         center_landmarks(model, training, scaler)
         model = shipped_part(model)
-        temperature = _export(model, scaler, progress.validation.labelled(), out / "smile.tflite")
+        temperature, judged = _export(model, scaler, progress.validation, out / "smile.tflite")
+        save_hold(out, measure_hold(model, scaler, temperature, training, seed=plan.seed))
     save_network(model, out / "my_model.keras")
     save_split(faces, out / "split.csv.gz")
     write_json_whole(out / "training.json", _how_it_was_made(progress, model, training, temperature))
     progress.forget()
+    return judged
 
 
-def _export(model: keras.Model, scaler: MinMaxScaler, known: Faces, path: Path) -> float:
-    """Writes the app's file, calibrated on the labelled faces `known`. Returns the temperature."""
+def _export(model: keras.Model, scaler: MinMaxScaler, validation: Faces, path: Path) -> tuple[float, Judged]:
+    """Writes the app's file, calibrated and judged on the validation part. Returns the temperature and the record."""
     from training.fitting.batches import scale
     from training.networks.export import export_network
 
-    logits = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["smile"][:, 0]
-    temperature = fit_temperature(logits, known.smile)
-    export_network(model, scaler, temperature, path)
-    return temperature
+    real = validation.where(validation.face == 1)
+    read = model.predict(scale(scaler, real.gray), batch_size=256, verbose=0)
+    logits, known = read["smile"][:, 0], real.smile >= 0
+    temperature = fit_temperature(logits[known], real.smile[known])
+    judged = judged_by("validation", real, logits, read["presence"][:, 0])
+    export_network(model, scaler, temperature, path, judged)
+    return temperature, judged
 
 
 def _how_it_was_made(progress: TrainingProgress, model: keras.Model, training: Faces, temperature: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 
 from common.errors import DatasetError
+from common.judged import Judged
 from training.data.faces import Faces
 from training.data.predictions import read_predictions
 from training.fitting.distributed import Workers, fit_together
@@ -38,10 +39,11 @@ NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19"
 _LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
 
 
-def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -> None:
+def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -> Judged | None:
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
-    `workers`: that train together, of which only the chief writes. Raises DatasetError.
+    `workers`: that train together, of which only the chief writes. Returns what the app's file says of itself. Raises
+    DatasetError.
     """
     import keras
 
@@ -76,8 +78,7 @@ def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -
     elif first < recipe.epochs:
         _make_variables(model, batches[0])
         model.fit(batches, epochs=recipe.epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
-    if chief:
-        finish(progress, faces, training, scaler)
+    return finish(progress, faces, training, scaler) if chief else None
 
 
 def _in_training(faces: Faces, model: keras.Model) -> np.ndarray:

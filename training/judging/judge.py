@@ -41,10 +41,8 @@ def read_crops(recognizer: SmileRecognizer, gray: np.ndarray) -> CropReadings:
     return CropReadings(smile, presence, (points + np.float32(0.5)) / CROP_SIZE)
 
 
-def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:
-    """All figures on crops, as in `metrics.json`, and P(smile) `(n,)` of every crop of `part`, some of which are
-    labelled.
-    """
+def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[dict[str, Any], CropReadings]:
+    """All figures on crops, as in `metrics.json`, and what was read in every crop of `part`, some of which are labelled."""
     read = read_crops(recognizer, part.gray)
     measured = ~np.isnan(part.landmarks).any(axis=(1, 2))
     presence = {}
@@ -60,7 +58,7 @@ def judge(recognizer: SmileRecognizer, part: Faces, *, seed: int = 0) -> tuple[d
         else None,
         "presence": presence or None,
         "robustness": robustness(recognizer, part.labelled(), seed=seed),
-    }, read.smile
+    }, read
 
 
 def _by_set(faces: Faces, probability: np.ndarray, seed: int) -> dict[str, Any]:

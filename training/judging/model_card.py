@@ -86,7 +86,7 @@ How the sets were split, by the dataset's own report (`train`, `val`, `test`: fa
 Near-copies were joined over all sets; pictures of one person within a set, where something tells persons apart. A person may
 appear in more than one set, and on both sides of the split where nothing tells, or a stricter limit than {usual:.2f} does.
 
-Seed {seed}; {stages}; of the last training, epoch {chosen} was the best on the validation part; precision in training:
+Seed {seed}; {stages}; {chosen}; precision in training:
 {precision}.
 
 ## Known limits
@@ -153,13 +153,23 @@ def model_card(
         split=dataset_table(report) if report else "That report was not found.",
         seed=training["seed"],
         stages=" and then ".join(_stage(stage) for stage in training.get("stages", [{"epochs": training["epochs"]}])),
-        chosen=training.get("chosen_epoch", "(not recorded)"),
+        chosen=_chosen(training),
         precision=training.get("precision", "not recorded"),
         command=metrics["command"],
     )
 
 
+def _chosen(training: Mapping[str, Any]) -> str:
+    if training.get("stages") and "tuned" in training["stages"][-1]:
+        return "the last of these was judged by cross-validation"
+    return (
+        f"of the last training, epoch {training.get('chosen_epoch', '(not recorded)')} was the best on the validation part"
+    )
+
+
 def _stage(stage: Mapping[str, Any]) -> str:
+    if "tuned" in stage:
+        return f"the smile output alone, fitted to {stage['tuned']:,} faces"
     text = f"{stage['epochs']} epochs"
     if "rate" in stage:
         text += f" with a learning rate of {stage['rate']:g} at most"

@@ -22,6 +22,7 @@ from smile_recognition import CROP_SIZE, LANDMARKS, PRESENCE_THRESHOLD, SMILE_TH
 from training.data.faces import Faces
 from training.fitting.augmentation import View, look
 from training.fitting.progress import point_error
+from training.fitting.standing import wilson_interval as wilson_interval
 
 CALIBRATION_BINS = 15
 DRAWS = 1000  # of the bootstrap
@@ -30,14 +31,6 @@ CURVE_FACES = 400  # faces of each set, at most: a curve needs 37 readings of ea
 ANGLES = (-45, -30, -15, 0, 15, 30, 45)  # degrees clockwise
 
 # --- measures ---
-
-
-def wilson_interval(right: float, n: float, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of the share `right / n` (Wilson 1927), 0 to 1, for n independent tries, n > 0."""
-    share = right / n
-    center = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return center - half, center + half
 
 
 def grouped_interval(values: np.ndarray, group: np.ndarray, *, seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
+from common.judged import Judged, attach
 from common.whole_files import write_whole
 from smile_recognition import CROP_SIZE
 
 
-def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path) -> None:
-    """Writes `path`: grey levels float32 `(1, 64, 64, 1)` in 0 to 255 -> float32 `(1, 12)`.
+def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path, judged: Judged | None = None) -> None:
+    """Writes `path`, which carries `judged`: grey levels float32 `(1, 64, 64, 1)` in 0 to 255 -> float32 `(1, 12)`.
 
     The twelve: calibrated P(smile), P(face), then x and y of the five landmarks, 0 to 1 across the crop.
     Weights are stored as float16, which halves the file; a test holds the outputs to the Keras network's.
@@ -37,4 +38,5 @@ def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path) 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([smile.get_concrete_function()], owner)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    write_whole(path, converter.convert())
+    network = bytes(converter.convert())
+    write_whole(path, attach(network, judged) if judged else network)

@@ -1,0 +1,24 @@
+"""Commands that a message tells people to run: whole, and quoted so that they can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from common.places import ROOT
+
+
+def command(module: str, *arguments: object, **options: object) -> str:
+    """`python -m MODULE ARGUMENTS --OPTION VALUE ...`, run by this Python; an option that is None is left out.
+
+    `module` may also be a script such as `app.py`. Underscores in names of options become hyphens.
+    """
+    start = [_from_here(ROOT / module)] if module.endswith(".py") else ["-m", module]
+    named = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items() if value is not None]
+    return shlex.join([_from_here(Path(sys.executable)), *start, *map(str, arguments), *(part for pair in named for part in pair)])
+
+
+def _from_here(path: Path) -> str:
+    """The short way from the current folder down to a file, where there is one."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,88 @@
+"""What a smile network's file says of itself: how good it was when it was made.
+
+The record stands in a zip archive behind the network, where LiteRT's own metadata keeps a model's files, too
+(https://ai.google.dev/edge/litert/models/metadata); an interpreter does not look there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_NAME = "judged.json"
+_FEW, _HARDLY_ANY = 0.9, 0.5  # shares of the faces that a network takes for faces
+_CHANCE = 0.6  # balanced accuracy that nobody wants to use
+_ENOUGH = 30  # faces of a class, below which a figure is mostly luck
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`how`: "validation" or "cross-validation", by faces that the judged network had not learned from. `faces`: how many
+    they were, `found` the share of them that it takes for faces, 0 to 1. `smiling`, `serious`: how many of them had which
+    label, `balanced` the mean of both classes' accuracies, 0 to 1, and `low` the lower end of its 95 % interval.
+    """
+
+    how: str
+    faces: int
+    found: float
+    smiling: int
+    serious: int
+    balanced: float
+    low: float
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing can be expected to work."""
+        return self.found < _HARDLY_ANY or (self.balanced < _CHANCE and self.low <= 0.5)
+
+    def problem(self) -> str:
+        """What is wrong with the network, and what to do about it, in one sentence; empty for a good one."""
+        if self.found < _FEW:
+            return (
+                f"This network takes only {self.found:.0%} of the {self.faces} faces that it was judged by for faces; "
+                "train it again without --from-scratch, or with thousands of photos."
+            )
+        labelled = self.smiling + self.serious
+        if self.balanced < _CHANCE and self.low <= 0.5:
+            return (
+                f"This network tells smiles from other faces hardly better than a coin ({self.balanced:.0%} of "
+                f"{labelled} faces right); look whether the photos lie in the right folders, or add some."
+            )
+        return ""
+
+    def caution(self) -> str:
+        """What to bear in mind when reading the figures, in one sentence, or nothing."""
+        if min(self.smiling, self.serious) < _ENOUGH:
+            return (
+                f"These figures come from {self.smiling} smiling and {self.serious} other faces and are mostly luck; with "
+                f"{_ENOUGH} of each or more they say something."
+            )
+        return ""
+
+
+def attach(network: bytes, judged: Judged) -> bytes:
+    """The bytes of a network's file that carries the record."""
+    file = io.BytesIO(network)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(_NAME), json.dumps(asdict(judged)))  # without a time: same record, same bytes
+    return file.getvalue()
+
+
+def read_judged(path: Path) -> Judged | None:
+    """The record that the file carries; None without one, as in networks from before there were records."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            said = json.loads(archive.read(_NAME))
+        return Judged(**{name: kind(said[name]) for name, kind in _KINDS.items()})
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError):
+        return None
+
+
+_KINDS = {
+    **dict.fromkeys(("faces", "smiling", "serious"), int),
+    **dict.fromkeys(("found", "balanced", "low"), float),
+    "how": str,
+}
