@@ -387,7 +387,7 @@ def test_bad_options_get_one_sentence_and_code_2(judged, capsys, options, senten
 def test_an_empty_part_gets_one_sentence(judged, faces, tmp_path, capsys):
     faces.part("train").save(tmp_path / "faces.npz")
     assert judged() == 2
-    assert "test part has no face with a smile label" in capsys.readouterr().err
+    assert "no labelled face in its test part" in capsys.readouterr().err
     faces.where(faces.face == 0).save(tmp_path / "faces.npz")
     assert judged() == 2
 
