@@ -14,6 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from common.commands import command
 from common.errors import DatasetError, SmileError
 from common.whole_files import write_whole
 from faces.finder import HEIGHT, WIDTH
@@ -119,7 +120,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"Stopped. The same command goes on after the last checkpoint in {options.out}.", file=sys.stderr)
         return 130
-    print(f"Wrote {options.out}/finder.tflite; judge it with `python -m training.finder_probe --finder {options.out}`.")
+    print(f"Wrote {options.out}/finder.tflite; judge it with:")
+    photos = next((path for path in options.sets if path.stem == "genki"), "genki.zip")
+    print(command("training.finder_probe", photos, data=options.data, finder=options.out))
     return 0
 
 

@@ -71,6 +71,8 @@ KNOWN = {
             person_distance=0,  # 48 px: too coarse to know a person by
             copy_correlation=0.955,
         ),
+        # Happy faces are from FFHQ and the others from AffectNet: label and origin hang together.
+        Source("affect", {"happy": 1, "sad": 0, "anger": 0, "disgust": 0, "fear": 0, "surprise": 0}, backgrounds=0),
         Source("keypoints", classes={}, person_distance=0, points_file="keypoints.csv"),
     )
 }

@@ -128,7 +128,9 @@ def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> di
     """
     training = read_training(model)
     if name in training["trained_on"]:
-        raise DatasetError(f"{model} was trained on {name}; train it with `python -m training.train --without {name}`.")
+        raise DatasetError(
+            f"{model} was trained on {name}; train it with `python -m training.train --from-scratch --without {name}`."
+        )
     here = (faces.source == name) & (faces.smile >= 0)
     # The network has seen a face after all if another set has a near-copy of it.
     used = np.isin(faces.source, list(training["trained_on"])) & (faces.split != "test")
