@@ -26,6 +26,7 @@ from tests.drawn_faces import draw_face, drawn_set
 from tests.text_layout import CUT_OFF_OR_BROKEN
 from tests.waiting import eventually
 from training import dataset, relabel
+from training.data.assembling import SHARES
 from training.data.faces import Faces
 from training.data.predictions import write_predictions
 from training.labels.contested import contested_file
@@ -337,7 +338,10 @@ def pictures(tmp_path_factory) -> Path:
 
 
 def build(pictures: Path, out: Path, *options: object) -> Faces:
-    assert dataset.main([str(pictures), "--out", str(out / "faces"), *map(str, options)]) == 0
+    """With all parts, as of thousands of pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "shares_for", lambda faces: SHARES)
+        assert dataset.main([str(pictures), "--out", str(out / "faces"), *map(str, options)]) == 0
     return Faces.load(out / "faces.npz")
 
 
