@@ -16,9 +16,8 @@ def command(module: str, *arguments: object, **options: object) -> str:
     """
     start = [_from_here(ROOT / module)] if module.endswith(".py") else ["-m", module]
     named = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items() if value is not None]
-    return shlex.join(
-        [_from_here(Path(sys.executable)), *start, *map(str, arguments), *(part for pair in named for part in pair)]
-    )
+    words = [_from_here(Path(sys.executable)), *start, *map(str, arguments)]
+    return shlex.join([*words, *(word for pair in named for word in pair)])
 
 
 def _from_here(path: Path) -> str:

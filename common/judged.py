@@ -36,7 +36,10 @@ class Judged:
     @property
     def hopeless(self) -> bool:
         """Whether nothing can be expected to work."""
-        return self.found < _HARDLY_ANY or (self.balanced < _CHANCE and self.low <= 0.5)
+        return self.found < _HARDLY_ANY or self._guesses()
+
+    def _guesses(self) -> bool:
+        return self.smiling + self.serious > 0 and self.balanced < _CHANCE and self.low <= 0.5
 
     def problem(self) -> str:
         """What is wrong with the network, and what to do about it, in one sentence; empty for a good one."""
@@ -45,11 +48,10 @@ class Judged:
                 f"This network takes only {self.found:.0%} of the {self.faces} faces that it was judged by for faces; "
                 "train it again without --from-scratch, or with thousands of photos."
             )
-        labelled = self.smiling + self.serious
-        if self.balanced < _CHANCE and self.low <= 0.5:
+        if self._guesses():
             return (
                 f"This network tells smiles from other faces hardly better than a coin ({self.balanced:.0%} of "
-                f"{labelled} faces right); look whether the photos lie in the right folders, or add some."
+                f"{self.smiling + self.serious} faces right); look whether the photos lie in the right folders, or add some."
             )
         return ""
 

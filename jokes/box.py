@@ -50,8 +50,9 @@ class JokeBox:
     """Jokes at once. If there is something to fetch, a thread starts with the first joke and ends in `close()`.
 
     `url`: the joke service; empty for none. `board`: the reactions by which jokes are chosen, read every half minute while
-    jokes are told. `tellings`: where the box notes what it told (default: in memory). `own`: jokes for when none is fetched
-    (default: `house_jokes()`). `remembered`: how many of the latest jokes are not repeated.
+    jokes are told. `tellings`: where the box notes what it told (default: in memory). `own`: somebody's own jokes, told in
+    turn with the service's, and alone without one (default: `house_jokes()`, for when no joke is fetched). `remembered`: how
+    many of the latest jokes are not repeated.
     """
 
     def __init__(
@@ -123,14 +124,27 @@ class JokeBox:
         own = self._own if self._own is not None else house_jokes()
         current = {joke.key: joke for joke in own}
         known = [current.get(one.joke.key, one.joke) for one in self._ranking.standings]
-        gone = {joke.key for joke in known if joke.source == "house"} - current.keys()  # by a later version of this app
+        gone = {joke.key for joke in known if joke.source in ("house", "file") or self._alone}
+        gone -= current.keys()  # dropped in a later version of this app, or of somebody's file
         tried = [joke for joke in known if joke.key not in told and joke.key not in gone]
         untried = next((joke for joke in self._ready if joke.key not in told), None)
-        if untried is None:
+        if untried is None or (self._own is not None and self._random.random() < 0.5):
             fresh = [joke for joke in own if joke.key not in told and joke not in self._ranking]
-            untried = self._random.choice(fresh) if fresh else None
-        chosen = self._ranking.choose(tried, untried, self._random)
-        return chosen or next(current[key] for key in self._told if key in current)  # all were told lately
+            untried = self._random.choice(fresh) if fresh else untried
+        return self._ranking.choose(tried, untried, self._random) or self._longest_ago(own)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether nothing is to be told but somebody's own jokes."""
+        return self._own is not None and not self._url
+
+    def _longest_ago(self, own: Sequence[Joke]) -> Joke:
+        """One that was not told lately; where all were, the one that was told the longest ago."""
+        told = list(self._told)
+        untold = [joke for joke in own if joke.key not in told]
+        if untold:
+            return self._random.choice(untold)
+        return min(own, key=lambda joke: len(told) - told[::-1].index(joke.key))
 
     def _work(self) -> None:
         while True:

@@ -84,7 +84,12 @@ def test_a_cluster_that_can_not_be_used_is_said_in_a_sentence_with_an_example(en
     monkeypatch.delenv("TF_CONFIG", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert train.main(["--distribute", "multiworker", "--data", str(tmp_path / "none.npz"), "--out", str(tmp_path)]) == 2
+    assert (
+        train.main(
+            ["--from-scratch", "--distribute", "multiworker", "--data", str(tmp_path / "none.npz"), "--out", str(tmp_path)]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert said.startswith("TF_CONFIG ")
     assert said.count("\n") == 1
@@ -93,7 +98,7 @@ def test_a_cluster_that_can_not_be_used_is_said_in_a_sentence_with_an_example(en
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
 def test_a_time_to_wait_that_is_none_is_refused(seconds, capsys):
-    assert train.main(["--distribute", "multiworker", "--wait", seconds]) == 2
+    assert train.main(["--from-scratch", "--distribute", "multiworker", "--wait", seconds]) == 2
     assert capsys.readouterr().err == "--wait must be a number of seconds, more than 0.\n"
 
 
@@ -405,7 +410,7 @@ def test_what_the_first_can_not_write_is_not_called_a_lost_worker(data, tmp_path
 def test_when_a_worker_is_lost_the_other_ends_and_the_training_goes_on_later_with_two_or_one(data, tmp_path):
     """A network with all outputs of ours. First the chief is killed, then Ctrl-C stops the other; then one goes on alone."""
     hold = tmp_path / "hold"
-    options = (hold, "--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
+    options = (hold, "--from-scratch", "--data", data, "--epochs", 3, "--seed", 3, "--precision", "mixed_bfloat16")
     with Together(tmp_path, *options, code=WITH_A_SMALL_NETWORK) as together:
         for lost, number, code in ((0, signal.SIGTERM, -signal.SIGTERM), (1, signal.SIGINT, 130)):
             hold.write_text(str(lost + 1))
@@ -422,14 +427,14 @@ def test_when_a_worker_is_lost_the_other_ends_and_the_training_goes_on_later_wit
         together.start(1)
         together.says(0, "continuing after epoch ")
         code, said, _ = together.end()[0]
-    assert code == 0
+    assert code in (0, 1), "made, however good three epochs make it"
     assert "epoch 3 " in said
     assert "epoch 1 " not in said
     made = json.loads((tmp_path / "0" / "training.json").read_text())
     assert [entry["epoch"] for entry in made["history"]] == [1, 2, 3]
     assert made["history"][-1]["loss"] < made["history"][0]["loss"]
     assert {file.name for file in (tmp_path / "0").iterdir()} == {
-        *("best.keras", "my_model.keras", "scaler.save", "smile.tflite", "split.csv.gz", "training.json", "logs")
+        *("best.keras", "my_model.keras", "scaler.save", "smile.tflite", "hold.npz", "split.csv.gz", "training.json", "logs")
     }
     (read,) = SmileRecognizer(tmp_path / "0" / "smile.tflite").read(np.zeros((80, 80), np.uint8), [(0, 80, 80, 0)])
     assert 0 <= read.smile <= 1

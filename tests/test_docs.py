@@ -112,6 +112,21 @@ def test_commands_that_a_page_names_exist(page):
         assert (ROOT / name).is_file(), name
 
 
+def named_commands() -> list[tuple[str, str, str]]:
+    """Where a command of ours is named, the module, and its options: on the pages, in messages, and in the files' heads."""
+    own = re.compile(r"python -m ((?:training|benchmarks|tools)\.\w+)((?: (?!`)[^\n`#;|]*)?)")
+    files = [*PAGES, *(path for room in ("training", "benchmarks", "docs", "tools") for path in (ROOT / room).rglob("*.py"))]
+    found = [(path.name, own.findall(re.sub(r" \\\n\s*", " ", path.read_text(encoding="utf-8")))) for path in files]
+    return sorted({(name, module, line) for name, lines in found for module, line in lines if " --" in line})
+
+
+@pytest.mark.parametrize(("where", "module", "line"), named_commands())
+def test_every_option_of_a_command_that_is_named_exists(where, module, line):
+    source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    for option in re.findall(r" (--[a-z][a-z-]*)", line):
+        assert option == "--help" or f'"{option}"' in source, f"{where}: {module} has no {option}"
+
+
 def test_the_readme_stays_short():
     assert len(text("README.md").splitlines()) <= 120
 

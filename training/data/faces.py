@@ -71,13 +71,14 @@ class Faces:
     @classmethod
     def load(cls, path: Path) -> Faces:
         """The dataset in a file. Raises DatasetError if the file is missing or is not a dataset."""
+        how = f"`python -m training.dataset PHOTOS --out {path.with_suffix('')}`"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 return cls(**{field: data[field] for field in cls.__dataclass_fields__})
         except FileNotFoundError as error:
-            raise DatasetError(f"There is no dataset at {path}; make it with `python -m training.dataset`.") from error
+            raise DatasetError(f"There is no dataset at {path}; make it with {how}.") from error
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{path} is not a dataset; make it again with `python -m training.dataset`.") from error
+            raise DatasetError(f"{path} is not a dataset; make it again with {how}.") from error
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

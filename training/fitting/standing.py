@@ -27,7 +27,8 @@ def judged_by(how: str, real: Faces, smile: np.ndarray, presence: np.ndarray) ->
     for label in (1, 0):
         right = (smile[real.smile == label] > 0) == bool(label)
         counts.append(len(right))
-        shares.append(float(right.mean()) if len(right) else 0.0)
-        lows.append(wilson_interval(int(right.sum()), len(right))[0] if len(right) else 0.0)
+        if len(right):
+            shares.append(float(right.mean()))
+            lows.append(wilson_interval(int(right.sum()), len(right))[0])
     found = float((presence > 0).mean())
-    return Judged(how, len(real), found, counts[0], counts[1], sum(shares) / 2, sum(lows) / 2)
+    return Judged(how, len(real), found, counts[0], counts[1], float(np.mean(shares or [0])), float(np.mean(lows or [0])))

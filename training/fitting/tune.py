@@ -78,7 +78,7 @@ def fine_tune(faces: Faces, out: Path, start: Path, *, seed: int = 0, labels_fro
     if len(np.unique(known.smile)) < 2:
         raise DatasetError("Training needs both smiling and not smiling faces; add pictures of each.")
     made = what_was_trained(start)
-    model, scaler = _network(start)
+    model, scaler = whole_network(start)
     old = smile_weights(model, float(made.get("temperature", 1.0)))
     hold = load_hold(start, len(old))
     print(f"{len(known)} faces, {VIEWS + 2} looks at each", flush=True)
@@ -86,7 +86,7 @@ def fine_tune(faces: Faces, out: Path, start: Path, *, seed: int = 0, labels_fro
     unseen = _cross_validated(known, read, old, hold, seed)
     before = with_bias(read[:, 0]) @ old
     kept = _loss(known.smile, unseen) >= _loss(known.smile, before)
-    new = old if kept else _fit(known, read, old, hold)
+    new = old if kept else fit_smile_output(known, read, old, hold)
     presence = model.predict(scale(scaler, known.gray), batch_size=256, verbose=0)["presence"][:, 0]
     judged = judged_by("cross-validation", known, before if kept else unseen, presence)
     tuned = Tuned(judged, float(balanced_accuracy_score(known.smile > 0, before > 0)), kept)
@@ -105,7 +105,7 @@ def fine_tune(faces: Faces, out: Path, start: Path, *, seed: int = 0, labels_fro
     return tuned
 
 
-def _network(folder: Path) -> tuple[keras.Model, Any]:
+def whole_network(folder: Path) -> tuple[keras.Model, Any]:
     """The exported network of an earlier training and its scaler. Raises DatasetError."""
     import keras
 
@@ -130,11 +130,11 @@ def _cross_validated(known: Faces, read: np.ndarray, old: np.ndarray, hold: np.n
     logits = with_bias(read[:, 0]) @ old
     for k in range(folds if folds > 1 else 0):
         there = fold == k
-        logits[there] = with_bias(read[there, 0]) @ _fit(known.where(~there), read[~there], old, hold)
+        logits[there] = with_bias(read[there, 0]) @ fit_smile_output(known.where(~there), read[~there], old, hold)
     return logits
 
 
-def _fit(known: Faces, read: np.ndarray, old: np.ndarray, hold: np.ndarray) -> np.ndarray:
+def fit_smile_output(known: Faces, read: np.ndarray, old: np.ndarray, hold: np.ndarray) -> np.ndarray:
     """The weights with the least loss on the faces' views `(n, views, d)`, plus the loss that leaving `old` costs."""
     from training.fitting.batches import make_targets
 

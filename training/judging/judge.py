@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,9 @@ def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> di
     """
     training = read_training(model)
     if name in training["trained_on"]:
-        raise DatasetError(f"{model} was trained on {name}; train it with `python -m training.train --without {name}`.")
+        raise DatasetError(
+            f"{model} was trained on {name}; train it with `python -m training.train --from-scratch --without {name}`."
+        )
     here = (faces.source == name) & (faces.smile >= 0)
     # The network has seen a face after all if another set has a near-copy of it.
     used = np.isin(faces.source, list(training["trained_on"])) & (faces.split != "test")
@@ -148,7 +149,6 @@ def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> di
 
 def judge_baseline(folder: Path, part: Faces, *, seed: int = 0) -> tuple[str, dict[str, Any]]:
     """Name and figures of a Keras network that `training.train` wrote into `folder`. Raises DatasetError."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import joblib
     import keras
 

@@ -1,0 +1,306 @@
+"""A user's own photos: what the guide's commands make of them, and what is said where they are too few or wrong."""
+
+import json
+import re
+import shlex
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import app
+import inference
+from common.commands import command
+from common.errors import DatasetError
+from common.judged import Judged, attach, read_judged
+from common.places import DEFAULT_MODEL, MODELS, ROOT
+from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
+from tests.drawn_faces import drawn_set
+from training import dataset, evaluate, mine, train
+from training.data import assembling
+from training.data.assembling import SHARES, shares_for, shortage, split_groups
+from training.data.faces import Faces
+from training.fitting.standing import judged_by
+from training.judging.judge import read_crops
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset_workers_in_this_process")]
+
+
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch):
+    """OpenCV's cascade, which looks for backgrounds, must not be used by two threads at once."""
+    monkeypatch.setattr(assembling, "worker_processes", lambda count: ThreadPoolExecutor(1))
+
+
+GOOD = Judged("validation", 200, 0.99, 100, 100, 0.93, 0.88)
+BLIND = replace(GOOD, found=0.02)
+GUESSING = replace(GOOD, balanced=0.52, low=0.45)
+MAINS = {"training.dataset": dataset.main, "training.train": train.main, "training.evaluate": evaluate.main}
+
+
+def run(line: str) -> int:
+    """A command as it stands in the guide or was printed, in this process."""
+    python, option, module, *arguments = shlex.split(line)
+    assert Path(python).name.startswith("python")
+    assert option == "-m"
+    return MAINS[module](arguments)
+
+
+def guide() -> list[str]:
+    """The commands of the guide's "Your own pictures" that train, word for word."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = text.partition("## Your own pictures\n")[2].partition("\n## ")[0]
+    lines = [
+        line.partition("#")[0].strip()
+        for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    return [line for line in lines if line.split(" ")[2] in MAINS]
+
+
+def own_photos(home: Path, data: Path, of_each: int) -> Path:
+    with zipfile.ZipFile(data / "genki.zip") as archive:
+        for label in ("smile", "no_smile"):
+            (home / "mine" / label).mkdir(parents=True)
+            names = sorted(name for name in archive.namelist() if Path(name).parent.name == label and name.endswith(".jpg"))
+            for name in names[:of_each]:
+                (home / "mine" / label / Path(name).name).write_bytes(archive.read(name))
+    return home / "mine"
+
+
+def found(network: Path, faces: Faces) -> np.ndarray:
+    """Which crops are faces to the network, bool `(n,)`."""
+    return read_crops(SmileRecognizer(network), faces.gray).presence >= PRESENCE_THRESHOLD
+
+
+def test_the_guides_recipe_word_for_word_and_the_commands_it_prints(shared_data, tmp_path, monkeypatch, capsys):
+    own_photos(tmp_path, shared_data, 30)
+    monkeypatch.chdir(tmp_path)
+    recipe = guide()
+    assert len(recipe) == 3
+    for line, following in zip(recipe, [*recipe[1:], None], strict=True):
+        assert run(line) == 0, line
+        said = capsys.readouterr().out.splitlines()
+        if following:
+            (printed,) = [words for words in said if " -m training." in words]
+            assert shlex.split(printed)[1:] == shlex.split(following)[1:]
+    faces = Faces.load(tmp_path / "datasets" / "mine.npz")
+    assert set(faces.split) == {"train", "test"}, "few photos make few parts"
+    real = faces.where(faces.face == 1)
+    by_shipped, by_mine = found(DEFAULT_MODEL, real), found(tmp_path / "runs" / "mine" / "smile.tflite", real)
+    assert (by_mine & by_shipped).sum() >= 0.95 * by_shipped.sum() > 50
+    assert inference.main(["mine", "--model", "runs/mine/smile.tflite", "--out", "mine.csv", "--workers", "1"]) == 0
+    rows = (tmp_path / "mine.csv").read_text().splitlines()
+    assert len(rows) > 55
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Faces:
+    """Drawn faces, which the shipped network has never seen the like of, with backgrounds."""
+    return split_groups(drawn_set("mine", 120, 5, backgrounds=20), seed=0, shares=(0.75, 0.0, 0.25))
+
+
+@pytest.fixture(scope="module")
+def tuned(drawn, tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("tuned")
+    drawn.save(home / "mine.npz")
+    assert train.main(["--data", str(home / "mine.npz"), "--out", str(home / "out")]) in (0, 1)
+    return home / "out"
+
+
+def test_only_the_smile_output_learns(drawn, tuned):
+    before, after = (read_crops(SmileRecognizer(path), drawn.gray) for path in (DEFAULT_MODEL, tuned / "smile.tflite"))
+    assert np.abs(after.presence - before.presence).max() < 1e-3
+    assert np.abs(after.landmarks - before.landmarks).max() < 1e-3
+    unseen = (drawn.split == "test") & (drawn.face == 1)
+    losses = [-np.log(np.abs((drawn.smile <= 0) - read.smile))[unseen].mean() for read in (before, after)]
+    assert losses[1] < losses[0]
+
+
+def test_the_file_and_the_record_say_how_good_it_is(drawn, tuned):
+    judged = read_judged(tuned / "smile.tflite")
+    assert judged is not None
+    assert (judged.how, judged.faces) == ("cross-validation", int(((drawn.split == "train") & (drawn.face == 1)).sum()))
+    made = json.loads((tuned / "training.json").read_text())
+    assert made["stages"][-1]["judged"]["balanced"] == judged.balanced
+    assert made["stages"][:-1] == json.loads((MODELS / "training.json").read_text())["stages"]
+    assert made["trained_on"]["mine"] == judged.faces
+
+
+def test_a_tuned_network_can_be_tuned_further(drawn, tuned, tmp_path):
+    more = replace(drawn_set("more", 40, 6), split=np.full(40, "train"))
+    more.save(tmp_path / "more.npz")
+    command = ["--data", str(tmp_path / "more.npz"), "--fine-tune", str(tuned), "--out", str(tmp_path / "out")]
+    assert train.main(command) in (0, 1)
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["trained_on"].keys() >= {"mine", "more"}
+
+
+def test_labels_that_mean_nothing_end_with_a_sentence_and_code_1(drawn, tmp_path, capsys):
+    labels = drawn.smile.copy()
+    labels[drawn.face == 1] = np.random.default_rng(0).permutation(drawn.smile[drawn.face == 1])
+    replace(drawn, smile=labels).save(tmp_path / "mine.npz")
+    assert train.main(["--data", str(tmp_path / "mine.npz"), "--out", str(tmp_path / "out")]) == 1
+    assert (
+        "look whether the photos lie in the right folders" in capsys.readouterr().err
+        or "for faces" in capsys.readouterr().err
+    )
+
+
+def test_what_holds_the_weights_must_be_there(drawn, tuned, tmp_path, capsys):
+    for name in ("my_model.keras", "scaler.save", "training.json", "split.csv.gz"):
+        (tmp_path / name).write_bytes((tuned / name).read_bytes())
+    data = tuned.parent / "mine.npz"
+    for damage in (None, b"no arrays"):
+        if damage:
+            (tmp_path / "hold.npz").write_bytes(damage)
+        command = ["--data", str(data), "--fine-tune", str(tmp_path), "--out", str(tmp_path / "out")]
+        replace(drawn, source=np.full(len(drawn), "other")).save(data)
+        assert train.main(command) == 2
+        assert "hold.npz is missing or damaged" in capsys.readouterr().err
+    (tmp_path / "scaler.save").write_bytes(b"no pickle")
+    assert train.main(command) == 2
+    assert "holds no whole network" in capsys.readouterr().err
+
+
+# --- what a file says of itself ---
+
+
+def test_a_network_carries_its_record_and_still_loads(tmp_path, astronaut):
+    path = tmp_path / "smile.tflite"
+    path.write_bytes(attach(DEFAULT_MODEL.read_bytes(), GOOD))
+    assert read_judged(path) == GOOD
+    gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
+    (ours,), (shipped,) = (SmileRecognizer(p).read(gray, [(60, 280, 190, 160)]) for p in (path, DEFAULT_MODEL))
+    assert ours == shipped
+    assert attach(b"x", GOOD) == attach(b"x", GOOD), "the same record gives the same bytes"
+
+
+def test_a_file_without_a_whole_record_says_nothing(tmp_path):
+    path = tmp_path / "smile.tflite"
+    assert read_judged(path) is None
+    for content in (b"", b"network", attach(b"network", GOOD)[:-30]):
+        path.write_bytes(content)
+        assert read_judged(path) is None
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("judged.json", '{"how": "validation", "faces": "many"}')
+    assert read_judged(path) is None
+
+
+def test_what_is_wrong_with_a_network_is_one_sentence():
+    assert not GOOD.problem()
+    assert not GOOD.hopeless
+    assert "only 2% of the 200 faces" in BLIND.problem()
+    assert "hardly better than a coin (52% of 200 faces right)" in GUESSING.problem()
+    assert BLIND.hopeless
+    assert GUESSING.hopeless
+    assert "only 80%" in replace(GOOD, found=0.8).problem()
+    assert not replace(GOOD, found=0.8).hopeless, "it may serve"
+    assert "6 smiling and 100 other faces and are mostly luck" in replace(GOOD, smiling=6).caution()
+    assert not GOOD.caution()
+    assert not replace(GOOD, smiling=0, serious=0, balanced=0.0, low=0.0).hopeless, "nothing is known of its smiles"
+
+
+def test_a_record_counts_each_class_for_itself():
+    faces = drawn_set("mine", 40, 1)
+    logits = np.where(faces.smile > 0, 1.0, np.where(np.arange(40) < 20, 1.0, -1.0))  # half of the serious ones are wrong
+    judged = judged_by("validation", faces, logits, np.full(40, 2.0))
+    assert (judged.smiling, judged.serious, judged.found, judged.balanced) == (20, 20, 1.0, 0.75)
+    assert 0.4 < judged.low < 0.75
+    one_class = faces.where(faces.smile > 0)
+    assert judged_by("test", one_class, np.ones(20), np.ones(20)).balanced == 1.0
+
+
+def test_scoring_says_that_a_network_is_useless_and_ends_with_code_1(tmp_path, face_picture, capsys):
+    path = tmp_path / "smile.tflite"
+    path.write_bytes(attach(DEFAULT_MODEL.read_bytes(), BLIND))
+    out = tmp_path / "faces.csv"
+    assert inference.main([str(face_picture), "--model", str(path), "--out", str(out), "--workers", "1"]) == 1
+    assert f"{path}: {BLIND.problem()}\n" in capsys.readouterr().err
+    assert len(out.read_text().splitlines()) == 2, "the table is whole all the same"
+
+
+def test_the_app_says_that_a_network_is_useless(tmp_path, monkeypatch, capfd):
+    path = tmp_path / "smile.tflite"
+    path.write_bytes(attach(DEFAULT_MODEL.read_bytes(), GUESSING))
+    monkeypatch.setattr("serving.server.serve", lambda settings: 0)
+    assert app.main(["--model", str(path), "--source", "none"]) == 0
+    assert GUESSING.problem() in capfd.readouterr().err
+
+
+# --- too few ---
+
+
+def test_few_faces_make_few_parts():
+    def of(smiling: int, serious: int) -> Faces:
+        faces = drawn_set("mine", 2 * max(smiling, serious, 1), 1)
+        chosen = [*np.flatnonzero(faces.smile == 1)[:smiling], *np.flatnonzero(faces.smile == 0)[:serious]]
+        return faces.where(np.array(chosen, int))
+
+    assert shares_for(of(100, 100)) == SHARES
+    assert not shortage(of(100, 100))
+    assert set(split_groups(of(40, 30), seed=0, shares=shares_for(of(40, 30))).split) == {"train", "test"}
+    assert shortage(of(40, 30)).startswith("There are 40 smiling and 30 other faces: a quarter of them is the test part")
+    assert set(split_groups(of(40, 9), seed=0, shares=shares_for(of(40, 9))).split) == {"train"}
+    assert "with 20 of each there is a test part" in shortage(of(40, 9))
+    with pytest.raises(DatasetError, match="No face was found in the pictures of no_smile"):
+        shortage(of(40, 0))
+    points = replace(of(3, 3), smile=np.full(6, -1, np.int8))
+    assert shares_for(points) == SHARES, "points alone have no classes"
+    assert not shortage(points)
+
+
+def save_crops(folder: Path, of_each: int) -> Path:
+    for label, smile in (("smile", 1), ("no_smile", 0)):
+        (folder / label).mkdir(parents=True)
+        faces = drawn_set("mine", 2 * of_each, 7)
+        for number, gray in enumerate(faces.gray[faces.smile == smile]):
+            cv2.imwrite(str(folder / label / f"{number}.png"), gray)
+    return folder
+
+
+def test_one_command_makes_a_network_of_a_dozen_crops_and_says_how_to_use_it(tmp_path, monkeypatch, capsys):
+    save_crops(tmp_path / "crops", 6)
+    monkeypatch.chdir(tmp_path)
+    assert mine.main(["crops", "--cropped"]) in (0, 1)
+    said = capsys.readouterr()
+    assert "There are 6 smiling and 6 other faces: all are for training" in said.out
+    assert "There is no test part" in said.out
+    app_line, scoring_line = said.out.splitlines()[-2:]
+    assert shlex.split(app_line)[1:] == [str(ROOT / "app.py"), "--model", "runs/crops/smile.tflite"]
+    arguments = shlex.split(scoring_line)
+    assert arguments[1] == str(ROOT / "inference.py")
+    assert inference.main([*arguments[2:], "--workers", "1"]) in (0, 1)
+    assert (tmp_path / "runs" / "crops" / "faces.csv").is_file()
+    assert evaluate.main(["--data", "datasets/crops.npz", "--model", "runs/crops"]) == 2
+    assert "no labelled face in its test part, since it is small" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere"], "nowhere is neither a folder nor a whole zip file"),
+        (["crops", "--cropped", "--fine-tune", "nowhere"], "nowhere has no readable training.json"),
+    ],
+)
+def test_one_command_says_in_a_sentence_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, sentence):
+    save_crops(tmp_path / "crops", 2)
+    monkeypatch.chdir(tmp_path)
+    assert mine.main(arguments) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_evaluate_names_what_is_missing(tmp_path, capsys):
+    assert evaluate.main(["--model", str(tmp_path / "none"), "--data", str(tmp_path / "none.npz")]) == 2
+    assert f"There is no network at {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_printed_command_can_be_pasted(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    printed = command("training.evaluate", Path("my photos"), model=Path("runs/it's"), out_file="a b", seed=None)
+    assert shlex.split(printed)[1:] == ["-m", "training.evaluate", "my photos", "--model", "runs/it's", "--out-file", "a b"]
+    monkeypatch.chdir(ROOT)
+    assert shlex.split(command("app.py"))[1] == "app.py"
