@@ -9,8 +9,8 @@ from common.face import SMILE_THRESHOLD
 
 @dataclass(frozen=True)
 class Joke:
-    """`id` is unique within `source`, which is `icanhazdadjoke`, `house` or `file`. In `text`, a line break may part
-    set-up and punchline.
+    """`id` is unique within `source`, which is `icanhazdadjoke`, `house` or `file`. In `text`, a line break may part set-up
+    and punchline.
     """
 
     id: str
