@@ -109,6 +109,8 @@ def whole_network(folder: Path) -> tuple[keras.Model, Any]:
     """The exported network of an earlier training and its scaler. Raises DatasetError."""
     import keras
 
+    import training.networks.network  # noqa: F401 - the network's own layer, by which Keras knows it
+
     try:
         model = keras.models.load_model(folder / "my_model.keras", compile=False)
         scaler = joblib.load(folder / "scaler.save")
