@@ -44,6 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         for option in visible_passwords(argv):
             sentence = f"Everybody on this computer can read this password; put the address in a file: {option} @FILE."
             log_event("password", level=logging.WARNING, message=sentence)
+        if settings.jokes:
+            from jokes.own_file import read_jokes
+
+            read_jokes(settings.jokes)  # said here once, and not by each process that reads it
         judged = read_judged(settings.model)
         if judged and judged.problem():
             log_event("network", level=logging.WARNING, message=f"{settings.model}: {judged.problem()}")

@@ -23,6 +23,10 @@ Columns, always all of them, in this order:
     left_eye_x ... mouth_right_y              landmarks in pixels; "left" is the image's left
     raw_smile               P(smile) of this picture or frame alone; in pictures and --cropped the same as smile
     error                   one sentence on a file that can't be read, which then has a row of its own; else empty
+
+Exit code: 0 all is well (what can't be read inside folders is only counted); 1 a file that was given by its own name can't
+be read, or the network says of itself that nothing can be expected of it; 2 nothing was done, and one sentence says why; 130
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -140,8 +144,7 @@ def _settings(options: argparse.Namespace, work: Work) -> dict[str, str]:
 
 @native_output_dropped()  # libpng and others write to the terminal what the table's error column says in plain words
 def main(argv: list[str] | None = None) -> int:
-    """Score what the command line names. Exit code 0; 1 if the network says of itself
-    that nothing can be expected of it; 2 with one sentence if that is impossible; 130 after Ctrl-C."""
+    """Score what the command line names; the exit code is explained above."""
     options = _parser().parse_args(argv)
     # OpenCV and FFmpeg write to the terminal what the table's error column says in plain words.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -188,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         f"seconds: {seconds:.1f}{left_out}",
         file=sys.stderr,
     )
-    return 1 if judged and judged.hopeless else 0
+    return 1 if tally.named_unreadable or (judged and judged.hopeless) else 0
 
 
 def _work(options: argparse.Namespace) -> Work:

@@ -38,6 +38,7 @@ class Settings:
     jpeg_quality: int = 80
     landmarks: bool = False
     joke_url: str = JOKE_URL
+    jokes: Path | None = None
     board: str = ""
     allow_host: str = ""
     log_format: str = "text"
@@ -91,6 +92,8 @@ def parse_settings(argv: Sequence[str] | None = None, environ: Mapping[str, str]
     for name in _MAY_STAND_IN_FILES:
         if str(values.get(name, "")).startswith("@"):
             values[name] = _read_line(f"--{name}", str(values[name])[1:])
+    if "jokes" in values:
+        values.setdefault("joke_url", "")  # who brings jokes wants to hear those
     return Settings(**values)  # type: ignore[arg-type]
 
 
@@ -133,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--jpeg-quality", type=int, metavar="1-100", help="quality of the live picture (default: 80)")
     add("--landmarks", action=argparse.BooleanOptionalAction, help="mark eyes, nose and mouth corners (default: no)")
     add("--joke-url", metavar="URL", help=f'joke service; "" tells only the app\'s own jokes (default: {JOKE_URL})')
+    add("--jokes", type=Path, metavar="FILE", help="tell the jokes in this file: one a line, or JSON Lines (see the docs)")
     add("--board", metavar="FILE|URL|none", help="where smiles at jokes are counted (default: a file in your data folder)")
     add("--allow-host", metavar="NAMES", help="names that a proxy serves this app under: a.example,b.example")
     add("--log-format", metavar="FORMAT", help="text (key=value) or json, one line an event (default: text)")
@@ -145,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _convert(name: str, text: str, variable: str) -> object:
     kind = type(getattr(Settings(), name))
-    if name in ("detector_model", "model"):
+    if name in ("detector_model", "model", "jokes"):
         return Path(text)
     if kind is bool:
         _check(text.lower() in ("0", "1", "no", "yes", "false", "true"), f"{variable} must be yes or no, not {text!r}.")

@@ -50,8 +50,9 @@ class JokeBox:
     """Jokes at once. If there is something to fetch, a thread starts with the first joke and ends in `close()`.
 
     `url`: the joke service; empty for none. `board`: the reactions by which jokes are chosen, read every half minute while
-    jokes are told. `tellings`: where the box notes what it told (default: in memory). `own`: jokes for when none is fetched
-    (default: `house_jokes()`). `remembered`: how many of the latest jokes are not repeated.
+    jokes are told. `tellings`: where the box notes what it told (default: in memory). `own`: somebody's own jokes, told in
+    turn with the service's, and alone without one (default: `house_jokes()`, for when no joke is fetched). `remembered`: how
+    many of the latest jokes are not repeated.
     """
 
     def __init__(
@@ -119,14 +120,27 @@ class JokeBox:
     def _choose(self) -> Joke:
         told = set(self._told)
         own = self._own if self._own is not None else house_jokes()
-        gone = {standing.joke.key for standing in self._ranking.standings if standing.joke.source == "house"}
-        gone -= {joke.key for joke in own}  # dropped in a later version of this app
+        gone = {one.joke.key for one in self._ranking.standings if one.joke.source in ("house", "file") or self._alone}
+        gone -= {joke.key for joke in own}  # dropped in a later version of this app, or of somebody's file
         tried = [one.joke for one in self._ranking.standings if one.joke.key not in told and one.joke.key not in gone]
         untried = next((joke for joke in self._ready if joke.key not in told), None)
-        if untried is None:
+        if untried is None or (self._own is not None and self._random.random() < 0.5):
             fresh = [joke for joke in own if joke.key not in told and joke not in self._ranking]
-            untried = self._random.choice(fresh) if fresh else None
-        return self._ranking.choose(tried, untried, self._random) or self._random.choice(own)
+            untried = self._random.choice(fresh) if fresh else untried
+        return self._ranking.choose(tried, untried, self._random) or self._longest_ago(own)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether nothing is to be told but somebody's own jokes."""
+        return self._own is not None and not self._url
+
+    def _longest_ago(self, own: Sequence[Joke]) -> Joke:
+        """One that was not told lately; where all were, the one that was told the longest ago."""
+        told = list(self._told)
+        untold = [joke for joke in own if joke.key not in told]
+        if untold:
+            return self._random.choice(untold)
+        return min(own, key=lambda joke: len(told) - told[::-1].index(joke.key))
 
     def _work(self) -> None:
         while True:

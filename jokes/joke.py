@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Joke:
-    """`id` is unique within `source`, which is `icanhazdadjoke` or `house`."""
+    """`id` is unique within `source`, which is `icanhazdadjoke`, `house` or `file`."""
 
     id: str
     text: str

@@ -16,14 +16,13 @@ import numpy as np
 
 from common.errors import PictureError, PictureTooCostly, PictureTooLarge
 from pictures.avif_turns import avif_turns
-from pictures.picture_size import MAX_PIXELS, jpeg_scans, picture_size
+from pictures.picture_size import HEIC_BRANDS, MAX_PIXELS, jpeg_scans, picture_size
 
 MAX_SCANS = 100  # of a JPEG; a progressive one has about ten
 _MAX_SCANNED = 2_500_000_000  # pixels times scans: each scan goes over the whole picture, even one of a few bytes
 _PNG_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 # Compressed data that no picture ends with by chance. If pixels are missing, these data become pixels.
 _FILLINGS = (b"\x52\xa7\x1c" * 400, b"\x9d\x38\xe5" * 400)
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 _REDUCED = {
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
     4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
@@ -38,7 +37,7 @@ def check_picture(data: bytes, *, most_pixels: int = MAX_PIXELS) -> tuple[int, i
     """
     size = picture_size(data)
     if size is None:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
             raise PictureError("HEIC pictures can't be read; convert this one to JPEG.")
         raise PictureError("This is not a picture, or it is cut off at the very beginning.")
     pixels = size[0] * size[1]

@@ -14,6 +14,7 @@ from typing import IO
 import cv2
 
 from common.errors import SettingsError
+from pictures.picture_size import begins_as_picture
 
 _RAW = "Camera raw pictures can't be read; convert this one to JPEG."
 _UNREADABLE = dict.fromkeys(
@@ -44,19 +45,22 @@ _BLOCK = 4096  # bytes
 
 @dataclass(frozen=True)
 class MediaFile:
-    """One file to read. `problem`: why it can't even be opened, if that is known already."""
+    """One file to read. `problem`: why it can't even be opened, if that is known already. `named`: given by its own name,
+    and not found in a folder.
+    """
 
     path: str
     is_video: bool = False
     problem: str = ""
+    named: bool = False
 
 
 def find_media(paths: Sequence[str], *, on_other: Callable[[str], None] = lambda path: None) -> Iterator[MediaFile]:
     """Every picture and video, in the order of `paths`; folders with all that is in them, in name order.
 
-    Inside a folder the suffix decides, and hidden files and folders (`.name`) are passed over. A file that is named itself
-    is always taken. `on_other` gets every file that is left out for its suffix. Only some thousand names are in memory at a
-    time. Raises SettingsError for a path that does not exist.
+    Inside a folder the suffix decides, or the content of a picture without a suffix; hidden files and folders (`.name`) are
+    passed over. A file that is named itself is always taken. `on_other` gets every other file. Only some thousand names are
+    in memory at a time. Raises SettingsError for a path that does not exist.
     """
     return _find(paths, lambda folder: _names_in_order(folder, on_other))
 
@@ -86,7 +90,7 @@ def _find(paths: Sequence[str], names: Callable[[str], Iterator[tuple[str, bool]
         elif not os.path.exists(path):
             raise SettingsError(f"There is no file or folder {path}; check the path.")
         else:
-            yield MediaFile(path, is_video=is_video_path(path), problem=_UNREADABLE.get(suffix_of(path), ""))
+            yield MediaFile(path, is_video_path(path), _UNREADABLE.get(suffix_of(path), ""), named=True)
 
 
 def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Iterator[MediaFile]:
@@ -97,7 +101,8 @@ def _walk(top: str, names: Callable[[str], Iterator[tuple[str, bool]]]) -> Itera
             name, is_folder = next(found, ("", False))
         except OSError as error:
             open_folders.pop()
-            yield MediaFile(folder, problem=f"This folder can't be opened ({error.strerror}).")
+            problem = f"This folder can't be opened ({error.strerror})."
+            yield MediaFile(folder, problem=problem, named=not open_folders)
             continue
         path = os.path.join(folder, name)
         if not name:
@@ -167,14 +172,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_media(entry: os.DirEntry[str]) -> bool:
     suffix = suffix_of(entry.name)
-    if suffix != _TRANSPORT_STREAM:
+    if suffix not in (_TRANSPORT_STREAM, ""):
         return suffix in _SUFFIXES
     try:
+        if not entry.is_file():  # to open a pipe would wait for ever
+            return False
         with open(entry.path, "rb") as file:
-            head = file.read(2 * _PACKET)
+            head = file.read(_BLOCK)
     except OSError:
         return False
-    return len(head) > _PACKET and head[0] == head[_PACKET] == _SYNC
+    if suffix:
+        return len(head) > _PACKET and head[0] == head[_PACKET] == _SYNC
+    return begins_as_picture(head)
 
 
 def suffix_of(path: str) -> str:

@@ -22,6 +22,22 @@ _MARKER_IN_SCAN = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")  # neither a st
 MOST_MARKERS = 2000  # of a JPEG; profiles and previews in segments add up to some hundreds
 _MOST_BETWEEN = 65_536  # bytes of a JPEG's head outside segments, in all
 _MOST_TIFF_ENTRIES = 1000
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; text, too, may begin with BM
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
+
+
+def begins_as_picture(head: bytes) -> bool:
+    """Whether a file that begins so is a picture by its content, whole or not; `head`: its first 4096 bytes, or more.
+
+    Of the kinds that `picture_size` knows, or a HEIC picture, which can't be read.
+    """
+    if head.startswith((b"\xff\xd8\xff", b"II*\0", b"MM\0*")):  # their size may stand much later
+        return True
+    if head.startswith(b"BM"):
+        return head[6:10] == bytes(4) and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+    if head[4:8] == b"ftyp":
+        return head[8:12] in HEIC_BRANDS | {b"avif", b"avis"}
+    return picture_size(head) is not None
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:

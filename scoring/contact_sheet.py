@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import os
+import re
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from pictures.reading import read_bytes
 from scoring.best_smiles import SmilingPhoto
 
 MOST_PHOTOS = 500  # about ten megabytes
+_BREAKS = re.compile(r"[/\\_-]")  # a path may be broken after these, rather than in the middle of a word
 _SIDE = 240  # pixels
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 82]
 
@@ -97,7 +99,7 @@ class ContactSheet:
         faces = "1 face" if photo.faces == 1 else f"{photo.faces} faces"
         smile = f"smile {100 * photo.lowest:.0f} %"
         # The name is shown without bytes that are not text; the link keeps every byte.
-        name = html.escape(os.fsencode(photo.file).decode("utf-8", "replace"))
+        name = _BREAKS.sub(r"\g<0><wbr>", html.escape(os.fsencode(photo.file).decode("utf-8", "replace")))
         link = html.escape(urllib.parse.quote(os.fsencode(self._link(photo.file))))
         return (
             f'<li data-best="{number}" data-place="{photo.place}"><a href="{link}">'

@@ -30,17 +30,21 @@ _MOST_TIME = 0.05  # share of the time for saving, however slow the disk is
 
 @dataclass
 class Tally:
-    """The numbers in the last line. A face in a video counts in every frame."""
+    """The numbers in the last line. A face in a video counts in every frame. `named_unreadable`: files that were given by
+    their own names, and can't be read.
+    """
 
     files: int = 0
     faces: int = 0
     smiles: int = 0
     unreadable: int = 0
+    named_unreadable: int = 0
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any], *, named: bool = False) -> None:
         self.faces += row["face"] is not None
         self.smiles += row["label"] == "smile"
         self.unreadable += row["error"] is not None
+        self.named_unreadable += named and row["error"] is not None
 
 
 @dataclass(frozen=True)

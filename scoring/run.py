@@ -60,7 +60,7 @@ def score(
     for file, rows in results:
         for row in rows:
             table.write(row)
-            tally.add(row)
+            tally.add(row, named=file.named)
             on_row(file, row)
         table.flush()
         tally.files += 1

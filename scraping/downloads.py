@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 def fetch_picture(client: PoliteClient, asset: Asset, folder: Path, clock: Clock) -> Fetched:
     """`folder/ID.jpg`, fetched unless a killed run had already written it without noting it.
 
-    Raises FetchError, ScrapingStopped, OutputError if it can't be written, and Interrupted.
+    One that comes cut off is not asked for again here. Raises FetchError, ScrapingStopped, OutputError if it can't be
+    written, and Interrupted.
     """
     adopted = _adopt(folder, asset.id)
     if adopted is not None:
@@ -37,7 +38,7 @@ def fetch_picture(client: PoliteClient, asset: Asset, folder: Path, clock: Clock
     def check(answer: Answer) -> None:
         found[:] = [check_picture(answer.body, answer.kind)]
 
-    answer = client.get(asset.url, headers=_ACCEPT, max_bytes=MAX_PICTURE_BYTES, check=check)
+    answer = client.get(asset.url, headers=_ACCEPT, max_bytes=MAX_PICTURE_BYTES, check=check, patient=False)
     save(folder / f"{asset.id}{found[0].suffix}", answer.body)
     return Fetched(found[0], clock.wall())
 

@@ -82,7 +82,7 @@ class Gathering:
             return False
         if self._manifest.has_page(term, number):
             return True
-        page = self._source.page(term, number)
+        page = self._source.page(term, number, self._manifest.promised(term))
         if not page.assets:
             self._manifest.end_term(term, number - 1)
             return False
@@ -101,13 +101,22 @@ class Gathering:
         return any_fetched
 
     def _fetch_all(self, assets: list[Asset], folder: Path) -> None:
+        """Fetches `assets`; those that come cut off are asked for once more when the others are there."""
+        if cut_off := self._fetch_each(assets, folder, again=True):
+            self._fetch_each(cut_off, folder)
+
+    def _fetch_each(self, assets: list[Asset], folder: Path, *, again: bool = False) -> list[Asset]:
+        """`again`: those that come cut off are returned, and not noted as failed."""
         stopped: Exception | None = None
+        cut_off: list[Asset] = []
 
         def fetch(asset: Asset) -> Fetched:
             return fetch_picture(self._client, asset, folder, self._clock)
 
         for asset, result in run_bounded(assets, fetch, workers=self._extent.workers, clock=self._clock):
-            if isinstance(result, FetchError):
+            if again and isinstance(result, FetchError) and result.kind == "truncated":
+                cut_off.append(asset)
+            elif isinstance(result, FetchError):
                 self._manifest.fail(asset.id, result)
                 self._progress.picture(failed=True)
             elif isinstance(result, Exception):
@@ -117,6 +126,7 @@ class Gathering:
                 self._progress.picture()
         if stopped is not None:
             raise stopped
+        return sorted(cut_off, key=assets.index)
 
     def _done(self, term: str) -> int:
         counts = self._manifest.counts(term)
@@ -134,7 +144,8 @@ class Gathering:
     def _expected(self, term: str, page: int) -> int:
         """How many pictures there will be after all pages, if those to come are full."""
         listed = sum(self._manifest.counts(term).values())
-        last = self._manifest.last_page(term)
+        ends = (self._manifest.last_page(term), self._manifest.promised(term))
+        last = next((page for page in ends if page is not None), None)
         pages = self._extent.pages if last is None else min(last, self._extent.pages)
         unread = sum(not self._manifest.has_page(term, number) for number in range(page + 1, pages + 1))
         expected = listed + unread * self._source.page_size

@@ -23,7 +23,7 @@ from common.errors import FetchError, OutputError, SettingsError
 from scraping.asking.assets import Asset, Page
 from scraping.checking import Checked
 from scraping.gathered_files import save
-from scraping.manifest_schema import FILE, GIVEN, INTERNAL, SCHEMA, TABLE, VERSION
+from scraping.manifest_schema import FILE, GIVEN, INTERNAL, SCHEMA, TABLE, UPGRADE, VERSION
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,9 @@ class Manifest:
                         connection.execute(statement)
                     given = [("version", VERSION), *settings.items()]
                     connection.executemany("INSERT INTO settings VALUES (?, ?)", given)
+                elif "promised" not in {row[1] for row in connection.execute("PRAGMA table_info(terms)")}:
+                    for statement in UPGRADE:
+                        connection.execute(statement)
                 connection.execute("COMMIT")
                 known = dict(connection.execute("SELECT name, value FROM settings"))
             _check_settings(folder, known, settings)
@@ -116,6 +119,10 @@ class Manifest:
         """The last page of the term's results, if their end was seen."""
         return self._rows("SELECT last_page FROM terms WHERE term = ?", term)[0][0]
 
+    def promised(self, term: str) -> int | None:
+        """How many pages of results there are, as the site said last."""
+        return self._rows("SELECT promised FROM terms WHERE term = ?", term)[0][0]
+
     def end_term(self, term: str, last_page: int) -> None:
         with self._writing() as connection:
             connection.execute("UPDATE terms SET last_page = ? WHERE term = ?", (last_page, term))
@@ -124,8 +131,8 @@ class Manifest:
         return bool(self._rows("SELECT 1 FROM pages WHERE term = ? AND page = ?", term, number))
 
     def add_page(self, term: str, number: int, page: Page) -> None:
-        """Stores what a page lists. If all of it was on earlier pages, it is the term's last page: past the end of the
-        results a site may show the last page again.
+        """Stores what a page lists. It is the term's last page if it says so, or if all of it was on earlier pages and no
+        page promised more: past the end of the results a site may show the last page again.
         """
         now = _timestamp(datetime.now(UTC).timestamp())
         with self._writing() as connection:
@@ -137,7 +144,11 @@ class Manifest:
                     f"INSERT OR IGNORE INTO assets (term, page, position, {GIVEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (term, number, position, *astuple(asset)),
                 )
-            if known.issuperset(asset.id for asset in page.assets):
+            if page.last_page is not None:
+                connection.execute("UPDATE terms SET promised = ? WHERE term = ?", (page.last_page, term))
+            promised = connection.execute("SELECT promised FROM terms WHERE term = ?", (term,)).fetchone()[0]
+            repeated = known.issuperset(asset.id for asset in page.assets)
+            if (promised is None and repeated) or (promised is not None and promised <= number):
                 connection.execute("UPDATE terms SET last_page = ? WHERE term = ?", (number, term))
 
     def to_fetch(self, term: str, number: int) -> list[Asset]:

@@ -8,7 +8,11 @@ FILE = "manifest.sqlite3"
 TABLE = "manifest.csv"
 SCHEMA = f"""
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE terms (place INTEGER PRIMARY KEY, term TEXT UNIQUE NOT NULL, folder TEXT UNIQUE NOT NULL, last_page INTEGER);
+CREATE TABLE terms (
+    place INTEGER PRIMARY KEY, term TEXT UNIQUE NOT NULL, folder TEXT UNIQUE NOT NULL,
+    last_page INTEGER,   -- after which the results ended
+    promised INTEGER     -- pages, as the site said
+);
 CREATE TABLE pages (
     term TEXT NOT NULL, page INTEGER NOT NULL, layout TEXT NOT NULL, unusable INTEGER NOT NULL, read_at TEXT NOT NULL,
     PRIMARY KEY (term, page));
@@ -36,6 +40,8 @@ CREATE VIEW pictures AS SELECT
     sha256, phash, fetched_at, suffix, first.folder, first.place
     FROM assets a JOIN terms first ON first.term = a.term;
 """
+# Tables of earlier versions took any page without pictures for the end. The pages after it are asked for again.
+UPGRADE = ("ALTER TABLE terms ADD COLUMN promised INTEGER", "UPDATE terms SET last_page = NULL")
 INTERNAL = ("suffix", "folder", "place")  # at the end of `pictures`, not in the CSV file
 GIVEN = "asset_id, url, caption, creator, credit, licence, licence_page, uploaded"  # an Asset
 VERSION = "1"

@@ -35,16 +35,22 @@ def make_report(manifest: Manifest, folder: Path) -> Report:
 def _add_terms(report: Report, manifest: Manifest) -> None:
     for term, folder, last_page in manifest.rows("SELECT term, folder, last_page FROM terms ORDER BY place"):
         pages, unusable = manifest.rows("SELECT count(*), coalesce(sum(unusable), 0) FROM pages WHERE term = ?", term)[0]
+        if not pages and last_page is None:
+            report.lines.append(f"{term}: no page of results read yet")
+            continue
         counts = manifest.counts(term)
         apart = manifest.rows("SELECT count(*) FROM pictures WHERE term = ? AND set_apart <> ''", term)[0][0]
+        listed = manifest.rows("SELECT count(DISTINCT asset_id) FROM listings WHERE term = ?", term)[0][0]
+        elsewhere = listed - sum(counts.values())  # first found under another term, and counted there
         words = [f"{pages} pages", f"{sum(counts.values())} found", f"{counts['fetched'] - apart} pictures in {folder}/"]
+        words += [f"{elsewhere} found under another term before"] if elsewhere else []
         words += [f"{apart} set apart"] if apart else []
         words += [f"{counts['failed']} failed"] if counts["failed"] else []
         words += [f"{counts['listed']} not fetched yet"] if counts["listed"] else []
         words += [f"{unusable} without a usable id or address"] if unusable else []
         words += [f"the results end after page {last_page}"] if last_page is not None else []
         report.lines.append(f"{term}: {', '.join(words)}")
-        if not sum(counts.values()):
+        if not listed:
             report.problems.append(f"nothing was found for {term!r}; try other words, or --people any")
 
 

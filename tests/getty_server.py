@@ -41,8 +41,8 @@ class Card:
 
 @dataclass
 class Fault:
-    """`kind`: status, html, to_html, to_stranger, loop, truncate, cut, garbage, empty, tiny, endless, silent, trickle,
-    reset, wrong_type, png. It lasts for so many requests; None: for all.
+    """`kind`: status, html, no_cards (of a page), to_html, to_stranger, loop, truncate, cut, garbage, empty, tiny, endless,
+    silent, trickle, reset, wrong_type, png. It lasts for so many requests; None: for all.
     """
 
     kind: str
@@ -86,6 +86,7 @@ class GettyServer:
         self.layout = layout
         self.robots = "User-agent: *\nDisallow: /private\n"
         self.past_the_end = "empty"  # or: again, gone
+        self.says_last_page = True  # in a pager, and as the API's count of results
         self.picture_host = ""  # another name for where the pictures are
         self.key = ""  # if set, the API wants it
         self.slowness_s = 0.0  # of each picture
@@ -228,13 +229,25 @@ class GettyServer:
         return f"{self.media_url}/id/{card.id}/photo/portrait.jpg?s=612x612&w=0&k=20&c=abc"
 
     def _search(self, query: Mapping[str, str], send: _Sender) -> None:
-        cards = self._cards(query.get("phrase", ""), int(query.get("page", 1)))
+        term, number = query.get("phrase", ""), int(query.get("page", 1))
+        cards = self._cards(term, number)
         if cards is None:
             return send(b"<html><h1>Oops! This page is not here.</h1></html>", "text/html", 404)
         write = {"microdata": self._microdata, "module": self._module, "gallery": self._gallery}.get(self.layout)
         body = "".join(write(card) for card in cards) if write else "<div class='new-thing'>" * 3
+        pages = len(self.results.get(term, []))
+        if pages and self.says_last_page:
+            body += self._pager(number, pages)
+        elif write and not cards:
+            body += f"<h2>We couldn\u2019t find any matches for {html.escape(term)}</h2>"
         page = f"<!doctype html><html><head><title>Photos</title></head><body><main>{body}</main></body></html>"
         return send(page.encode(), "text/html; charset=utf-8")
+
+    def _pager(self, number: int, pages: int) -> str:
+        return (
+            f'<section class="PaginationRow-module__container___LxZJN"><input type="text" name="page" value="{number}"> of '
+            f'<span class="PaginationRow-module__lastPage___k9Pq7">{pages}</span></section>'
+        )
 
     def _microdata(self, card: Card) -> str:
         caption = html.escape(card.caption, quote=True)
@@ -269,6 +282,8 @@ class GettyServer:
         if self.key and request.headers.get("Api-Key") != self.key:
             return send(b'{"ErrorCode": "AuthorizationFailed"}', "application/json", 403)
         cards = self._cards(query["phrase"], int(query["page"])) or ()
+        pages = len(self.results.get(query["phrase"], []))
+        count = {"result_count": pages * 100} if self.says_last_page else {}
         images = [
             {
                 "id": card.id,
@@ -287,7 +302,7 @@ class GettyServer:
             }
             for card in cards
         ]
-        return send(json.dumps({"result_count": 1000, "images": images}).encode(), "application/json; charset=utf-8")
+        return send(json.dumps({**count, "images": images}).encode(), "application/json; charset=utf-8")
 
     def _misbehave(self, fault: Fault, send: _Sender, data: bytes) -> None:
         kind = fault.kind
@@ -295,6 +310,9 @@ class GettyServer:
             return send(b"no", "text/plain", fault.code, fault.headers)
         if kind in ("html", "wrong_type"):
             return send(b"<html><body>Are you a robot?</body></html>", "text/html" if kind == "html" else "image/jpeg")
+        if kind == "no_cards":  # a page of results in a layout of next year
+            body = "<main><div class='new-thing'></div></main><script>let a = 'no results';</script>"
+            return send(f"<html><body>{body}</body></html>".encode(), "text/html; charset=utf-8")
         if kind == "to_html":
             return send(b"", "", 302, {"Location": f"{self.url}/sign-in"})
         if kind == "to_stranger":

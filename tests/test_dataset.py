@@ -149,6 +149,15 @@ def test_pictures_of_one_name_in_two_albums_are_two(tmp_path):
     assert len(names) == len(set(names)) == 8
 
 
+def test_pictures_of_every_kind_are_read_and_those_without_a_suffix_by_their_content(tmp_path):
+    folder = save_pictures(tmp_path / "mine", 3)
+    (folder / "smile" / "0.png").rename(folder / "smile" / "0")
+    (folder / "smile" / "1.png").rename(folder / "smile" / "1.heic")  # counted as unreadable or not, but never passed over
+    (folder / "smile" / "readme").write_text("of these pictures")
+    names = [picture.name for picture in iterate_images(folder, find_source(folder)) if picture.smile]
+    assert names == ["smile/0", "smile/1.heic", "smile/2.png"]
+
+
 def test_pictures_come_in_name_order_with_the_label_of_their_folder(tmp_path):
     folder = save_pictures(tmp_path / "mine", 2)
     (folder / "other").mkdir()

@@ -5,12 +5,14 @@ import math
 import shutil
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
 
+from common.places import MODELS
 from smile_recognition import DEFAULT_MODEL, LANDMARKS, SmileRecognizer
 from tests.drawn_faces import drawn_parts
 from training import evaluate
@@ -52,7 +54,7 @@ def judged(faces, tmp_path):
     (tmp_path / "faces.json").write_text(json.dumps({"seed": 0, "sets": {"mine": {"pictures": 4321, "no_face": 17}}}))
 
     def run(*options) -> int:
-        given = ["--model", model, "--data", tmp_path / "faces.npz", "--mistakes", tmp_path / "mistakes", *options]
+        given = ["--model", model, "--data", tmp_path / "faces.npz", *options]
         return evaluate.main([str(option) for option in given])
 
     return run
@@ -264,6 +266,18 @@ def test_the_validation_part_is_judged_without_writing_figures(judged, tmp_path,
     assert judged("--part", "val") == 0
     assert "| yours |" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"smile.tflite", "training.json"}
+
+
+def test_mistakes_land_beside_their_network_but_never_where_the_shipped_one_is_published(
+    judged, faces, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    contrary = np.where(faces.smile >= 0, 1 - faces.smile, faces.smile).astype(np.int8)
+    replace(faces, smile=contrary).save(tmp_path / "faces.npz")
+    for model, sheets in ((tmp_path / "model", tmp_path / "model" / "mistakes"), (MODELS, Path("runs/mistakes"))):
+        judged("--model", model, "--part", "val")
+        assert f"of the worst mistakes are in {sheets}; they show people" in capsys.readouterr().out
+        assert list(sheets.glob("val_*.png"))
 
 
 def test_mistakes_are_shown_most_confident_first(faces, tmp_path):

@@ -134,9 +134,9 @@ def test_more_pages_and_more_terms_are_added_to_what_is_there(scrape, server):
     assert len(scrape.files()) == 16
 
 
-@pytest.mark.parametrize("end", ["empty", "gone", "again"])
-def test_the_end_of_the_results_is_seen_and_remembered(scrape, server, end):
-    server.past_the_end = end
+@pytest.mark.parametrize(("end", "says_last_page"), [("empty", True), ("empty", False), ("gone", False), ("again", False)])
+def test_the_end_of_the_results_is_seen_and_remembered(scrape, server, end, says_last_page):
+    server.past_the_end, server.says_last_page = end, says_last_page
     run = scrape("smile", "--pages", "50")
     assert run.code == 0
     assert "the results end after page" in run.out

@@ -1,4 +1,5 @@
 import csv
+import os
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ from tests.odd_videos import write_video
 pytestmark = pytest.mark.slow
 
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), 100, np.uint8))[1].tobytes()
+
+
+PNG = cv2.imencode(".png", np.full((48, 64, 3), 100, np.uint8))[1].tobytes()
 
 
 def rows(folder, capsys) -> tuple[dict[str, dict[str, str]], str]:
@@ -52,7 +56,7 @@ def test_what_is_plainly_a_picture_and_can_not_be_read_has_a_row_that_says_so(su
     folder = tmp_path / "photos"
     folder.mkdir()
     path = path.rename(folder / path.name)
-    assert main([str(path if named else folder), "--out", str(out), "--workers", "1"]) == 0
+    assert main([str(path if named else folder), "--out", str(out), "--workers", "1"]) == int(named)
     with out.open() as file:
         assert [row["error"] for row in csv.DictReader(file)] == [sentence]
 
@@ -72,6 +76,25 @@ def test_the_last_line_counts_what_was_left_out_but_not_our_own_files(tmp_path, 
     _, last = rows(tmp_path, capsys)
     assert last.startswith("files: 1, ")
     assert last.endswith(", left out: 4 (.txt, .pdf, no suffix)")
+
+
+def test_a_picture_without_a_suffix_is_known_by_its_content_inside_folders_too(tmp_path, capsys):
+    odd = (("jpg", JPEG), ("png", PNG), ("heic", b"\0\0\0\x18ftypheic" + bytes(64)))
+    for name, data in odd:
+        (tmp_path / name).write_bytes(data)
+    for name, data in (
+        ("text", b"BMW and PNG, II* and so on" * 9),
+        ("empty", b""),
+        ("film", b"\0\0\0\x18ftypisom" + bytes(64)),
+    ):
+        (tmp_path / name).write_bytes(data)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        os.mkfifo(tmp_path / "pipe.ts")
+    found, last = rows(tmp_path, capsys)
+    assert {name: bool(row["error"]) for name, row in found.items()} == {"jpg": False, "png": False, "heic": True}
+    left = 3 + 2 * hasattr(os, "mkfifo")
+    assert f", left out: {left} (no suffix" in last
 
 
 def test_no_suffix_is_of_both_kinds():

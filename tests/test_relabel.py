@@ -23,6 +23,7 @@ import pytest
 from common.errors import DatasetError
 from tests.conftest import ROOT, clean_environment, opened_and_closed
 from tests.drawn_faces import draw_face, drawn_set
+from tests.text_layout import CUT_OFF_OR_BROKEN
 from tests.waiting import eventually
 from training import dataset, relabel
 from training.data.assembling import SHARES
@@ -51,11 +52,13 @@ def training_faces() -> Faces:
     """60 faces in two sets, all of them for training but the last 20 of `mine`: 10 validation, 10 test."""
     mine, yours = drawn_set("mine", 40, 1, backgrounds=4), drawn_set("yours", 20, 2)
     split = np.array(["train"] * 20 + ["val"] * 10 + ["test"] * 10 + ["train"] * 4)
-    return Faces.join([replace(mine, split=split), replace(yours, group=yours.group + 100)])
+    names = np.array([_LONG if name == "happy/6.png" else name for name in mine.name])
+    return Faces.join([replace(mine, split=split, name=names), replace(yours, group=yours.group + 100)])
 
 
 # `mine` 3 and 6 are said to be the contrary of what networks say; so are a validation and a test face.
-SUSPICIOUS = ("neutral/3.png", "happy/6.png")
+_LONG = "happy/family_holiday-2019/evening_at_the_lake_with_grandmother_and_the_dog.png"
+SUSPICIOUS = ("neutral/3.png", _LONG)
 _CONTRADICTED = {*SUSPICIOUS, "neutral/21.png", "neutral/31.png"}
 
 
@@ -106,7 +109,7 @@ def rows_of(path: Path) -> list[tuple[str, ...]]:
 
 def test_copies_with_opposite_labels_come_first_and_then_the_most_contradicted_labels(home):
     faces = Faces.load(home / "faces.npz")
-    queue = make_queue(faces, opinions(faces), Faces.load(home / "faces.contested.npz"), limit=100)
+    queue = make_queue(faces, opinions(faces), Faces.load(home / "faces.contested.npz"), limit=100, everything=True)
     assert [doubt.key for doubt in queue[0]] == [("yours", "happy/a.png"), ("yours", "neutral/b.png")]
     assert [doubt.probability for doubt in queue[0]] == [None, None]
     assert {queue[1][0].key, queue[2][0].key} == {("mine", name) for name in SUSPICIOUS}
@@ -121,7 +124,7 @@ def test_look_alikes_of_one_group_stand_side_by_side_and_are_shown_once(home):
     faces = Faces.load(home / "faces.npz")
     faces.gray[9] = faces.gray[4]  # of opposite labels
     faces.group[9] = faces.group[4]
-    queue = make_queue(faces, opinions(faces), limit=100)
+    queue = make_queue(faces, opinions(faces), limit=100, everything=True)
     assert {doubt.key[1] for doubt in queue[0]} == {"happy/4.png", "neutral/9.png"}
     assert all(doubt.probability is not None for doubt in queue[0])
     assert sum(len(cluster) for cluster in queue) == 40
@@ -132,12 +135,28 @@ def test_the_queue_ends_at_the_limit_and_holds_the_chosen_sets_only(home):
     aside = Faces.load(home / "faces.contested.npz")
     assert [len(cluster) for cluster in make_queue(faces, opinions(faces), aside, limit=4)] == [2, 1, 1]
     assert [len(cluster) for cluster in make_queue(faces, opinions(faces), aside, limit=1)] == [2], "copies stay together"
-    queue = make_queue(faces, opinions(faces), aside, limit=100, sources=["mine"])
+    queue = make_queue(faces, opinions(faces), aside, limit=100, sources=["mine"], everything=True)
     assert {doubt.key[0] for cluster in queue for doubt in cluster} == {"mine"}
     with pytest.raises(DatasetError, match="no set called theirs"):
         make_queue(faces, opinions(faces), limit=9, sources=["theirs"])
     with pytest.raises(DatasetError, match="say nothing about these training faces"):
         make_queue(faces, {("mine", "other.png"): 0.5}, limit=9)
+
+
+def test_only_doubtful_labels_are_queued_unless_all_faces_are_asked_for(home):
+    faces = Faces.load(home / "faces.npz")
+    said = opinions(faces)
+    said["yours", "happy/4.png"] = 0.4  # labelled a smile, in a set where nothing is called wrong
+    queue = make_queue(faces, said, limit=100)
+    assert {doubt.key for cluster in queue for doubt in cluster} == {
+        *(("mine", name) for name in SUSPICIOUS),
+        ("yours", "happy/4.png"),
+    }
+    assert [cluster[0].why for cluster in queue] == ["wrong", "wrong", "contradicted"]
+    longer = make_queue(faces, said, limit=100, everything=True)
+    assert [cluster[0].key for cluster in longer[:3]] == [cluster[0].key for cluster in queue]
+    assert {cluster[0].why for cluster in longer[3:]} == {"trusted"}
+    assert len(longer) == 40
 
 
 # --- the table of decisions ---
@@ -563,7 +582,7 @@ def test_a_port_that_is_taken_is_said(home, capsys):
 @pytest.fixture
 def server(home):
     faces = Faces.load(home / "faces.npz")
-    queue = make_queue(faces, opinions(faces), limit=10)
+    queue = make_queue(faces, opinions(faces), limit=10, everything=True)
     with Journal(home / "decisions.csv") as journal, RelabelServer(queue, journal, by="Ann") as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="relabel-test")
         thread.start()
@@ -768,14 +787,15 @@ def open_page(browser):
 
 
 def test_keys_decide_and_undo_and_each_decision_is_on_the_disk_at_once(start_tool, open_page, home):
-    page = open_page(start_tool("--limit", 30, "--by", "Ann").url)
+    page = open_page(start_tool("--all", "--limit", 30, "--by", "Ann").url)
     assert page.page.text_content("#progress") == "0 of 30 faces decided"
     page.until("[...document.querySelectorAll('.face img')].every(image => image.naturalWidth === 128)")
+    assert page.page.evaluate(CUT_OFF_OR_BROKEN, ".said span") == [[], []]
     assert page.page.evaluate("document.activeElement.id") == "face-0"
     assert page.page.locator(".copies .face").count() == 2, "the near-copies stand together"
     assert "Label: smile" in page.page.text_content("#face-0")
     assert "No prediction" in page.page.text_content("#face-0")
-    assert re.search(r"surely, P\(smile\) (98|2) %", page.page.text_content("#face-2"))
+    assert re.search(r"surely, P\(smile\) (98|2)\s%", page.page.text_content("#face-2"))
     page.press("s")
     page.wait_for_progress(1)
     assert rows_of(home / "decisions.csv") == [("yours", "happy/a.png", "smile", "Ann")]
@@ -805,7 +825,7 @@ def test_keys_decide_and_undo_and_each_decision_is_on_the_disk_at_once(start_too
 
 
 def test_arrows_move_in_the_grid_and_pages_turn(start_tool, open_page):
-    page = open_page(start_tool("--limit", 42).url)
+    page = open_page(start_tool("--all", "--limit", 42).url)
     page.press("ArrowRight", "ArrowRight")
     assert page.chosen() == 2
     start = page.page.locator("#face-2").bounding_box()
@@ -828,7 +848,7 @@ def test_arrows_move_in_the_grid_and_pages_turn(start_tool, open_page):
 
 
 def test_after_a_kill_the_tool_goes_on_where_one_was(start_tool, open_page, home):
-    tool = start_tool("--limit", 5)
+    tool = start_tool("--all", "--limit", 5)
     page = open_page(tool.url)
     page.press("s", "n")
     page.wait_for_progress(2)
@@ -842,7 +862,7 @@ def test_after_a_kill_the_tool_goes_on_where_one_was(start_tool, open_page, home
     page.until("!document.querySelector('.badge.saving')")
     assert page.page.text_content("#progress").startswith("2 of 5")
 
-    again = start_tool("--limit", 5)
+    again = start_tool("--all", "--limit", 5)
     assert again.url != tool.url, "a new secret"
     page = open_page(again.url)
     page.wait_for_progress(2)
@@ -864,8 +884,10 @@ def test_after_a_kill_the_tool_goes_on_where_one_was(start_tool, open_page, home
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_decides_by_touch(start_tool, open_page, home, scheme):
     size = {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}
-    page = open_page(start_tool("--limit", 8).url, color_scheme=scheme, **size)
+    page = open_page(start_tool("--all", "--limit", 8).url, color_scheme=scheme, **size)
     assert page.page.evaluate("document.documentElement.scrollWidth") == 390, "nothing sticks out sideways"
+    assert page.page.locator(".said", has_text=_LONG).count() == 1
+    assert page.page.evaluate(CUT_OFF_OR_BROKEN, ".said span") == [[], []]
     page.page.tap("#face-1")
     assert page.chosen() == 1
     page.page.tap("[data-choice=drop]")
@@ -885,7 +907,7 @@ def test_a_phone_decides_by_touch(start_tool, open_page, home, scheme):
 
 
 def test_a_listener_hears_what_is_chosen_and_what_was_decided(start_tool, open_page):
-    page = open_page(start_tool("--limit", 6).url).page
+    page = open_page(start_tool("--all", "--limit", 6).url).page
     assert page.get_attribute("#faces", "role") == "listbox"
     label = page.get_attribute("#face-0", "aria-label")
     assert label.startswith("Face 1 of 6. Has a near-copy with the opposite label. Label of yours: smile.")
@@ -898,11 +920,12 @@ def test_a_listener_hears_what_is_chosen_and_what_was_decided(start_tool, open_p
 
 
 def test_the_tool_ends_at_once_when_asked_to(start_tool, open_page):
-    tool = start_tool("--limit", 3)
+    tool = start_tool()
+    assert "4 faces whose label is doubtful, and --all shows the others too; 2 are near-copies" in tool.lines[0]
     page = open_page(tool.url)
     page.press("s")
     page.wait_for_progress(1)
     tool.process.send_signal(signal.SIGINT)
     rest = tool.process.communicate(timeout=120)[0]
     assert tool.process.returncode == 0
-    assert "1 of 3 faces are decided." in rest
+    assert "1 of 4 faces are decided." in rest

@@ -18,6 +18,7 @@ from scoring.best_smiles import fingerprint, smiling_photos
 from scoring.contact_sheet import ContactSheet
 from scoring.rows import COLUMNS
 from scoring.smile_copies import SmileCopies
+from tests.text_layout import CUT_OFF_OR_BROKEN
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -209,8 +210,10 @@ def test_the_report_of_the_best_says_how_many_there_were(event, tmp_path):
 
 def test_the_report_sorts_its_photos_and_follows_the_dark(event, tmp_path, browser):
     report = tmp_path / "smiles.html"
+    shutil.copytree(event, tmp_path / "family_holiday-2019" / "evening_at_the_lake_with_grandmother")
+    event = tmp_path / "family_holiday-2019"
     assert main([str(event), "--out", str(tmp_path / "t.csv"), "--report", str(report)]) == 0
-    page = browser.new_page(color_scheme="dark")
+    page = browser.new_page(color_scheme="dark", viewport={"width": 390, "height": 800})
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.goto(report.as_uri())
@@ -222,6 +225,7 @@ def test_the_report_sorts_its_photos_and_follows_the_dark(event, tmp_path, brows
     ranks = page.evaluate("[...document.querySelectorAll('li')].map(li => Number(li.dataset.best))")
     assert ranks == sorted(ranks)
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert page.evaluate(CUT_OFF_OR_BROKEN, ".name") == [[], []]
     red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0])")
     assert red < 80
     page.close()

@@ -1,7 +1,10 @@
 """What goes wrong out there is counted and explained; it neither ends the run with a traceback nor passes for success."""
 
+import contextlib
 import errno
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 
@@ -72,7 +75,8 @@ def test_a_picture_that_can_not_be_had_is_counted_and_explained(scrape, server, 
     "fault",
     [
         *(Fault("status", code, times=2) for code in (429, 500, 503, 408)),
-        *(Fault(kind, times=2) for kind in ("truncate", "cut", "garbage", "reset")),
+        *(Fault(kind, times=1) for kind in ("truncate", "cut", "garbage")),
+        Fault("reset", times=2),
     ],
     ids=lambda fault: f"{fault.kind}-{fault.code}",
 )
@@ -81,6 +85,35 @@ def test_what_passes_is_outlasted(scrape, server, fault):
     run = scrape("smile")
     assert run.code == 0, run.err
     assert (scrape.out / "smile/1001.jpg").read_bytes() == jpeg(1001)
+
+
+@pytest.mark.parametrize("kind", ["truncate", "cut"])
+def test_a_picture_that_comes_cut_off_is_asked_for_once_more_after_the_others(scrape, server, kind):
+    server.faults["pic1001"] = Fault(kind)
+    clock = QuickClock()
+    assert scrape("smile", "--workers", "1", clock=clock).code == 1
+    asked = [path.partition("/id/")[2].partition("/")[0] for path in server.paths("/id/")]
+    assert asked == ["1000", "1001", "1002", "1003", "1001"]
+    assert sum(clock.sleeps) < 1, "nobody waits for it"
+
+
+def test_more_than_a_few_pictures_that_come_cut_off_do_not_keep_the_next_pages_away(scrape, server):
+    server.results["smile"] = pages_of("smile", 2, 10)
+    server.faults |= {f"pic{n}": Fault("cut") for n in range(1001, 1009)}
+    for _ in range(2):  # the second run asks for them alone, one after the other
+        run = scrape("smile", "--pages", "2", "--workers", "1")
+        assert run.code == 1
+        assert run.err.strip().splitlines()[-1] == "Not all is well: 8 cut off on the way or damaged, twice."
+        assert len(scrape.files()) == 12
+
+
+def test_a_site_that_sends_all_pictures_cut_off_is_left_alone(scrape, server):
+    server.results["smile"] = pages_of("smile", 1, 30)
+    server.faults |= {f"pic{n}": Fault("cut") for n in range(1000, 1030)}
+    run = scrape("smile", "--workers", "1")
+    assert run.code == 1
+    assert "has sent 20 damaged pictures in a row" in run.err
+    assert sum(server.pictures().values()) == 20
 
 
 def test_a_few_pictures_gone_are_no_alarm_but_many_are(scrape, server):
@@ -126,17 +159,71 @@ def test_a_changed_layout_is_no_success(scrape, server):
     assert scrape.files() == []
 
 
-def test_a_page_for_robots_in_the_middle_is_not_taken_for_the_end(scrape, server):
-    server.faults |= {"page3": Fault("html"), "page1": Fault("html", times=0)}
-    scrape("smile", "--pages", "2")
-    server.faults["page1"].times = None
+@pytest.mark.parametrize("says_last_page", [True, False])
+@pytest.mark.parametrize("kind", ["html", "no_cards", "to_html"])
+def test_a_page_without_pictures_in_the_middle_is_an_interruption(scrape, server, kind, says_last_page):
+    server.says_last_page = says_last_page
+    server.faults["page2"] = Fault(kind)
     run = scrape("smile", "--pages", "3")
     assert run.code == 1
-    assert "or it shows us another page" in run.err
-    assert len(scrape.files()) == 8
+    (problem,) = [line for line in run.err.splitlines() if line.startswith("Not all is well: ")]
+    assert re.search("There is no picture in .*page=2.*, and it does not say that the results end", problem)
+    assert ("though there are 3 pages" in problem) == says_last_page
+    assert "end after page" not in run.out
+    assert len(scrape.files()) == 4
     server.faults.clear()
     assert scrape("smile", "--pages", "3").code == 0
     assert len(scrape.files()) == 12
+    assert set(server.pages().values()) == {1, 2}, "only the page that was interrupted is asked for again"
+
+
+def test_what_a_page_promised_in_an_earlier_run_is_remembered(scrape, server):
+    scrape("smile", "--pages", "1")
+    server.faults["page2"] = Fault("status", 404)
+    run = scrape("smile", "--pages", "3")
+    assert run.code == 1
+    assert "is not there (HTTP 404), though there are 3 pages" in run.err
+    server.faults.clear()
+    assert scrape("smile", "--pages", "3").code == 0
+    assert len(scrape.files()) == 12
+
+
+def test_an_end_that_an_earlier_version_noted_is_asked_for_again(scrape, server):
+    """It took a page for robots for the end."""
+    scrape("smile", "--pages", "1")
+    with contextlib.closing(sqlite3.connect(scrape.out / "manifest.sqlite3")) as table, table:
+        table.execute("UPDATE terms SET last_page = 1")
+        table.execute("ALTER TABLE terms DROP COLUMN promised")
+    assert scrape("smile", "--pages", "3").code == 0
+    assert len(scrape.files()) == 12
+
+
+def test_after_a_stop_nothing_is_said_of_terms_that_were_not_asked_for(scrape, server):
+    server.results["no smile"] = pages_of("no smile", 1, 4, first=2000)
+    server.faults["page1"] = Fault("html")
+    run = scrape("smile", "no smile")
+    assert run.code == 1
+    assert server.pages()["no smile", 1] == 0
+    assert run.out.splitlines()[:2] == [f"{term}: no page of results read yet" for term in ("smile", "no smile")]
+    assert "nothing was found" not in run.err
+    assert run.err.strip().splitlines()[-1].startswith("Not all is well: There is no picture in ")
+
+
+def test_a_term_without_results_is_said_to_have_none(scrape, server):
+    run = scrape("grin", "smile")
+    assert run.code == 1
+    assert run.err.strip().splitlines()[-1].startswith("Not all is well: nothing was found for 'grin'")
+    assert "smile: 1 pages, 4 found" in run.out
+    asked = len(server.requests)
+    assert scrape("grin", "smile").code == 1
+    assert len(server.requests) == asked, "it is remembered"
+
+
+def test_pictures_that_came_under_another_term_first_are_not_nothing(scrape, server):
+    server.results["grin"] = server.results["smile"]
+    run = scrape("smile", "grin")
+    assert run.code == 0, run.err
+    assert "4 found under another term before" in run.out
 
 
 @pytest.mark.parametrize(

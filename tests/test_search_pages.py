@@ -110,13 +110,53 @@ def test_a_first_page_without_cards_means_that_the_layout_changed(server, client
         SearchPages(client, Query(), server.url).page("smile", 1)
 
 
-@pytest.mark.parametrize("end", ["empty", "gone"])
-def test_a_later_page_without_cards_is_the_end_if_the_first_still_has_some(server, client, end):
-    server.past_the_end = end
-    assert SearchPages(client, Query(), server.url).page("smile", 3).assets == ()
-    server.layout = "unknown"
-    with pytest.raises(ScrapingStopped, match="layout of the site has changed"):
-        SearchPages(client, Query(), server.url).page("smile", 3)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_page_says_how_many_there_are(server, client, layout):
+    server.layout = layout
+    assert SearchPages(client, Query(), server.url).page("smile", 1).last_page == 2
+    server.says_last_page = False
+    assert SearchPages(client, Query(), server.url).page("smile", 1).last_page is None
+
+
+@pytest.mark.parametrize(
+    ("html", "last_page"),
+    [
+        ('<span class="PaginationRow-module__lastPage___2pChH">1,024</span>', 1024),
+        ('<form><input name="page" value="2"> von <b>52</b></form>', 52),
+        ('<form>Pictures of 12 people <input name="page" value="2"> and 7 more</form>', None),
+        ('<span class="PaginationRow-module__lastPage___2pChH"></span>', None),
+        ('<span class="PaginationRow-module__lastPage___2pChH">0</span>', None),
+        ("<h1>Your search for smile did not match any pictures.</h1>", 0),
+        ("<p>Sorry, we couldn&rsquo;t find any matches for smile</p>", 0),
+        ("<p>0 results</p>", 0),
+        ("<p>1,230 images. 10 results</p>", None),
+        ("<title>no results</title><body><script>'no results'</script><!-- no results --><p>Are you a robot?</p>", None),
+    ],
+)
+def test_only_what_is_said_of_the_end_is_taken_for_it(html, last_page):
+    page = read_page(html, BASE)
+    assert (page.assets, page.last_page) == ((), last_page)
+
+
+@pytest.mark.parametrize("end", ["empty", "again", "gone"])
+@pytest.mark.parametrize("says_last_page", [True, False])
+def test_a_page_past_the_end_has_no_assets(server, client, end, says_last_page):
+    server.past_the_end, server.says_last_page = end, says_last_page
+    page = SearchPages(client, Query(), server.url).page("smile", 3, promised=2)
+    assert (page.assets == ()) == (end != "again" or says_last_page)
+
+
+def test_a_page_that_says_less_than_was_promised_is_no_end(server, client):
+    """Such as a page that is not there for a while; but what its own pager says holds."""
+    server.past_the_end, server.says_last_page = "gone", False
+    pages = SearchPages(client, Query(), server.url)
+    with pytest.raises(ScrapingStopped, match=r"HTTP 404.*though there are 5 pages"):
+        pages.page("smile", 3, promised=5)
+    server.past_the_end = "empty"
+    with pytest.raises(ScrapingStopped, match="does not say that the results end, though there are 5 pages"):
+        pages.page("smile", 3, promised=5)
+    server.says_last_page = True
+    assert pages.page("smile", 3, promised=5).assets == ()
 
 
 def test_a_page_most_of_whose_cards_can_not_be_read_is_no_success(server, client):
@@ -138,7 +178,19 @@ def test_the_api_gives_the_same_assets_and_more_of_their_licence(server, client)
     (path,) = server.paths("/v3/")
     assert path.startswith("/v3/search/images/creative?phrase=smile&page=1&page_size=100")
     assert "number_of_people=one" in path
+    assert page.last_page == 2
     assert OfficialApi(client, Query(), "secret-key", server.url).page("smile", 3).assets == ()
+
+
+def test_an_empty_page_of_the_api_before_the_end_is_an_interruption(server, client):
+    api = OfficialApi(client, Query(), "k", server.url)
+    server.results["smile"][0] = []
+    with pytest.raises(ScrapingStopped, match="shows no picture on page 1 of 2; run the same command again later"):
+        api.page("smile", 1)
+    server.says_last_page = False
+    with pytest.raises(ScrapingStopped, match="page 3 of 5"):
+        api.page("smile", 3, promised=5)
+    assert api.page("smile", 3).assets == ()
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"images": 3}', b'{"images": [3]}', b'{"images": [{}]}', b"<html>"])

@@ -40,6 +40,7 @@ from training.data.sources import Picture, Source, find_source, iterate_images
 from training.data.splits import read_split
 from training.labels.contested import contested_file, settle, without_contested
 from training.labels.decisions import Decision, Key, apply_decisions, count_decisions, digest_of, in_words, read_decisions
+from training.quiet import tensorflow_quiet
 
 _ORIGIN = ("creator", "credit", "licence", "licence_page")  # columns of the table
 
@@ -235,6 +236,7 @@ def _photo_keys(faces: Faces) -> list[Key]:
     return list(zip(faces.source.tolist(), photo_names(faces).tolist(), strict=True))  # a background goes with its photo
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.dataset", description="Build a dataset of face crops.")
     parser.add_argument("sets", nargs="+", type=Path, help="folders or zips with class folders smile and no_smile")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from common.errors import DatasetError, SmileError
 from common.judged import Judged
+from common.places import MODELS
 from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
 from training.fitting.standing import judged_by
@@ -28,9 +29,11 @@ from training.judging.model_card import write_card
 from training.judging.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
 from training.judging.records import BASELINES, LEFT_OUT, read_json, read_training, record, write_json, write_unseen
 from training.judging.scores import plain
+from training.quiet import tensorflow_quiet
 
 _USUAL_PHOTOS = Path("../shared/data/genki.zip")
 _SHIPPED = Path("models")
+_SHIPPED_MISTAKES = Path("runs/mistakes")  # they show people, and models/ is published
 
 
 # --- whole photos ---
@@ -53,8 +56,9 @@ def _part_of(faces: Faces, split: str) -> Faces:
 
 
 def _judge_part(options: argparse.Namespace) -> Judged:
-    if Path(os.path.relpath(options.mistakes)).parts[:1] in (("docs",), ("models",), ()):
-        raise DatasetError(f"{options.mistakes} is no place for pictures of people; choose another one with --mistakes.")
+    sheets = options.mistakes or (_SHIPPED_MISTAKES if options.model.resolve() == MODELS else options.model / "mistakes")
+    if Path(os.path.relpath(sheets)).parts[:1] in (("docs",), ("models",), ()):
+        raise DatasetError(f"{sheets} is no place for pictures of people; choose another one with --mistakes.")
     recognizer = SmileRecognizer(options.model / "smile.tflite")
     training = read_training(options.model)
     faces = Faces.load(options.data)
@@ -64,7 +68,7 @@ def _judge_part(options: argparse.Namespace) -> Judged:
         photos = _USUAL_PHOTOS
     figures, read = judge(recognizer, part, seed=options.seed)
     figures["photos"] = judge_photos(photos, faces, options.part, recognizer) if photos else None
-    mistakes = mistakes_sheets(part, read.smile, options.mistakes, options.part)
+    mistakes = mistakes_sheets(part, read.smile, sheets, options.part)
     # The documents show plots of the shipped network only.
     plots = options.plots or (Path("docs/evaluation") if options.model == _SHIPPED else options.model / "plots")
     files = {name: plots / f"{name}.png" for name in ("reliability", "robustness")}
@@ -73,7 +77,7 @@ def _judge_part(options: argparse.Namespace) -> Judged:
     judged = judged_by(
         options.part, part.where(real), read.smile[real] - SMILE_THRESHOLD, read.presence[real] - PRESENCE_THRESHOLD
     )
-    print(f"{mistakes} of the worst mistakes are in {options.mistakes}; they show people: don't publish them.")
+    print(f"{mistakes} of the worst mistakes are in {sheets}; they show people: don't publish them.")
     if options.part != "test":
         return judged
     plot_reliability(plain(figures["sets"]), files["reliability"])
@@ -121,6 +125,7 @@ def _record(options: argparse.Namespace) -> None:
         write_card(target.parent)
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Judge a trained smile network.")
     parser.add_argument("--model", type=Path, default=_SHIPPED, help="folder with smile.tflite and training.json")
@@ -131,7 +136,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--plots", type=Path, help="folder for plots (default docs/evaluation for models, else MODEL/plots)")
     parser.add_argument(
-        "--mistakes", type=Path, default=Path("runs/mistakes"), help="folder for pictures of the worst errors"
+        "--mistakes",
+        type=Path,
+        help=f"folder for pictures of the worst errors (default MODEL/mistakes; for models {_SHIPPED_MISTAKES})",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of intervals and of the faces that are made harder")
     mode = parser.add_mutually_exclusive_group()

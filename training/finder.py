@@ -11,7 +11,6 @@ Making the pictures needs YuNet's file as a teacher (--teacher). `python -m trai
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from common.errors import DatasetError, SmileError
 from common.whole_files import write_whole
 from faces.finder import HEIGHT, WIDTH
 from training.judging.records import read_json, write_json
+from training.quiet import tensorflow_quiet
 
 _TEACHER = Path("../shared/models/face_detection_yunet_2026may.onnx")
 
@@ -72,6 +72,7 @@ def _prepare(options: argparse.Namespace) -> None:
     read_pictures(options.sets, split, options.teacher, workers=options.workers + 1).save(options.data)
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.finder", description="Train the finder network.")
     parser.add_argument(
@@ -91,7 +92,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, help="threads that train (default: %(default)s)")
     parser.add_argument("--export-only", action="store_true", help="only write finder.tflite of the last checkpoint")
     options = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         if options.frames < 1 or options.workers < 1 or options.threads < 1:
             raise DatasetError("--frames, --workers and --threads must be 1 or more.")

@@ -35,6 +35,7 @@ from training.finding.card import PROBE, write_finder_card
 from training.finding.conditions import CONDITIONS, Probe, make_probe
 from training.finding.pictures import Pictures
 from training.judging.records import write_json
+from training.quiet import tensorflow_quiet
 
 _FOUND = 0.35  # overlap with the true square
 
@@ -159,6 +160,7 @@ def _write(options: argparse.Namespace, results: dict, false: dict, photos: int,
     write_finder_card(options.card, shown)
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.finder_probe", description="Judge face detectors.")
     parser.add_argument("photos", type=Path, help="zip of photos with one face each, such as genki.zip")

@@ -21,8 +21,10 @@ from common.places import MODELS
 from training import evaluate
 from training.dataset import build_dataset
 from training.fitting.tune import fine_tune
+from training.quiet import tensorflow_quiet
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     name = options.name or options.photos.resolve().stem

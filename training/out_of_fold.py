@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from training.data.predictions import write_predictions
 from training.fitting.finish import fit_temperature
 from training.fitting.fit import NETWORKS, choose_sources, train
 from training.fitting.plan import Plan
+from training.quiet import tensorflow_quiet
 
 if TYPE_CHECKING:
     from training.networks.recipes import Recipe
@@ -112,6 +112,7 @@ def _digest(faces: Faces, chosen: np.ndarray, plan: Plan) -> str:
     return digest.hexdigest()
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.out_of_fold", description="Ask networks about faces that they were not trained on."
@@ -126,7 +127,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         if options.folds < 2 or (options.epochs is not None and options.epochs < 1):
             raise DatasetError("--folds must be 2 or more, and --epochs 1 or more.")

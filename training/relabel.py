@@ -6,10 +6,11 @@
     python -m training.relabel --report             # how many labels change
     python -m training.relabel --report --before runs/smile --after runs/relabelled
 
-First come near-copies with opposite labels, then labels that are contradicted by networks which never saw the face (from
-`python -m training.out_of_fold`). Each decision goes to --out at once, one line each, so stop whenever you like and go on
-later. `python -m training.dataset --decisions FILE` follows them. Only the training part is shown and changed: if a
-network's opinion changed the validation or test part, that would flatter the next network.
+Only doubtful labels are shown: near-copies with opposite labels first, then labels that are contradicted by networks which
+never saw the face (from `python -m training.out_of_fold`), that is, with a P(label) under one half or called wrong by
+confident learning. `--all` shows the other faces after them. Each decision goes to --out at once, one line each, so stop
+whenever you like and go on later. `python -m training.dataset --decisions FILE` follows them. Only the training part is
+shown and changed: if a network's opinion changed the validation or test part, that would flatter the next network.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def _show(options: argparse.Namespace) -> None:
         Faces.load(path) if path.is_file() else None,
         limit=options.limit,
         sources=options.sources or (),
+        everything=options.all,
     )
     with (
         Journal(options.out) as journal,
@@ -63,7 +65,7 @@ def _show(options: argparse.Namespace) -> None:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="relabel")
         thread.start()
         copies = sum(len(cluster) for cluster in queue if len(cluster) > 1)
-        print(f"{len(server.doubts)} faces, {copies} of them near-copies with opposite labels. Open {server.address}")
+        print(f"{_what(options, len(server.doubts))}; {copies} are near-copies with opposite labels. Open {server.address}")
         print(f"Decisions go to {options.out}. Stop with Ctrl+C; the next run goes on from there.", flush=True)
         try:
             while not stopped.wait(1):  # on Windows, an endless wait would not notice Ctrl+C
@@ -73,6 +75,13 @@ def _show(options: argparse.Namespace) -> None:
             thread.join()
         decided = sum(choice != AUTOMATIC for choice in server.decided().values())
         print(f"{decided} of {len(server.doubts)} faces are decided.")
+
+
+def _what(options: argparse.Namespace, count: int) -> str:
+    if options.all:
+        return f"{count} faces"
+    most = f" (at most --limit {options.limit})" if count >= options.limit else ""
+    return f"{count} faces whose label is doubtful{most}, and --all shows the others too"
 
 
 @contextmanager
@@ -152,6 +161,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--sources", nargs="+", metavar="SET", help="look only at these sets of the dataset")
     parser.add_argument("--limit", type=int, default=500, help="how many faces to look at (default 500)")
+    parser.add_argument(
+        "--all", action="store_true", help="look at all faces, the most doubtful first, and not only at doubtful labels"
+    )
     parser.add_argument(
         "--port", type=int, default=5002, help="port of the page, on this machine only (default 5002; 0: a free one)"
     )

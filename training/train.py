@@ -44,6 +44,7 @@ from training.fitting.fit import NETWORKS, choose_sources, digest_of_all_that_ma
 from training.fitting.plan import Plan, Taught
 from training.fitting.tune import fine_tune
 from training.labels.decisions import apply_decisions, count_decisions, in_words, read_decisions
+from training.quiet import tensorflow_quiet
 
 if TYPE_CHECKING:
     from training.networks.recipes import Recipe
@@ -62,9 +63,9 @@ _FOR_ALL_OUTPUTS = {
 }
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     out = options.out or Path("runs") / options.network
     cluster = workers = None
     try:

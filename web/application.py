@@ -14,6 +14,7 @@ from common.visitor_limits import network_number
 from jokes.board import open_board
 from jokes.box import JokeBox
 from jokes.joke import Joke
+from jokes.own_file import read_jokes
 from jokes.quotas import Quotas
 from jokes.shared_tellings import choose_tellings
 from live.watch import SmileWatch
@@ -52,7 +53,9 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     watch = watch or SmileWatch(settings)
     watch.metrics.refusals = refusals.counts
     board = open_board(settings.board)
-    jokes = JokeBox(settings.joke_url, board=board, tellings=choose_tellings(board, several=settings.workers > 1))
+    own = read_jokes(settings.jokes) if settings.jokes else None
+    tellings = choose_tellings(board, several=settings.workers > 1)
+    jokes = JokeBox(settings.joke_url, board=board, tellings=tellings, own=own)
 
     def tell_joke() -> Joke:
         visitor = network_number(request.remote_addr)

@@ -62,7 +62,7 @@ def _pictures() -> dict[str, Schema]:
 
 
 def _jokes() -> dict[str, Schema]:
-    source = {"enum": ["icanhazdadjoke", "house"]}
+    source = {"enum": ["icanhazdadjoke", "house", "file"]}
     return {
         "Joke": _object({"id": _TEXT, "source": source, "text": _TEXT}),
         "Reaction": {

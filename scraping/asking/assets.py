@@ -40,11 +40,16 @@ class Asset:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of results, best first. `unusable`: cards without a usable id or URL; `layout`: which known layout fitted."""
+    """One page of results, best first. `unusable`: cards without a usable id or URL; `layout`: which known layout fitted.
+
+    `last_page`: the number of the last page as this page says it, 0 if it says that there are no results; None if it says
+    nothing.
+    """
 
     assets: tuple[Asset, ...]
     unusable: int = 0
     layout: str = ""
+    last_page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,11 @@ class Source(Protocol):
     name: str
     page_size: int
 
-    def page(self, term: str, number: int) -> Page:
+    def page(self, term: str, number: int, promised: int | None = None) -> Page:
         """Page `number`, from 1, of the results for `term`; without assets if the results end before it.
 
-        Raises ScrapingStopped if the page can't be had or read.
+        `promised`: how many pages there are, as an earlier page said. Raises ScrapingStopped if the page can't be had or
+        read, or if it is empty and nothing says that the results end before it.
         """
 
 

@@ -81,9 +81,10 @@ class PoliteClient:
         robots: bool = True,
         redirects: bool = True,
         check: Callable[[Answer], None] = lambda answer: None,
+        patient: bool = True,
     ) -> Answer:
         """The whole answer from `url`, or from where it leads. `check` may raise FetchError for an answer that is not good
-        enough.
+        enough. `patient`: also one that comes cut off is asked for again, after a pause for everybody.
 
         Raises FetchError if there is none after all tries, ScrapingStopped if it is no use to go on.
         """
@@ -92,7 +93,7 @@ class PoliteClient:
                 answer = self._follow(url, headers or {}, max_bytes, robots=robots, redirects=redirects)
                 check(answer)
             except FetchError as error:
-                if not error.passing:
+                if not error.passing or (error.kind == "truncated" and not patient):
                     self._in_a_row[host_of(url)] = 0
                     self._count_refusal(error, url)
                     raise
@@ -156,14 +157,15 @@ class PoliteClient:
             ) from error
 
     def _count_refusal(self, error: FetchError, url: str) -> None:
-        if error.kind not in ("refused", "not_a_picture"):
+        if error.kind not in ("refused", "not_a_picture", "truncated"):
             return
         self._refusals[host_of(url)] += 1
         if self._refusals[host_of(url)] >= _MOST_REFUSALS:
-            raise ScrapingStopped(
-                f"{host_of(url)} has refused {_MOST_REFUSALS} pictures in a row ({error}); find out why, and "
-                f"run the same command with --retry-failed then."
-            ) from error
+            if error.kind == "truncated":
+                what, then = "sent {} damaged pictures", "run the same command again later"
+            else:
+                what, then = "refused {} pictures", "find out why, and run the same command with --retry-failed then"
+            raise ScrapingStopped(f"{host_of(url)} has {what.format(_MOST_REFUSALS)} in a row ({error}); {then}.") from error
 
     def _robots_of(self, origin: str) -> Robots:
         with self._reading_robots:

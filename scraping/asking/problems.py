@@ -10,7 +10,7 @@ REASONS = {
     "server_error": "met by an error of the site (5xx), again and again",
     "timeout": "too slow, again and again",
     "connection": "lost with the connection, again and again",
-    "truncated": "cut off on the way or damaged, again and again",
+    "truncated": "cut off on the way or damaged, twice",
     "not_a_picture": "no pictures but something else, such as a web page",
     "too_small": "too small to show a face",
     "too_large": "too large for a picture",

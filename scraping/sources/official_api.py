@@ -31,7 +31,7 @@ class OfficialApi:
         self._key = key
         self._url = f"{api.rstrip('/')}/v3/search/images/{query.family}"
 
-    def page(self, term: str, number: int) -> Page:
+    def page(self, term: str, number: int, promised: int | None = None) -> Page:
         options: dict[str, Any] = {
             "phrase": term,
             "page": number,
@@ -50,12 +50,19 @@ class OfficialApi:
             answer = self._client.get(url, headers=headers, robots=False, redirects=False)
         except FetchError as error:
             raise ScrapingStopped(self._explain(error)) from error
-        return self._parse(answer.body)
+        page = self._parse(answer.body)
+        last_page = promised if page.last_page is None else page.last_page
+        if not page.assets and last_page is not None and last_page >= number:
+            raise ScrapingStopped(
+                f"{host_of(self._url)} shows no picture on page {number} of {last_page}; run the same command again later."
+            )
+        return page
 
     def _parse(self, body: bytes) -> Page:
         try:
-            images = json.loads(body)["images"]
-            cards = [_read_image(image) for image in images]
+            content = json.loads(body)
+            cards = [_read_image(image) for image in content["images"]]
+            last_page = _last_page(content.get("result_count"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ScrapingStopped(
                 f"The answer of {host_of(self._url)} does not look like the API's; "
@@ -70,7 +77,7 @@ class OfficialApi:
                 f"None of the {len(cards)} pictures that {host_of(self._url)} offers has an address; "
                 f"ask Getty Images whether your key may see display sizes."
             )
-        return Page(tuple(found.values()), unusable=cards.count(None), layout="api")
+        return Page(tuple(found.values()), unusable=cards.count(None), layout="api", last_page=last_page)
 
     def _explain(self, error: FetchError) -> str:
         host = host_of(self._url)
@@ -87,6 +94,10 @@ def read_key(text: str, origin: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key or len(key) > 500:
         raise SettingsError(f"There is no API key in {origin}; it must be one word, as Getty Images gave it to you.")
     return key
+
+
+def _last_page(results: object) -> int | None:
+    return -(-results // PAGE_SIZE) if type(results) is int and results >= 0 else None
 
 
 def _read_image(image: dict[str, Any]) -> Asset | None:

@@ -6,6 +6,9 @@
 `microdata`  cards `data-testid="galleryMosaicAsset"` with schema.org microdata
 `module`     thumbnails whose class begins with `MosaicAsset-module__thumb`
 `gallery`    thumbnails of class `gallery-mosaic-asset__thumb`
+
+The end of a search is known by what a page says: the number of the last page in its pager, or that there are no results. A
+page that shows no picture and says neither is an interruption, such as a check for robots or a new layout.
 """
 
 from __future__ import annotations
@@ -25,12 +28,20 @@ SITE = "https://www.gettyimages.com"
 PAGE_SIZE = 60
 
 _UNUSABLE = 0.5  # if more of a page's cards than this can't be read, the layout has changed
+_NO_RESULTS = re.compile(
+    r"\b(?:no|0|zero) (?:results|matches)\b|(?<![.,\d])0 (?:images|photos|pictures)\b"
+    r"|\b(?:could|did|can)(?:n['\u2019]?t| not|not) find any(?:thing| results| matches| images| photos| pictures)\b"
+    r"|\bsearch .{0,200}\bdid(?:n['\u2019]t| not) match\b",
+    re.IGNORECASE,
+)
+_PAGES = re.compile(r"\D{0,20}?([1-9][0-9]{0,2}(?:[., ]?[0-9]{3})?)\D{0,20}", re.ASCII)
 _ID_IN_URL = re.compile(r"(?:/id/|-id|/)(\d{3,})(?=[/?.]|$)")
 
 
 def read_page(html: bytes | str, url: str, charset: str | None = None) -> Page:
     """The cards on a page. `url`: the page's address. A page of unknown layout has no assets and no `layout`."""
     soup = BeautifulSoup(html, "html.parser", from_encoding=charset if isinstance(html, bytes) else None)
+    last_page = _last_page(soup)
     for name, cards_of, read in _LAYOUTS:
         cards = cards_of(soup)
         if cards:
@@ -39,8 +50,25 @@ def read_page(html: bytes | str, url: str, charset: str | None = None) -> Page:
             for asset in assets:
                 if asset is not None:
                     found.setdefault(asset.id, asset)
-            return Page(tuple(found.values()), unusable=assets.count(None), layout=name)
-    return Page(())
+            return Page(tuple(found.values()), unusable=assets.count(None), layout=name, last_page=last_page)
+    if last_page is None and _says_that_there_is_nothing(soup):
+        last_page = 0
+    return Page((), last_page=last_page)
+
+
+def _last_page(soup: BeautifulSoup) -> int | None:
+    """What the pager says: `<input name="page" value="2"> of <span class="PaginationRow-module__lastPage___k">52</span>`."""
+    pagers = [tag.parent for tag in soup.select('input[name="page"]')]
+    for tag in (*soup.select('[class*="__lastPage"]'), *pagers):
+        told = _PAGES.fullmatch(tag.get_text(" ", strip=True)) if tag is not None else None
+        if told is not None:
+            return int(re.sub(r"\D", "", told[1]))
+    return None
+
+
+def _says_that_there_is_nothing(soup: BeautifulSoup) -> bool:
+    shown = (soup.body or soup).get_text(" ")  # without scripts, styles, templates and comments
+    return _NO_RESULTS.search(" ".join(shown.split())) is not None
 
 
 def _microdata_cards(soup: BeautifulSoup) -> list[Tag]:
@@ -122,18 +150,26 @@ class SearchPages:
         self._query = query
         self._site = site.rstrip("/")
 
-    def page(self, term: str, number: int) -> Page:
+    def page(self, term: str, number: int, promised: int | None = None) -> Page:
         page = self._read(term, number)
-        if page is not None and page.assets:
+        more = promised is not None and promised >= number
+        url = self._url(term, number)
+        if page is None:
+            if number == 1 or more:
+                raise ScrapingStopped(
+                    f"{url} is not there (HTTP 404){_promise(promised)}; run the same command again later."
+                )
+            return Page((), last_page=number - 1)
+        if page.last_page and page.last_page < number:
+            return Page((), last_page=page.last_page)  # past the end a site may show its last page again
+        if page.assets or (page.last_page == 0 and not more):
             return page
-        # Nothing here: is it the end of the results, a page that we can't read, or a page for robots? The first page tells.
-        first = self._read(term, 1) if number > 1 else page
-        if first is None or not first.assets:
-            raise ScrapingStopped(
-                f"There is no picture in {self._url(term, 1)}: the layout of the site has changed, or it shows us "
-                f"another page. Open it in a browser; if there are pictures, scraping/sources/search_pages.py must learn it."
-            )
-        return Page((), layout=first.layout)
+        at_its_end = f"; if it shows the end, give --pages {number - 1}" if number > 1 else ""
+        raise ScrapingStopped(
+            f"There is no picture in {url}, and it does not say that the results end{_promise(page.last_page or promised)}: "
+            f"if a browser shows a check for robots there, run the same command again later; if it shows pictures, the "
+            f"layout of the site has changed, and scraping/sources/search_pages.py must learn it{at_its_end}."
+        )
 
     def _read(self, term: str, number: int) -> Page | None:
         """The page; None if the site does not have it."""
@@ -164,6 +200,10 @@ class SearchPages:
             f"{self._site}/photos/{quote(term.replace(' ', '-'), safe='')}?{asked}",
         )
         return next((url for url in urls if self._client.robots_allow(url)), urls[0])
+
+
+def _promise(pages: int | None) -> str:
+    return f", though there are {pages} pages" if pages else ""
 
 
 def _check_html(answer: Answer) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common.errors import DatasetError
+from pictures.finding import PHOTO_SUFFIXES
+from pictures.picture_size import begins_as_picture
 from training.data.faces import NO_LABEL
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 _DEFAULT_CLASSES = {"smile": 1, "no_smile": 0}
 
 
@@ -84,7 +85,7 @@ def find_source(path: Path, *, cropped: bool = False) -> Source:
 
 
 def iterate_images(path: Path, source: Source) -> Iterator[Picture]:
-    """Every picture of the set, in name order.
+    """Every picture of the set, in name order: by its suffix, or by its content if it has none.
 
     Raises DatasetError if the path, or one of its two classes, is missing or empty.
     """
@@ -96,7 +97,8 @@ def iterate_images(path: Path, source: Source) -> Iterator[Picture]:
     for name, read in set_files(path):
         parts = PurePosixPath(name).parts
         label = source.classes.get(parts[-2]) if len(parts) > 1 else None
-        if label is None or PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
+        suffix = PurePosixPath(name).suffix.lower()
+        if label is None or not (suffix in PHOTO_SUFFIXES or (not suffix and begins_as_picture(read()[:4096]))):
             continue
         counts[label] += 1
         short = "/".join(parts[-2:])

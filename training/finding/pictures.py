@@ -22,10 +22,10 @@ from tqdm import tqdm
 from common.errors import DatasetError
 from faces.alignment import align, align_exactly
 from faces.following import look
+from pictures.finding import PHOTO_SUFFIXES
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer, crop_face
 from training.data.faces import save_arrays
 from training.data.grouping import duplicate_pairs
-from training.data.sources import IMAGE_SUFFIXES
 
 BACKGROUNDS = "backgrounds"
 # Pictures of 178x218, squashed to 64x64.
@@ -209,7 +209,7 @@ def _images(path: Path) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(path) as archive:
             for member in sorted(archive.namelist()):
                 parts = PurePosixPath(member).parts
-                if PurePosixPath(member).suffix.lower() in IMAGE_SUFFIXES:
+                if PurePosixPath(member).suffix.lower() in PHOTO_SUFFIXES:
                     yield "/".join(parts[-2:] if len(parts) > 2 else parts[-1:]), archive.read(member)
     except (OSError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path} is not a zip of pictures; name zips such as genki.zip.") from error

@@ -134,7 +134,11 @@ def _killed_after(seconds: float, sentence: str) -> Iterator[None]:
     Ctrl-C in a terminal also reaches the process that kills.
     """
     command = [sys.executable, "-I", "-c", _WATCH, str(os.getpid()), str(seconds), sentence]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as watch:
+    try:
+        errors: int | None = sys.stderr.fileno()  # which is not always where native code writes
+    except (AttributeError, OSError, ValueError):
+        errors = None
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors) as watch:
         try:
             yield
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +149,6 @@ def judge_left_out(name: str, model: Path, faces: Faces, *, seed: int = 0) -> di
 
 def judge_baseline(folder: Path, part: Faces, *, seed: int = 0) -> tuple[str, dict[str, Any]]:
     """Name and figures of a Keras network that `training.train` wrote into `folder`. Raises DatasetError."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import joblib
     import keras
 

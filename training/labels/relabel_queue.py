@@ -13,12 +13,16 @@ from training.data.faces import NO_LABEL, Faces
 from training.labels.decisions import Key
 from training.labels.suspicion import Suspicion, clusters, judge_labels, look_alikes
 
+_CONTRADICTED = 0.5  # a label that networks which never saw the face give less than this is doubtful
 _COPY = 0.95  # for contested pictures, which the dataset takes for copies from 0.955 or 0.97 on
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A face to look at. `why`: `copies`, `wrong` (by confident learning) or `doubtful`. `wide`: uint8 `(128, 128)`."""
+    """A face to look at. `why`: `copies`, `wrong` (by confident learning), `contradicted` (by the networks) or `trusted`.
+
+    `wide`: uint8 `(128, 128)`.
+    """
 
     key: Key
     label: int
@@ -62,12 +66,13 @@ def make_queue(
     *,
     limit: int,
     sources: Collection[str] = (),
+    everything: bool = False,
 ) -> list[list[Doubt]]:
     """Clusters of faces in the order in which to look at them; at least `limit` faces if there are so many.
 
     First come near-copies with opposite labels, together: those that the dataset left out (`contested`), then pictures of
     one group that look alike. Then come single faces: those whose label confident learning calls wrong, the worst first,
-    then the rest. Raises DatasetError.
+    then those whose label has a P under 0.5. `everything`: then the rest, too. Raises DatasetError.
     """
     judged = judge_training_part(faces, predictions, sources)
     rows = _usable(faces, sources)
@@ -82,14 +87,21 @@ def make_queue(
     queue += [[_doubt(faces, row, said.get(int(row)), "copies") for row in cluster] for cluster in alike]
     shown = set(np.concatenate(alike).tolist()) if alike else set()
     wanted = limit - sum(map(len, queue))
-    for i in np.lexsort((judged.suspicion.score, ~judged.suspicion.wrong)):
-        if wanted <= 0:
+    why = _reasons(faces, judged)
+    for i in np.lexsort((judged.suspicion.score, why == "trusted", why != "wrong")):
+        if wanted <= 0 or (why[i] == "trusted" and not everything):
             break
         row = int(judged.rows[i])
         if row not in shown:
-            queue.append([_doubt(faces, row, said[row], "wrong" if judged.suspicion.wrong[i] else "doubtful")])
+            queue.append([_doubt(faces, row, said[row], str(why[i]))])
             wanted -= 1
     return _first(queue, limit)
+
+
+def _reasons(faces: Faces, judged: Judged) -> np.ndarray:
+    """`Doubt.why` of each judged face, str `(n,)`."""
+    of_label = np.where(faces.smile[judged.rows] == 1, judged.probability, 1 - judged.probability)
+    return np.where(judged.suspicion.wrong, "wrong", np.where(of_label < _CONTRADICTED, "contradicted", "trusted"))
 
 
 def _usable(faces: Faces, sources: Collection[str]) -> np.ndarray:

@@ -152,8 +152,8 @@ function drawnFace(face) {
   const said = make('div', 'said')
   const label = make('span', '', 'Label: ')
   label.append(make('b', '', LABELS[face.label]))
-  const set = make('span', 'small', `${face.set}, ${face.name}`)
-  set.title = set.textContent
+  const set = make('span', 'small')
+  set.append(...breakable(`${face.set}, ${face.name}`))
   said.append(label, ...opinionLines(face), set)
   box.append(image, make('span', 'badge'), said)
   box.addEventListener('click', () => select(face.number))
@@ -173,6 +173,11 @@ function make(name, className = '', text = '') {
   if (className) made.className = className
   if (text) made.textContent = text
   return made
+}
+
+/** A path that breaks after its marks, not in the middle of a word. */
+function breakable(path) {
+  return path.split(/(?<=[/\\_-])/).flatMap((part) => [part, document.createElement('wbr')])
 }
 
 function badge(number, saving) {
@@ -209,9 +214,9 @@ function report() {
   const all = done === faces.length
   $('finished').hidden = !all
   $('finished').textContent = faces.length
-    ? `All ${faces.length} faces are decided. Close the tool with Ctrl+C in its window, or start it with a larger --limit for more; ` +
+    ? `All ${faces.length} faces are decided. Close the tool with Ctrl+C in its window, or start it with --all for the other faces; ` +
       'then train with --decisions.'
-    : 'There is no doubtful face. Choose other sets with --sources.'
+    : 'No label is doubtful. Start the tool with --all to see all faces, or with other sets by --sources.'
 }
 
 // --- in words ---
@@ -221,7 +226,7 @@ const opinion = ({smile}) => (smile >= 0.5 ? 'smile' : 'no smile')
 function certainty({smile}) {
   const sure = Math.max(smile, 1 - smile)
   const how = sure >= 0.95 ? 'surely' : sure >= 0.8 ? 'probably' : 'perhaps'
-  return `${how}, P(smile) ${(100 * smile).toFixed(sure > 0.99 ? 1 : 0)} %`
+  return `${how}, P(smile) ${(100 * smile).toFixed(sure > 0.99 ? 1 : 0)}\u00a0%`
 }
 
 function described(face) {
