@@ -4,6 +4,7 @@ import { hearMore, revealPunchline, tellFirst } from "./jokes/jokes.js";
 import { MyCamera } from "./cameras/my_camera.js";
 import { finish } from "./jokes/reactions.js";
 import { ServerCamera } from "./cameras/server_camera.js";
+import { startPhotos } from "./reading/photos.js";
 import { startSession } from "./session/session.js";
 import { startTimeline } from "./session/timeline.js";
 
@@ -56,6 +57,7 @@ window.addEventListener("pagehide", () => {
 window.addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) current().resume(); });
 startTimeline();
 startSession();
+startPhotos();
 tellFirst();
 if (body.dataset.mode === "mine") useMine();
 else choose("server");

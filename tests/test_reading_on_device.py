@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 from collections.abc import Iterator
 
 import cv2
@@ -202,3 +203,39 @@ def test_a_runtime_that_does_not_load_is_said_and_no_picture_is_sent_for_it(app,
     assert page.page.is_hidden("#curtain")
     page.page.click("#stop")
     always(lambda: page.page.text_content("#faces") == "Your camera is off")
+
+
+def test_dropped_photos_are_read_on_the_device_with_a_table_to_download(app, visit, astronaut, tmp_path):
+    photo, plain, broken = tmp_path / "=smiling, me.png", tmp_path / "plain.png", tmp_path / "broken.jpg"
+    cv2.imwrite(str(photo), astronaut)
+    cv2.imwrite(str(plain), np.full((200, 300, 3), 90, np.uint8))
+    broken.write_bytes(b"no picture")
+    page = visit(app.url, start=False)
+    requests: list = []
+    page.context.on("request", lambda request: requests.append(request))
+    page.until("!document.getElementById('photos').hidden")
+    page.page.set_input_files("#photos-choice", [photo, broken, plain])
+    page.until("document.getElementById('photos-state').textContent.startsWith('2 photos, 1 face.')")
+    assert "broken.jpg is no picture that this browser can open." in page.page.text_content("#photos-state")
+    with page.page.expect_download() as download:
+        page.page.click("#photos-save")
+    table = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    assert [(row["photo"], row["face"]) for row in table] == [("'=smiling, me.png", "1"), ("plain.png", "")]
+    (face,) = analyze_photo(astronaut, FinderDetector(), SmileRecognizer())
+    assert abs(float(table[0]["smile"]) - face.smile) < 0.01
+    assert (table[0]["label"], table[0]["width"]) == (face.label, "512")
+    assert all(abs(int(table[0][side]) - getattr(face.box, side)) <= 2 for side in ("top", "right", "bottom", "left"))
+    assert abs(float(table[0]["nose_x"]) - face.landmarks[2][0]) < 2
+    page.page.click("#photos-clear")
+    assert page.page.is_hidden("#photos-found")
+    page.page.evaluate(
+        """(text) => {
+          const files = new DataTransfer(), bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+          files.items.add(new File([bytes], "dropped.png", { type: "image/png" }));
+          document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+        }""",
+        base64.b64encode(photo.read_bytes()).decode(),
+    )
+    page.until("document.getElementById('photos-state').textContent === '1 photo, 1 face.'")
+    page.screenshot("photos-on-device")
+    assert all(request.method == "GET" and request.post_data_buffer is None for request in requests)
