@@ -239,3 +239,13 @@ def test_dropped_photos_are_read_on_the_device_with_a_table_to_download(app, vis
     page.until("document.getElementById('photos-state').textContent === '1 photo, 1 face.'")
     page.screenshot("photos-on-device")
     assert all(request.method == "GET" and request.post_data_buffer is None for request in requests)
+
+
+def test_the_switch_is_of_my_camera_alone_and_leaves_the_meter_as_it_is(seeing_app, visit):
+    page = visit(seeing_app.url, start=False)
+    page.wait_for_face()
+    assert page.page.is_visible("#percent")
+    assert page.page.is_hidden("#reading")
+    page.page.check("input[name=camera][value=mine]", force=True)
+    page.until("document.getElementById('reading').checkVisibility()")
+    assert page.page.is_visible("#percent")
