@@ -1,6 +1,7 @@
 // What the app serves of LiteRT's runtime, with copies compressed once: build/browser/. Run by `make browser`.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
@@ -8,18 +9,21 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const packages = here("../../build/npm/node_modules/@litertjs/");
 const target = here("../../build/browser"), unfinished = `${target}.new`;
 const USED = ["litert_wasm_internal", "litert_wasm_compat_internal"]; // with relaxed SIMD, and without
-const IMPORT = /^import \{ createWasmLib \} from "@litertjs\/wasm-utils";$/m;
+const { buildSync, transformSync } = createRequire(new URL("../../build/npm/", import.meta.url))("esbuild");
 
-// One file: a worker knows no names of packages.
+// One file, without what says nothing to a browser: a worker knows no names of packages.
 function runtime() {
-  const core = readFileSync(`${packages}core/dist/index.js`, "utf8");
-  const utils = readFileSync(`${packages}wasm-utils/dist/index.js`, "utf8").replace(/^export \{[^}]*\};$/m, "");
-  if (!IMPORT.test(core)) throw new Error("@litertjs/core does not import createWasmLib as it used to; see tools/browser/gather.mjs.");
-  return Buffer.from((utils + core.replace(IMPORT, "")).replace(/^\/\/# sourceMappingURL=.*$/gm, ""));
+  const options = { bundle: true, format: "esm", minify: true, write: false, logLevel: "error" };
+  return Buffer.from(buildSync({ ...options, entryPoints: [`${packages}core/dist/index.js`] }).outputFiles[0].contents);
+}
+
+function engine(name) {
+  const path = `${packages}core/wasm/${name}`;
+  return name.endsWith(".js") ? Buffer.from(transformSync(readFileSync(path, "utf8"), { minify: true }).code) : readFileSync(path);
 }
 
 const files = new Map([["litert.js", runtime()]]);
-for (const name of USED) for (const end of ["js", "wasm"]) files.set(`${name}.${end}`, readFileSync(`${packages}core/wasm/${name}.${end}`));
+for (const name of USED) for (const end of ["js", "wasm"]) files.set(`${name}.${end}`, engine(`${name}.${end}`));
 for (const name of ["smile.tflite", "finder.tflite"]) files.set(name, readFileSync(here(`../../models/${name}`)));
 
 rmSync(unfinished, { recursive: true, force: true });
