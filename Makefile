@@ -13,7 +13,7 @@ LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
 
 # A step that failed half-way is done again, not taken for done.
 .DELETE_ON_ERROR:
-.PHONY: run test check lint bench browser train finder compare clean
+.PHONY: run test check lint bench browser train finder compare screenshots clean
 
 run: $(VENV)/.app
 	@$(BIN)/python app.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(PORT),--port "$(PORT)") $(ARGS)
@@ -64,6 +64,10 @@ compare: $(VENV)/.dev
 	  $(BIN)/python -m training.train --from-scratch --precision mixed_bfloat16 --epochs 6 --without $$name --out runs/without_$$name && \
 	  $(BIN)/python -m training.evaluate --left-out $$name --model runs/without_$$name || exit; \
 	done
+
+# Every state of the page, to look at after a change: screenshots/all.
+screenshots: $(VENV)/.dev
+	@$(BIN)/python docs/screenshots.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

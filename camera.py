@@ -140,7 +140,7 @@ class Camera:
                 failures = 0
                 continue
             if self.source == "none":
-                self._set_state("none", "The app was started without a camera (--source none).")
+                self._set_state("none", "The app was started without a camera.")
                 self._pause(1.0)
                 continue
             before = self._captured
@@ -248,7 +248,7 @@ class _Reader:
                     if not pictures:
                         raise CameraError(f"{camera._called()} holds no picture that can be read; choose another file.")
                     if not camera._loop or not source.rewind():
-                        return CameraState("ended", "The video has ended. Start without --no-loop to repeat it.")
+                        return CameraState("ended", "The video has ended.")
                     continue
                 pictures += 1
                 if source.interval:

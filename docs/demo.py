@@ -59,10 +59,10 @@ def webcam_frames() -> Iterator[bytes]:
 
 
 @contextmanager
-def app() -> Iterator[str]:
+def app(source: str = "none", *, board: str | Path = "none") -> Iterator[str]:
     """Runs the app in a process of its own and yields its address."""
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--source", "none", "--joke-url", "", "--board", "none"],
+        [sys.executable, "app.py", "--port", "0", "--source", source, "--joke-url", "", "--board", str(board)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -104,7 +104,9 @@ def record(url: str, chromium: str, webcam: Path) -> list[Image.Image]:
             page.locator("#strip-clear").click()
             page.locator("#strip-undo").wait_for(state="hidden")
             page.locator("#arm").click()
+        page.locator(".session summary").click()
         page.locator("#anew").click()
+        page.locator(".session summary").click()
         page.locator("#frame").focus()  # not a button, because the space bar would press it
         page.evaluate("scrollTo(0, 0)")
         tell_joke_with_punchline(page)

@@ -28,13 +28,13 @@ _LETTERS = 0.42  # OpenCV's scale of letters about 9 pixels high, the size for a
 _STEP = 1.35  # from one size of letters to the next
 _FITTING = 1 / 90  # units of letters for each pixel of the box: "Smile 93 %" is about as wide as the face
 _WIDEST = 2.5  # in box widths; instead of a longer label the number stands alone
-_LONGEST = "Not smiling 100 %"  # decides for every label, so that the form does not change with the number
+_LONGEST = "Smile 100 %"  # decides for every label, so that the form does not change with the number
 
 
 def label_text(face: Face) -> str:
-    """`Smile 93 %` or `Not smiling 12 %`; the number is always P(smile)."""
-    percent = math.floor(face.smile * 100 + 1e-6)  # rounding down, so that 49.6 % does not read "Not smiling 50 %"
-    return f"{'Smile' if face.label == 'smile' else 'Not smiling'} {percent} %"
+    """`Smile 93 %` or `Smile 12 %`: P(smile), whichever way it goes."""
+    percent = math.floor(face.smile * 100 + 1e-6)  # rounding down, so that 49.6 %, no smile yet, does not read 50 %
+    return f"Smile {percent} %"
 
 
 def annotate(image: np.ndarray, faces: Sequence[Face], *, landmarks: bool = False) -> np.ndarray:

@@ -3,7 +3,7 @@
     >>> board = JokeBoard("board.sqlite3")
     >>> board.add(joke, Reaction(before=0.1, peak=0.8, seconds=2.5))
     >>> board.tallies()
-    [Tally(joke=Joke(id='...', text='...', source='house'), reactions=1, lifts=0.7, squares=0.49, seconds=2.5)]
+    [Tally(joke=Joke(id='...', text='...', source='house'), reactions=1, laughs=1, lifts=0.7, squares=0.49, seconds=2.5)]
 
 The first reaction makes the file and its folder. Until then the board reads as empty. Each call opens and closes its own
 connection, so nothing is held open between two reactions, and the file may be moved away meanwhile.
@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import BoardError, SettingsError
-from jokes.joke import Joke, Reaction, Tally
+from common.face import SMILE_THRESHOLD
+from jokes.joke import LEAST_LIFT, Joke, Reaction, Tally
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -84,7 +85,7 @@ class JokeBoard:
                     joke=known.scalar_subquery(),
                     smile_before=round(reaction.before, 3),
                     smile_peak=round(reaction.peak, 3),
-                    lift=round(reaction.lift, 3),
+                    lift=reaction.lift,
                     seconds=round(reaction.seconds, 1),
                     day=datetime.now(UTC).date(),
                 )
@@ -102,9 +103,11 @@ class JokeBoard:
             if not sa.inspect(connection).has_table(tables.board.name):
                 return []  # a database that was never written to
             lift = tables.reactions.c.lift
-            sums = (sa.func.count(), sa.func.sum(lift), sa.func.sum(lift * lift), sa.func.avg(tables.reactions.c.seconds))
+            laughed = (tables.reactions.c.smile_peak >= SMILE_THRESHOLD) & (lift >= LEAST_LIFT)
+            counts = (sa.func.count(), sa.func.sum(sa.case((laughed, 1), else_=0)))
+            sums = (sa.func.sum(lift), sa.func.sum(lift * lift), sa.func.avg(tables.reactions.c.seconds))
             of_joke = (tables.jokes.c.id, tables.jokes.c.text, tables.jokes.c.source)
-            query = sa.select(*of_joke, *sums).select_from(tables.reactions.join(tables.jokes)).group_by(*of_joke)
+            query = sa.select(*of_joke, *counts, *sums).select_from(tables.reactions.join(tables.jokes)).group_by(*of_joke)
             return [_tally(*row) for row in connection.execute(query)]
 
     @contextmanager
@@ -208,11 +211,11 @@ def _set_up_sqlite(connection, _record) -> None:
         connection.execute(f"PRAGMA {setting}").close()
 
 
-def _tally(identity: object, text: object, source: object, count: int, *numbers: object) -> Tally:
+def _tally(identity: object, text: object, source: object, count: int, laughs: int, *numbers: object) -> Tally:
     """Raises TypeError or ValueError for values that this app did not write. SQLite keeps values of any type."""
     if not (isinstance(identity, str) and isinstance(text, str) and isinstance(source, str)):
         raise TypeError("a joke in it is not text")
-    return Tally(Joke(identity, text, source), count, *map(_finite, numbers))
+    return Tally(Joke(identity, text, source), count, int(laughs), *map(_finite, numbers))
 
 
 def _finite(value: object) -> float:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _AHEAD = 5
-_REMEMBERED = 30  # jokes that are not repeated for now
+_REMEMBERED = 60  # jokes that are not repeated for now
 _PAUSES_S = (5.0, 30.0, 120.0, 600.0)
 _POLITE_PAUSE_S = 0.5
 _BOARD_EVERY_S = 30.0
@@ -98,6 +98,8 @@ class JokeBox:
                 self._thread.start()
             joke = self._choose()
             self._ready = deque(other for other in self._ready if other.key != joke.key)
+            if joke.key in self._told:
+                self._told.remove(joke.key)
             self._told.append(joke.key)
             self._changed.notify_all()
         if noted:
@@ -120,9 +122,11 @@ class JokeBox:
     def _choose(self) -> Joke:
         told = set(self._told)
         own = self._own if self._own is not None else house_jokes()
-        gone = {one.joke.key for one in self._ranking.standings if one.joke.source in ("house", "file") or self._alone}
-        gone -= {joke.key for joke in own}  # dropped in a later version of this app, or of somebody's file
-        tried = [one.joke for one in self._ranking.standings if one.joke.key not in told and one.joke.key not in gone]
+        current = {joke.key: joke for joke in own}
+        known = [current.get(one.joke.key, one.joke) for one in self._ranking.standings]
+        gone = {joke.key for joke in known if joke.source in ("house", "file") or self._alone}
+        gone -= current.keys()  # dropped in a later version of this app, or of somebody's file
+        tried = [joke for joke in known if joke.key not in told and joke.key not in gone]
         untried = next((joke for joke in self._ready if joke.key not in told), None)
         if untried is None or (self._own is not None and self._random.random() < 0.5):
             fresh = [joke for joke in own if joke.key not in told and joke not in self._ranking]

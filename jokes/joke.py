@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.face import SMILE_THRESHOLD
+
 
 @dataclass(frozen=True)
 class Joke:
-    """`id` is unique within `source`, which is `icanhazdadjoke`, `house` or `file`."""
+    """`id` is unique within `source`, which is `icanhazdadjoke`, `house` or `file`. In `text`, a line break may part set-up
+    and punchline.
+    """
 
     id: str
     text: str
@@ -20,6 +24,7 @@ class Joke:
 
 
 MAX_SECONDS = 60.0
+LEAST_LIFT = 0.1  # a smaller one may be chance: P(smile) trembles by some points
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,27 @@ class Reaction:
 
     @property
     def lift(self) -> float:
-        """By how much the smile grew, -1 to 1; 0 or less if the joke fell flat."""
-        return self.peak - self.before
+        """By how much the smile grew, -1 to 1 in thousandths; 0 or less if the joke fell flat."""
+        return round(self.peak - self.before, 3)
+
+    @property
+    def laughed(self) -> bool:
+        """Whether the joke made somebody laugh: afterwards it was a smile, and clearly more of one than before.
+
+        `static/jokes/lift.js` has the same rule for the page.
+        """
+        return self.peak >= SMILE_THRESHOLD and self.lift >= LEAST_LIFT
 
 
 @dataclass(frozen=True)
 class Tally:
-    """All reactions to one joke. `lifts`, `squares`: sums of lift and of its square; `seconds`: their mean."""
+    """All reactions to one joke. `laughs`: how many laughed; `lifts`, `squares`: sums of lift and of its square; `seconds`:
+    their mean.
+    """
 
     joke: Joke
     reactions: int
+    laughs: int
     lifts: float
     squares: float
     seconds: float

@@ -35,12 +35,13 @@ _PRIOR_SPREAD, _PRIOR_DEGREES = 0.4, 20.0  # most smiles are there or not: sqrt(
 
 @dataclass(frozen=True)
 class Standing:
-    """A joke's place. Lifts are from -1 to 1: `mean` as measured, `estimate` with all that is known, `low` and `high` the
-    ends of its 95 % interval; `seconds`: mean length of a smile.
+    """A joke's place. `laughs`: how many of its `reactions` were laughs. Lifts are from -1 to 1: `mean` as measured,
+    `estimate` with all that is known, `low` and `high` the ends of its 95 % interval; `seconds`: mean length of a smile.
     """
 
     joke: Joke
     reactions: int
+    laughs: int
     mean: float
     estimate: float
     low: float
@@ -92,4 +93,4 @@ class Ranking:
         estimate = self._estimate(tally)
         reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * self._doubt(tally.reactions)
         low, high = max(-1.0, estimate - reach), min(1.0, estimate + reach)
-        return Standing(tally.joke, tally.reactions, mean, estimate, low, high, tally.seconds)
+        return Standing(tally.joke, tally.reactions, tally.laughs, mean, estimate, low, high, tally.seconds)

@@ -80,10 +80,17 @@ def _retry_after_s(value: str) -> float:
 
 @cache
 def house_jokes() -> tuple[Joke, ...]:
-    """The jokes written for this project, one a line in `house_jokes.txt`.
+    """The jokes written for this project, one a line in `house_jokes.txt`: set-up, a bar, punchline.
 
-    Each id is made from the joke's text, so the board keeps its jokes however the file is changed.
+    In a joke's text a line break stands for the bar. Each id is made from the joke's words, so the board keeps its jokes
+    however the file is changed.
     """
     lines = [line.strip() for line in HOUSE_JOKES.read_text(encoding="utf-8").splitlines()]
-    texts = [line for line in lines if line and not line.startswith("#")]
-    return tuple(Joke(f"house-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text, "house") for text in texts)
+    told = [line.partition(" | ") for line in lines if line and not line.startswith("#")]
+    return tuple(
+        Joke(_house_id(f"{set_up} {punchline}"), f"{set_up}\n{punchline}", "house") for set_up, _, punchline in told
+    )
+
+
+def _house_id(words: str) -> str:
+    return f"house-{hashlib.sha256(words.encode()).hexdigest()[:8]}"

@@ -190,10 +190,12 @@ class SmileWatch:
         sized = time.perf_counter()
         faces = tracker.update(image, frame.time)
         tracked = time.perf_counter()
+        wanted = self.stream.wanted
         # The searching thread may still be reading `image`: draw on another.
-        picture = annotate(image.copy(), faces, landmarks=self._settings.landmarks)
+        boxed = annotate(image.copy(), faces, landmarks=self._settings.landmarks) if "boxed" in wanted else None
         drawn = time.perf_counter()
-        jpeg = encode_jpeg(picture, self._settings.jpeg_quality)
+        jpeg = encode_jpeg(boxed, self._settings.jpeg_quality) if boxed is not None else None
+        clean = encode_jpeg(image, self._settings.jpeg_quality) if "clean" in wanted else None
         encoded = time.perf_counter()
         if tracker.searches > self._searches_seen:  # until a search works, the last problem still holds
             self._health.note_recovery()
@@ -201,7 +203,7 @@ class SmileWatch:
         self._health.done()
         self._faces = len(faces)
         self.timings_ms = tracker.timings_ms | {"draw": (drawn - tracked) * 1e3, "encode": (encoded - drawn) * 1e3}
-        self.stream.publish(jpeg, self._event(faces, frame_number=frame.number), captured_at=frame.time)
+        self.stream.publish(jpeg, self._event(faces, frame_number=frame.number), clean=clean, captured_at=frame.time)
         whole = time.perf_counter() - began
         self.metrics.analysed(track=tracked - sized, draw=drawn - tracked, encode=encoded - drawn, whole=whole)
 
@@ -211,7 +213,7 @@ class SmileWatch:
         self._health.paused()
         self._faces = 0
         card = encode_jpeg(message_picture(message, self._size))
-        self.stream.publish(card, self._event((), message=message), passing=passing)
+        self.stream.publish(card, self._event((), message=message), clean=card, passing=passing)
 
     def _event(self, faces: Sequence[Face], *, frame_number: int = 0, message: str = "") -> str:
         width, height = self._size

@@ -106,7 +106,7 @@ class AnyDevice:
             self._last = number, device
             return device
         found = "No camera was found on this computer" if not numbers else "No camera of this computer could be opened"
-        raise CameraError(f"{found}. Connect one, or start the app with --source FILE.")
+        raise CameraError(f"{found}. Connect one, or start the app with a video or picture file.")
 
 
 def _device_numbers() -> list[int]:
@@ -121,7 +121,7 @@ def _open_device(device: int | str) -> DeviceSource:
     if not capture.isOpened():
         capture.release()
         raise CameraError(
-            f"Camera {device} can't be opened. Connect it, end other programs that use it, or choose another --source."
+            f"Camera {device} can't be opened. Connect it, end other programs that use it, or start the app with another."
         )
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return DeviceSource(capture)
@@ -174,4 +174,4 @@ def _check_size(capture: cv2.VideoCapture, called: str) -> None:
     if width * height > MAX_PIXELS:
         capture.release()
         most = f"at most {MAX_PIXELS // 10**6} megapixels"
-        raise CameraError(f"{called} has {width}x{height} pixels; set it to {most}, or choose another --source.")
+        raise CameraError(f"{called} has {width}x{height} pixels; set it to {most}, or start the app with another source.")

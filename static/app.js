@@ -1,8 +1,12 @@
 // The page: the camera that is shown, jokes, meters, the last minute and the session. One camera at a time, and none while
 // the page is hidden.
 import { hearMore, revealPunchline, tellFirst } from "./jokes/jokes.js";
+import { startHandsFree } from "./jokes/hands_free.js";
+import { startSound } from "./jokes/sound.js";
+import { startLaughing } from "./meter/laugh.js";
 import { MyCamera } from "./cameras/my_camera.js";
 import { finish } from "./jokes/reactions.js";
+import { onSpace } from "./jokes/space_bar.js";
 import { ServerCamera } from "./cameras/server_camera.js";
 import { startPhotos } from "./reading/photos.js";
 import { startSession } from "./session/session.js";
@@ -43,12 +47,7 @@ document.getElementById("another").addEventListener("click", hearMore);
 document.querySelector(".joke").addEventListener("click", (event) => {
   if (!event.target.closest("button, a, input, label")) revealPunchline(); // a tap on the bubble, too
 });
-document.addEventListener("keydown", (event) => {
-  const busy = event.target.closest?.("button, a, input, select, textarea, summary");
-  if (event.code !== "Space" || event.repeat || event.ctrlKey || event.metaKey || event.altKey || busy) return;
-  event.preventDefault();
-  hearMore();
-});
+onSpace(hearMore);
 document.addEventListener("visibilitychange", () => (document.hidden ? current().pause() : current().resume()));
 window.addEventListener("pagehide", () => {
   finish();
@@ -58,6 +57,9 @@ window.addEventListener("pageshow", (event) => { if (event.persisted && !documen
 startTimeline();
 startSession();
 startPhotos();
+startHandsFree();
+startLaughing();
+startSound();
 tellFirst();
 if (body.dataset.mode === "mine") useMine();
 else choose("server");

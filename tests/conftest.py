@@ -234,8 +234,8 @@ class RunningApp:
 
 
 @contextmanager
-def running_app(log: Path, source: str | Path) -> Iterator[RunningApp]:
-    command = [sys.executable, "app.py", "--port", "0", "--source", str(source), "--joke-url", "", "--board", "none"]
+def running_app(log: Path, source: str | Path, board: str | Path = "none") -> Iterator[RunningApp]:
+    command = [sys.executable, "app.py", "--port", "0", "--source", str(source), "--joke-url", "", "--board", str(board)]
     with log.open("w") as file:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=clean_environment())
     try:

@@ -12,9 +12,9 @@ def face(box: Box, smile: float = 0.93) -> Face:
 
 def test_labels_say_the_smile_probability_in_words():
     assert label_text(face(Box(0, 1, 1, 0), 0.93)) == "Smile 93 %"
-    assert label_text(face(Box(0, 1, 1, 0), 0.12)) == "Not smiling 12 %"
+    assert label_text(face(Box(0, 1, 1, 0), 0.12)) == "Smile 12 %", "not to be read as 12 % not smiling"
     assert label_text(face(Box(0, 1, 1, 0), 0.5)) == "Smile 50 %"
-    assert label_text(face(Box(0, 1, 1, 0), 0.496)) == "Not smiling 49 %", "a number never contradicts its word"
+    assert label_text(face(Box(0, 1, 1, 0), 0.496)) == "Smile 49 %", "rounded down: it is no smile"
 
 
 PLATE = {True: (77, 208, 255), False: (214, 190, 168)}

@@ -15,6 +15,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from PIL import Image
 
@@ -29,6 +30,7 @@ from web.openapi import describe
 
 pytestmark = pytest.mark.slow
 
+PAGES = {"/", "/jokes", "/api", "/static/<path:filename>"}  # for people
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
 
@@ -79,7 +81,7 @@ def test_every_route_is_described_and_nothing_else(client):
         (rule.rule, method.lower())
         for rule in client.application.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
-        if rule.rule.startswith("/api/") or rule.rule == "/healthz"
+        if rule.rule not in PAGES
     }
     described = {(path, method) for path, methods in describe()["paths"].items() for method in methods}
     assert described == routes
@@ -120,6 +122,37 @@ def test_right_answers_keep_to_it(asked, picture):
     assert asked("GET", BOARD).json["jokes"][0]["reactions"] == 1
     assert asked("GET", "/healthz").json["status"] == "ok"
     assert asked("GET", "/api/openapi.json").json["openapi"].startswith("3.1")
+
+
+def test_what_the_camera_sees_is_as_described(face_picture):
+    app = create_app(Settings(source=str(face_picture), joke_url="", board="none"))
+    client = app.test_client()
+    described = client.get("/api/openapi.json").json
+    description = Description(described)
+    for path in ("/snapshot.jpg", "/metrics"):
+        response = client.get(path)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        assert description.complaint(Sent("GET", path, {}, b""), Answer(response.status_code, headers, response.data)) == ""
+    (kind, told), *others = described["paths"]["/events"]["get"]["responses"]["200"]["content"].items()
+    assert (kind, others) == ("text/event-stream", [])
+    event_schema = told["schema"]["contentSchema"] | {"components": described["components"]}
+    with client.get("/events") as events:
+        data = (part for part in events.response if part.startswith(b"data: "))
+        event = next(event for event in map(json.loads, (part[6:] for part in data)) if event["faces"])
+        Draft202012Validator(event_schema).validate(event)
+        assert events.mimetype == kind
+    with client.get("/video_feed") as stream:
+        assert stream.mimetype in described["paths"]["/video_feed"]["get"]["responses"]["200"]["content"]
+        assert (
+            description.complaint(Sent("GET", "/video_feed", {}, b""), Answer(200, {"content-type": stream.mimetype}, b""))
+            == ""
+        )
+    for path in ("/video_feed", "/events", "/snapshot.jpg"):
+        refused = client.get(path, headers={"Origin": "https://evil.example"})
+        headers = {name.lower(): value for name, value in refused.headers.items()}
+        assert refused.status_code == 403
+        assert description.complaint(Sent("GET", path, {}, b""), Answer(403, headers, refused.data)) == ""
+    close_app(app)
 
 
 def test_refusals_keep_to_it(asked, picture, monkeypatch):
@@ -254,7 +287,7 @@ def test_the_page_says_the_limits_and_loads_nothing_from_elsewhere(client):
     for path in describe()["paths"]:
         assert path in page
     assert "//" not in page.replace("http://localhost/", ""), "no address of another host"
-    assert not re.search(r"<script|<style|style=| on\w+=", page)
+    assert not re.search(r"<script(?! src=\"/static)|<style|style=| on\w+=", page)
     assert "reactions" in " ".join(commands(page))
 
 
@@ -309,11 +342,30 @@ def test_the_page_fits_every_screen(run_app, browser, tmp_path, width, scheme):
     beyond = "[...document.querySelectorAll('header, header *, main > *')].filter((one) => {" \
         " const box = one.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth + 1; }).length"  # fmt: skip
     assert page.evaluate(beyond) == 0
+    assert page.locator(".copy").count() == page.locator("pre[aria-label^=Command]").count() == 5
+    if width == 320:
+        assert_commands_are_copied(page)
     assert complaints == []
     assert all(request.startswith(app.url) for request in requests)
     (ROOT / "screenshots").mkdir(exist_ok=True)
     page.screenshot(path=str(ROOT / "screenshots" / f"api-{width}-{scheme}.png"), full_page=True)
     page.close()
+
+
+def assert_commands_are_copied(page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    for which, way in ((1, "clipboard"), (3, "selection")):
+        if way == "selection":  # where the page comes over plain http, scripts have no clipboard
+            page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+        page.locator(".copy").nth(which).click()
+        page.locator(".copy").nth(which).get_by_text("Copied").wait_for()
+        assert page.text_content("#copied") == "Copied"
+        page.fill("textarea", "")
+        page.focus("textarea")
+        page.keyboard.press("Control+V")
+        assert page.input_value("textarea") == page.locator("pre[aria-label^=Command]").nth(which).text_content()
+    page.evaluate("document.querySelector('textarea').remove()")
 
 
 # What never reaches the app

@@ -1,5 +1,7 @@
 """The app inside this process: routes, headers, and what is started when."""
 
+import html
+import json
 import subprocess
 import sys
 import threading
@@ -8,6 +10,7 @@ import time
 import pytest
 
 from common.settings import Settings
+from faces.annotation import annotate, encode_jpeg
 from tests.conftest import ROOT, clean_environment, read_number
 from tests.waiting import PATIENCE_S, eventually
 from web.application import close_app, create_app
@@ -75,6 +78,66 @@ def test_the_last_picture_is_forgotten_when_nobody_watches(make_client, face_vid
     eventually(lambda: stream.wait_newer(0, 0) is None)
 
 
+def test_each_kind_of_picture_is_encoded_once_for_all_and_only_while_somebody_wants_it(make_client, face_video, monkeypatch):
+    encoded: list[str] = []
+    drawn: list[int] = []
+
+    def encode(image, *args):
+        encoded.append("clean" if id(image) not in drawn else "boxed")
+        return encode_jpeg(image, *args)
+
+    def draw(image, *args, **options):
+        drawn.append(id(image))
+        return annotate(image, *args, **options)
+
+    monkeypatch.setattr("live.watch.encode_jpeg", encode)
+    monkeypatch.setattr("live.watch.annotate", draw)
+    client = make_client(source=str(face_video))
+    watch = client.application.extensions["smile_watch"]
+
+    def kinds(*paths: str) -> set[str]:
+        streams = [client.get(path) for path in paths]
+        parts = [iter(stream.response) for stream in streams]
+
+        def goes_on(frames: int) -> None:
+            until = watch.analysed + frames
+            while watch.analysed < until:
+                for part in parts:
+                    next(part)
+
+        goes_on(3)
+        encoded.clear()
+        drawn.clear()
+        before = watch.analysed
+        goes_on(5)
+        assert len(encoded) <= len(set(encoded)) * (watch.analysed - before + 1), "once for each frame, however many watch"
+        for stream in streams:
+            stream.close()
+        return set(encoded)
+
+    assert kinds("/video_feed", "/video_feed", "/events") == {"boxed"}
+    assert kinds("/video_feed?boxes=0", "/video_feed?boxes=0", "/events") == {"clean"}
+    assert kinds("/video_feed", "/video_feed?boxes=0") == {"boxed", "clean"}
+    assert kinds("/events") == set()
+
+
+def test_a_stream_without_boxes_shows_the_frame_of_its_event(make_client, face_video):
+    client = make_client(source=str(face_video))
+    with client.get("/video_feed?boxes=0") as stream:
+        assert stream.mimetype == "multipart/x-mixed-replace"
+        parts = (part for part in stream.response if b'"message": ""' in part)
+        for _ in range(5):
+            head, _, body = next(parts).partition(b"\r\n\r\n")
+            event = json.loads(head.partition(b"X-Event: ")[2])
+            assert read_number(body) == (event["frame"] - 1) % 400
+            assert f"Content-Length: {len(body) - 2}".encode() in head
+    raw = client.get("/video_feed?boxes=0", headers={"Accept": "multipart/mixed"})
+    assert raw.mimetype == "multipart/mixed", "which no browser takes apart itself"
+    raw.close()
+    assert client.get("/video_feed?boxes=maybe").json == {"error": "boxes must be 0 or 1."}
+    assert client.get("/video_feed?boxes=maybe").status_code == 400
+
+
 def test_a_frame_that_can_not_be_analysed_is_said_and_survived(make_client, face_video, monkeypatch):
     client = make_client(source=str(face_video))
     client.get("/snapshot.jpg")
@@ -103,8 +166,47 @@ def test_random_jokes_differ(make_client):
 
 def test_unknown_addresses_and_methods_get_a_sentence(make_client):
     client = make_client()
-    assert (client.get("/nothing").status_code, client.post("/healthz").status_code) == (404, 405)
-    assert client.get("/nothing").text == "There is nothing at this address; the page is at /.\n"
+    for path in ("/nothing", "/api/nothing"):
+        response = client.get(path)
+        assert (response.status_code, response.json) == (
+            404,
+            {"error": "There is nothing at this address; the page is at /."},
+        )
+    assert (client.post("/healthz").status_code, set(client.post("/healthz").json)) == (405, {"error"})
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
+
+
+def test_an_error_is_json_for_programs_and_a_page_for_a_browser_that_asks_for_one(make_client):
+    client = make_client()
+    for path, options, status in (
+        ("/nothing", {}, 404),
+        ("/healthz", {"method": "POST"}, 405),
+        ("/", {"headers": {"Host": "evil.example"}}, 400),
+        ("/video_feed", {"headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
+    ):
+        headers = options.pop("headers", {})
+        for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}, {"Accept": "image/webp,*/*;q=0.8"}):
+            response = client.open(path, headers=headers | accept, **options)
+            assert (response.status_code, set(response.json), response.vary.as_set()) == (status, {"error"}, {"accept"})
+        page = client.open(path, headers=headers | BROWSER, **options)
+        assert (page.status_code, page.mimetype, page.headers["Cache-Control"]) == (status, "text/html", "no-store")
+        assert html.escape(response.json["error"]) in page.text
+        assert 'href="/"' in page.text
+    assert set(client.get("/api/nothing", headers=BROWSER).json) == {"error"}, "the API answers JSON to everybody"
+
+
+def test_a_full_house_and_a_flood_say_when_to_come_back(make_client):
+    client = make_client(viewer_limit=1, visitor_rate=1)
+    with client.get("/video_feed") as _watching:
+        full = client.get("/video_feed")
+    assert (full.status_code, full.headers["Retry-After"]) == (503, "5")
+    assert "places are taken" in full.json["error"]
+    here = {"REMOTE_ADDR": "203.0.113.7"}
+    answers = [client.get("/nothing", headers=BROWSER, environ_base=here) for _ in range(20)]
+    assert (answers[-1].status_code, answers[-1].mimetype) == (429, "text/html")
+    assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
 def test_a_snapshot_without_a_camera_says_so_in_the_picture(make_client):

@@ -203,7 +203,7 @@ def test_pages_and_jokes_alone_never_make_a_board(client, tmp_path):
     for path in ("/", "/api/v1/jokes/random", BOARD, "/jokes", "/healthz"):
         assert client.get(path).status_code == 200
     assert client.get(BOARD).json["jokes"] == []
-    assert "Nobody's smile has been counted yet" in client.get("/jokes").text
+    assert "Be the first" in client.get("/jokes").text
     assert list(tmp_path.iterdir()) == []
 
 
@@ -262,16 +262,18 @@ def test_a_board_that_can_not_be_used_never_breaks_page_or_jokes(make_client, tm
 # The page
 
 
-class Rows(HTMLParser):
-    """Cells of the table, row by row, and what a strict policy would refuse."""
+class Parts(HTMLParser):
+    """The words of each part of the board that has an id, its items and its table's rows, and what a strict policy would
+    refuse.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.rows: list[list[str]] = []
+        self.items: dict[str, list[str]] = {}
         self.bars: list[dict] = []
         self.roles: list[str] = []
         self.refused: list[str] = []
-        self.open = False
+        self.place = ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs) -> None:
@@ -281,43 +283,78 @@ class Rows(HTMLParser):
             self.refused.append(tag)
         if tag in ("table", "tr", "th", "td"):
             self.roles.append(values.get("role", ""))
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("th", "td"):
-            self.rows[-1].append("")
-            self.open = True
-        elif tag == "rect":
+        if values.get("id") in ("podium", "more", "warming-up", "unmoved", "how-sure"):
+            self.place = values["id"]
+            self.items[self.place] = []
+        if tag in ("li", "tr") and self.place:
+            self.items[self.place].append("")
+        elif tag in ("rect",) and values.get("class") == "bar":
             self.bars.append(values)
 
-    def handle_endtag(self, tag) -> None:
-        if tag in ("th", "td"):
-            self.open = False
-
     def handle_data(self, data) -> None:
-        if self.open:
-            self.rows[-1][-1] += data
+        if self.items.get(self.place):
+            self.items[self.place][-1] = " ".join(f"{self.items[self.place][-1]} {data}".split())
 
 
-def test_the_page_lists_the_funniest_first_with_bars_on_one_scale(client, tmp_path):
+def words(joke) -> str:
+    return " ".join(joke.text.split())
+
+
+def test_the_board_is_a_podium_with_the_rest_below_it(client, tmp_path):
     board = JokeBoard(str(tmp_path / "board.sqlite3"))
-    jokes = house_jokes()[:4]
-    for joke, peaks in zip(jokes, ([0.1, 0.2] * 10, [0.9, 0.8] * 10, [1.0], [0.0] * 20), strict=True):
-        for peak in peaks:
-            board.add(joke, Reaction(before=0.1, peak=peak, seconds=1))
+    jokes = house_jokes()[:8]
+    peaks = {0: [0.9] * 7 + [0.2] * 2, 1: [0.9] * 12, 2: [0.9, 0.1, 0.1], 3: [0.55, 0.1, 0.1, 0.1], 4: [1.0], 5: [0.05] * 5}
+    for number, smiles in peaks.items():
+        for peak in smiles:
+            board.add(jokes[number], Reaction(before=0.1, peak=peak, seconds=1))
     response = client.get("/jokes")
     assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-store")
-    page = Rows(response.text)
+    page = Parts(response.text)
     assert page.refused == []
+    assert page.roles, "the table is there"
     assert all(page.roles), "roles are written out for every part of the table"
-    assert [row[2].split()[0] for row in page.rows[1:]] == ["20", "1", "20", "20"]
-    best, once, poor, worst = page.rows[1:]
-    assert jokes[1].text in " ".join(best[0].split()).replace("&#39;", "'")
-    assert re.match(r"\s*\+\d+\s+\+\d+ to \+\d+\s*$", best[1])
-    assert worst[1].split()[0].startswith("\N{MINUS SIGN}")
+    first, second, third = page.items["podium"]
+    for card, joke, said in (
+        (first, jokes[1], "made 12 of 12 laugh +80 points on average"),
+        (second, jokes[0], "made 7 of 9 laugh +64 points on average"),
+        (third, jokes[2], "made 1 of 3 laugh +27 points on average"),
+    ):
+        assert words(joke) in card
+        assert said in card
+    assert [words(jokes[3]) in one and "made 1 of 4 laugh" in one for one in page.items["more"]] == [True]
+    assert [words(jokes[4]) in one and "made 1 of 1 laugh +90 points" in one for one in page.items["warming-up"]] == [True]
+    assert "average" not in page.items["warming-up"][0], "of one telling"
+    assert [words(jokes[5]) in one and "made 0 of 5 laugh" in one for one in page.items["unmoved"]] == [True]
+    _head, *rows = page.items["how-sure"]
+    assert len(rows) == len(page.bars) == 4
+    assert re.search(r"\+\d+ to \+\d+", rows[0])
     assert [float(bar["width"]) for bar in page.bars] == sorted((float(bar["width"]) for bar in page.bars), reverse=True)
     assert all(float(bar["x"]) >= 0 and float(bar["x"]) + float(bar["width"]) <= 200 for bar in page.bars)
-    assert once[2].split()[1] == "telling"
-    assert poor != worst
+
+
+def test_one_telling_is_shown_as_it_was_measured_and_what_nobody_laughed_at_is_not_among_the_funny_ones(client, tmp_path):
+    board = JokeBoard(str(tmp_path / "board.sqlite3"))
+    funny, flat = house_jokes()[:2]
+    board.add(funny, Reaction(before=0.02, peak=0.97, seconds=3))
+    for _ in range(3):
+        board.add(flat, Reaction(before=0.16, peak=0.08, seconds=0))
+    (first, second) = client.get(BOARD).json["jokes"]
+    assert (first["id"], first["mean"], first["laughs"]) == (funny.id, 0.95, 1)
+    assert (second["id"], second["mean"], second["laughs"]) == (flat.id, -0.08, 0)
+    text = client.get("/jokes").text
+    page = Parts(text)
+    assert "made 1 of 1 laugh +95 points" in page.items["warming-up"][0]
+    assert not re.search(r"[+\N{MINUS SIGN}]0\b", text)
+    assert page.items.get("podium", []) == []
+    assert words(flat) in page.items["unmoved"][0]
+
+
+def test_an_empty_board_invites(make_client):
+    client = make_client()
+    page = client.get("/jokes").text
+    assert "Be the first" in page
+    assert re.search(r'<a class="go" href="/">', page)
+    assert not Parts(page).items
 
 
 def test_a_joke_that_holds_markup_stays_text(make_client, tmp_path):
@@ -325,9 +362,9 @@ def test_a_joke_that_holds_markup_stays_text(make_client, tmp_path):
 
     board = JokeBoard(str(tmp_path / "board.sqlite3"))
     board.add(Joke("x", "<script>alert('ha')</script>", "icanhazdadjoke"), Reaction(0, 1, 1))
-    page = Rows(make_client().get("/jokes").text)
+    page = Parts(make_client().get("/jokes").text)
     assert page.refused == []
-    assert "<script>alert('ha')</script>" in page.rows[1][0]
+    assert "<script>alert('ha')</script>" in page.items["warming-up"][0]
 
 
 def test_the_real_server_counts_smiles_and_keeps_them_over_a_restart(run_app, tmp_path):

@@ -273,7 +273,7 @@ def test_a_network_camera_dies_hangs_and_returns(start_camera, network_camera):
 
 
 def test_no_camera_by_choice(start_camera):
-    assert "--source none" in wait_for(start_camera("none"), "none")
+    assert "without a camera" in wait_for(start_camera("none"), "none")
 
 
 def test_the_shared_videos_play(start_camera, shared_videos):

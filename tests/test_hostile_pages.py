@@ -27,7 +27,7 @@ def test_another_site_gets_no_picture_and_switches_no_camera_on(make_client):
         for headers in ELSEWHERE:
             response = client.get(path, headers=headers)
             assert (response.status_code, headers) == (403, headers)
-            assert response.text == "Other sites may not show this camera.\n"
+            assert response.json == {"error": "Other sites may not show this camera."}
     assert client.application.extensions["smile_watch"]._thread is None
     assert client.application.extensions["refusals"].counts()["foreign"] == len(WATCHING) * len(ELSEWHERE)
 

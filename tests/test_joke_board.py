@@ -31,7 +31,8 @@ def board(tmp_path) -> JokeBoard:
 
 
 def tally(joke: Joke, *lifts: float) -> Tally:
-    return Tally(joke, len(lifts), sum(lifts), sum(lift * lift for lift in lifts), 2.0)
+    laughs = sum(lift >= 0.5 for lift in lifts)
+    return Tally(joke, len(lifts), laughs, sum(lifts), sum(lift * lift for lift in lifts), 2.0)
 
 
 def joke(name: object) -> Joke:
@@ -57,7 +58,7 @@ def test_a_reaction_is_stored_as_numbers_and_the_joke_once(board, tmp_path):
     board.add(JOKE, Reaction(before=0.1, peak=0.8, seconds=2.53))
     board.add(JOKE, Reaction(before=0.5, peak=0.3, seconds=0))
     (only,) = board.tallies()
-    assert (only.joke, only.reactions) == (JOKE, 2)
+    assert (only.joke, only.reactions, only.laughs) == (JOKE, 2, 1)
     assert (only.lifts, only.squares, only.seconds) == pytest.approx((0.5, 0.53, 1.25))
     with sqlite3.connect(tmp_path / "folder" / "board.sqlite3") as file:
         rows = file.execute("SELECT * FROM smile_reactions").fetchall()
@@ -91,6 +92,28 @@ def test_the_same_id_from_two_services_is_two_jokes(board):
 def test_a_reaction_out_of_range_is_none(numbers):
     with pytest.raises(ValueError, match="from 0 to 1"):
         Reaction(*numbers)
+
+
+@pytest.mark.parametrize(
+    ("before", "peak", "laughed"),
+    [
+        (0.02, 0.97, True),
+        (0.4, 0.5, True),
+        (0.4, 0.499, False),
+        (0.16, 0.32, False),
+        (0.16, 0.08, False),
+        (0.9, 0.95, False),
+        (0.85, 0.95, True),
+    ],
+)
+def test_a_laugh_is_a_smile_that_the_joke_has_lifted(board, before, peak, laughed):
+    reaction = Reaction(before, peak, 1)
+    assert reaction.laughed is laughed
+    board.add(JOKE, reaction)
+    (only,) = board.tallies()
+    assert (only.laughs, only.lifts) == (int(laughed), reaction.lift), "the stored numbers say the same"
+    (standing,) = Ranking([only]).standings
+    assert (standing.laughs, standing.mean) == (int(laughed), reaction.lift)
 
 
 def test_a_board_of_a_later_version_is_left_alone(board, tmp_path):
@@ -302,7 +325,7 @@ def test_nothing_known_gives_an_empty_ranking_and_ends_stay_in_range():
     assert Ranking().standings == ()
     (only,) = Ranking([tally(joke(1), *[-1.0, 1.0] * 3)]).standings
     assert -1 <= only.low < only.estimate < only.high <= 1
-    assert Ranking([Tally(joke(1), 0, 0.0, 0.0, 0.0)]).standings == ()
+    assert Ranking([Tally(joke(1), 0, 0, 0.0, 0.0, 0.0)]).standings == ()
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
@@ -399,6 +422,13 @@ def test_a_board_that_fails_is_logged_and_jokes_go_on(tmp_path, caplog):
         assert len({box.get_joke().id for _ in range(15)}) == 15
     finally:
         box.close()
+
+
+def test_a_house_joke_is_told_with_its_punchline_apart_whatever_text_an_older_board_has():
+    own = house_jokes()[0]
+    box = JokeBox("", own=[own], seed=2)
+    box.rank(Ranking([tally(Joke(own.id, own.text.replace("\n", " "), "house"), *[1.0] * 50)]))
+    assert box.get_joke() == own
 
 
 def test_a_house_joke_that_was_taken_out_is_not_told_again():

@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 import threading
 
@@ -94,10 +95,34 @@ def test_a_slow_service_is_left_at_the_limit(service, mode):
     assert not service.answered, "the limit is for the whole answer, not for each byte"
 
 
-def test_there_are_at_least_forty_house_jokes_and_no_two_alike():
+def test_there_are_at_least_150_house_jokes_no_two_alike_each_with_its_punchline_apart():
     texts = [joke.text for joke in house_jokes()]
-    assert len(set(texts)) == len(texts) >= 40
+    assert len(set(texts)) == len(texts) >= 150
+    assert len({joke.id for joke in house_jokes()}) == len(texts)
     assert all(10 < len(text) < 200 for text in texts)
+    parts = [text.split("\n") for text in texts]
+    assert {len(part) for part in parts} == {2}
+    set_ups, punchlines = zip(*parts, strict=True)
+    assert all(re.search(r"\w+\s+\w+", set_up) for set_up in set_ups)
+    assert all(re.search(r"\w.*[.!?]\"?$", punchline) for punchline in punchlines)
+    assert len(set(set_ups)) == len(texts)
+    about_computers = re.compile(
+        r"comput|pixel|webcam|internet|neural|network|keyboard|batch|gradient|spreadsheet|robot", re.I
+    )
+    assert sum(bool(about_computers.search(text)) for text in texts) < 10
+
+
+def test_no_joke_comes_again_within_sixty_tellings():
+    box = JokeBox("", seed=5)
+    told = [box.get_joke().id for _ in range(300)]
+    assert all(len(set(told[i : i + 60])) == 60 for i in range(len(told) - 59))
+
+
+def test_few_jokes_of_ones_own_come_round_in_the_order_in_which_they_were_told():
+    own = [Joke(str(i), f"Joke {i}.", "test") for i in range(3)]
+    box = JokeBox("", own=own, seed=5)
+    told = [box.get_joke().id for _ in range(30)]
+    assert all(len(set(told[i : i + 3])) == 3 for i in range(28))
 
 
 def test_jokes_are_fetched_ahead_and_not_repeated(service):

@@ -219,3 +219,50 @@ def test_events_tell_only_what_is_so_now():
     publish(live, 7, 8)
     assert b'{"n": 8}' in next(event for event in events if b"data" in event), "what is known is never old"
     events.close()
+
+
+def test_a_stream_without_boxes_tells_with_each_picture_what_was_read_in_it():
+    live = LiveStream()
+    stream = live.mjpeg(boxes=False)
+    live.publish(b"<boxed 1>", '{"frame": 1}')  # it had been begun before anybody asked for one without boxes
+    live.publish(b"<boxed 2>", '{"frame": 2}', clean=b"<clean 2>")
+    assert take(stream) == [
+        b'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\nX-Event: {"frame": 2}\r\n\r\n<clean 2>\r\n'
+    ]
+    stream.close()
+
+
+def test_a_slow_viewer_without_boxes_skips_pictures_too():
+    live = LiveStream()
+    stream, boxed = live.mjpeg(boxes=False), live.mjpeg()
+    take(boxed)
+    for i in range(100):
+        live.publish(b"<boxed>", f'{{"frame": {i}}}', clean=b"<clean>")
+    assert b'{"frame": 99}' in take(stream)[0]
+    assert take(boxed)[0].startswith(b"<boxed>")
+    stream.close()
+    boxed.close()
+
+
+def test_only_what_somebody_watches_is_wanted():
+    live = LiveStream(viewer_limit=2)
+    assert live.wanted == set()
+    events = live.events()
+    assert live.wanted == set()
+    clean = live.mjpeg(boxes=False)
+    assert live.wanted == {"clean"}
+    boxed = live.mjpeg()
+    assert live.wanted == {"clean", "boxed"}
+    with pytest.raises(ViewersFull):
+        live.mjpeg(boxes=False)
+    clean.close()
+    boxed.close()
+    assert live.wanted == set()
+    threading.Timer(0.1, live.publish, (None, '{"n": 1}')).start()  # nobody asked for a picture
+    assert b'{"n": 1}' in next(event for event in events if b"data" in event)
+    live.publish(None, "{}", clean=b"<clean>")
+    asked = threading.Timer(0.1, lambda: live.publish(b"still", "{}") if live.wanted == {"boxed"} else None)
+    asked.start()
+    assert live.snapshot(PATIENCE_S).jpeg == b"still"
+    asked.join()
+    events.close()

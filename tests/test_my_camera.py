@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_and_closed
-from tests.test_browser import SCREENSHOTS, SIZES
+from tests.test_browser import ON_REQUEST, SCREENSHOTS, SIZES
 from tests.waiting import PATIENCE_S, always, eventually
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(url, wait_until="load")
+        self.page.evaluate(ON_REQUEST)
         if start:
             self.start()
 
@@ -134,7 +135,11 @@ def test_my_camera_is_asked_for_by_a_click_and_reads_the_smile(app, visit, size,
     page = visit(app.url, size=size, color_scheme=scheme, start=False, script=COUNT_CAMERAS, device_scale_factor=2)
     sentence = page.words()
     assert "started without a camera" in sentence
-    assert "in memory and forgets them at once" in sentence, "what happens to the pictures stands beside the button"
+    assert "Your pictures are never stored." in sentence, "what happens to the pictures stands beside the button"
+    assert "forgets them at once" not in sentence
+    page.page.click(".promise summary")
+    assert "in memory and forgets them at once" in page.words(), "and the rest is behind it"
+    page.page.click(".promise summary")
     assert page.page.evaluate("window.asked") == 0
     assert page.page.evaluate("document.documentElement.scrollWidth") == OPENS[size][0]
     page.screenshot(f"my-camera-{size}-off")
@@ -145,6 +150,7 @@ def test_my_camera_is_asked_for_by_a_click_and_reads_the_smile(app, visit, size,
     assert page.page.text_content("#verdict") == "That is a smile!"
     assert page.page.is_hidden("#curtain")
     assert page.page.is_hidden("#live")
+    assert page.page.is_hidden("#clean")
     assert page.box_center() > 0, "a box in the smile's colour"
     assert (
         page.page.evaluate("document.getElementById('overlay').width / document.getElementById('overlay').clientWidth") == 2
@@ -235,7 +241,7 @@ def test_choosing_this_apps_camera_releases_mine_and_the_other_way_round(seeing_
     page.wait_for_face()
     page.page.check("input[value=server]", force=True)
     page.until("window.tracks[0].readyState === 'ended'")
-    page.until("document.getElementById('live').naturalWidth === 512")
+    page.until("document.getElementById('clean').dataset.frame && document.getElementById('clean').width === 512")
     page.wait_for_face()
     assert page.page.is_hidden("#mine")
     assert page.page.is_hidden("#controls")
@@ -246,7 +252,8 @@ def test_the_keyboard_alone_starts_and_stops_my_camera(seeing_app, visit):
     page.page.focus("input[value=server]")
     page.page.keyboard.press("ArrowRight")
     assert page.page.evaluate("document.body.dataset.mode") == "mine"
-    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Shift+Tab")
+    page.page.keyboard.press("Shift+Tab")
     assert page.page.evaluate("document.activeElement.id") == "start"
     page.page.keyboard.press("Space")
     page.wait_for_face()
@@ -254,9 +261,9 @@ def test_the_keyboard_alone_starts_and_stops_my_camera(seeing_app, visit):
     joke = page.page.text_content("#joke")
     page.page.keyboard.press("Space")
     page.until(f"document.getElementById('joke').textContent !== {joke!r}")
-    for reached in ("mirror", "stop"):
+    for reached in ("mine", "mirror", "stop"):
         page.page.keyboard.press("Tab")
-        assert page.page.evaluate("document.activeElement.id") == reached
+        assert page.page.evaluate("document.activeElement.id || document.activeElement.value") == reached
     page.until("document.getElementById('camera-state').textContent === 'Your camera is on.'")
     page.page.keyboard.press("Enter")
     page.until_words("Your camera is off")
@@ -283,6 +290,7 @@ def test_a_chosen_source_that_fails_is_not_left_for_my_camera(run_app, visit):
 def test_a_denied_camera_is_said_and_works_once_it_is_allowed(app, visit):
     page = visit(app.url, allowed=False)
     page.until_words("may not use your camera")
+    assert "stored" not in page.words(), "an error says what is wrong, and nothing else"
     page.screenshot("my-camera-denied")
     page.context.grant_permissions(["camera"])
     page.start()
@@ -355,10 +363,13 @@ def test_a_hidden_page_sends_nothing_and_releases_my_camera(app, visit):
     assert page.page.evaluate("window.asked") == 2
 
 
-def test_a_camera_that_comes_after_it_was_given_up_is_released(app, visit):
+def test_a_camera_that_comes_after_it_was_given_up_is_released(seeing_app, visit):
     hold = "navigator.mediaDevices.getUserMedia = (wanted) => new Promise((go) => window.release = () => go(real(wanted)))"
     count = COUNT_CAMERAS.replace("return stream;", "return window.late = stream;")
-    page = visit(app.url, script=count + ";{ const real = navigator.mediaDevices.getUserMedia;" + hold + " }")
+    script = count + ";{ const real = navigator.mediaDevices.getUserMedia;" + hold + " }"
+    page = visit(seeing_app.url, script=script, start=False)
+    page.page.check("input[value=mine]", force=True)
+    page.start()
     page.page.check("input[value=server]", force=True)
     page.page.evaluate("window.release()")
     page.until("window.late && window.late.getTracks()[0].readyState === 'ended'")

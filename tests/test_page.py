@@ -18,11 +18,15 @@ import cv2
 import numpy as np
 import pytest
 
+from jokes.board import JokeBoard
+from jokes.joke import Reaction
+from jokes.sources import house_jokes
 from tests import posing
 from tests.conftest import ROOT
-from tests.test_browser import SIZES, TIME_IN_VIEW, Visit
+from tests.test_browser import ON_REQUEST, SIZES, TIME_IN_VIEW, Visit
 from tests.test_my_camera import Visit as WebcamVisit
 from tests.waiting import eventually
+from web.board_page import points
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +47,7 @@ ENDLESS_BEAT = """{
   const real = setTimeout;
   window.setTimeout = (act, ms, ...rest) => ms === 2500 ? 0 : real(act, ms, ...rest);
 }"""
+UNFOLD = "for (const one of document.querySelectorAll('.fold')) one.open = true"
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
 PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
 
@@ -64,6 +69,8 @@ def visit(browser, app) -> Iterator:
         left = list(jokes)
         page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=left.pop(0)) if left else route.fallback())
         page.goto(app.url + path, wait_until="load")
+        page.evaluate(UNFOLD)
+        page.evaluate(ON_REQUEST)
         if clock:
             page.clock.pause_at(NOON + timedelta(minutes=5))
             page.clock.fast_forward(70_000)  # the first joke is out, and older than what the timeline shows
@@ -114,6 +121,7 @@ def modules(browser, app) -> Iterator:
         ("I asked “Ready?” He said “No, Dad.”", ["I asked “Ready?”", "He said “No, Dad.”"]),
         ("I used to hate beards... then it grew on me.", ["I used to hate beards...", "then it grew on me."]),
         ("I used to hate beards…then it grew on me.", ["I used to hate beards…", "then it grew on me."]),
+        ("Shh... is it a joke?\nIt is... I think?", ["Shh... is it a joke?", "It is... I think?"]),
         ("My cat is a\nsailor.\nShe is on deck.", ["My cat is a sailor.", "She is on deck."]),
         ("Knock knock. Who's there? Boo. Boo who? Don't cry!", ["Knock knock. Who's there? Boo. Boo who?", "Don't cry!"]),
         ("A joke about paper is tearable.", ["A joke about paper is tearable.", ""]),
@@ -139,6 +147,46 @@ def test_a_reaction_is_measured_from_before_the_set_up_to_after_the_punchline(mo
     assert in_module(modules, "lift", measured, [samples[:80], 3000, 5500]) is None, "left before it could be heard"
     assert in_module(modules, "lift", measured, [samples[40:], 3000, 5500]) is None, "came after it"
     assert in_module(modules, "lift", measured, [[], 3000, 5500]) is None
+
+
+def test_page_and_board_have_one_rule_of_what_a_lift_is_and_when_somebody_laughed(modules):
+    smiles = [0, 0.0004, 0.08, 0.16, 0.3996, 0.4, 0.4996, 0.5, 0.5004, 0.595, 0.85, 0.9536, 1]
+    cases = [[before, peak] for before in smiles for peak in smiles]
+    measured = in_module(
+        modules,
+        "lift",
+        """({ measure, points }, cases) => cases.map(([before, peak]) => {
+          const times = [0, 100, 200, ...Array.from({ length: 40 }, (_, i) => 1000 + 100 * i)];
+          const reaction = measure(times.map((time) => [time, time < 1000 ? before : peak]), 200, 200);
+          return { ...reaction, said: points(reaction.lift) };
+        })""",
+        cases,
+    )
+    for one in measured:
+        there = Reaction(one["before"], one["peak"], one["seconds"])
+        assert (there.lift, there.laughed, points(there.lift)) == (one["lift"], one["laughed"], one["said"])
+    said = dict(zip(map(tuple, cases), (one["said"] for one in measured), strict=True))
+    assert (said[0, 0.9536], said[0.16, 0.08], said[0.4, 0.3996]) == ("+95", "\N{MINUS SIGN}8", "0"), "never -0"
+
+
+def test_a_stream_is_taken_apart_however_it_was_cut(modules):
+    parts = in_module(
+        modules,
+        "clean_stream",
+        """({ Parts }, sizes) => {
+          const part = (frame, jpeg) => [
+            ...new TextEncoder().encode(`--frame\\r\\nContent-Type: image/jpeg\\r\\nContent-Length: ${jpeg.length}\\r\\n` +
+              `X-Event: {"frame": ${frame}}\\r\\n\\r\\n`), ...jpeg, 13, 10];
+          const all = new Uint8Array([part(1, [255, 13, 10, 13, 10, 0]), part(2, [7]), part(3, [13, 10, 45, 45])].flat());
+          return sizes.map((size) => {
+            const parts = new Parts(), found = [];
+            for (let i = 0; i < all.length; i += size) found.push(...parts.feed(all.slice(i, i + size)));
+            return found.map(({ event, jpeg }) => [event.frame, [...jpeg]]);
+          });
+        }""",
+        [1, 2, 3, 7, 64, 1000],
+    )
+    assert parts == [[[1, [255, 13, 10, 13, 10, 0]], [2, [7]], [3, [13, 10, 45, 45]]]] * 6
 
 
 def test_a_face_keeps_its_number_and_a_free_number_is_given_again(modules):
@@ -205,7 +253,8 @@ def test_the_session_counts_smiles_not_their_trembling(modules):
           stats.read(11_000, []);
           stats.read(60_000, [{ slot: 1, smile: 0.8 }, { slot: 2, smile: 0.97 }]);
           stats.heard("x"); stats.heard("y");
-          stats.reacted("flat", -0.1); stats.reacted("funny", 0.5); stats.reacted("less", 0.2);
+          stats.reacted("flat", { lift: -0.1, laughed: false }); stats.reacted("funny", { lift: 0.5, laughed: true });
+          stats.reacted("less", { lift: 0.2, laughed: true }); stats.reacted("no smile", { lift: 0.49, laughed: false });
           return [one, stats.summary, new SessionStats().summary];
         }""",
     )
@@ -221,23 +270,24 @@ def test_the_table_is_csv_with_two_rows_a_second_and_a_bound(modules):
         modules,
         "session_stats",
         """({ SessionStats }) => [60_000, 4].map((mostRows) => {
-          const stats = new SessionStats({ mostRows });
+          const stats = new SessionStats({ mostRows }), clock = new Date(2026, 0, 2, 23, 59, 55).getTime();
           for (let t = 5000; t < 8000; t += 100) {
-            if (t === 6000) stats.heard('a,"b"');
+            if (t === 6000) stats.heard('Why, "Dad"?\\nSo.');
             if (t === 7000) stats.heard("=1+1");
-            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }]);
+            stats.read(t, [{ slot: 1, smile: 0.123456 }, { slot: 2, smile: 1 }], clock + t);
           }
           return stats.csv();
         })""",
     )
-    assert full.startswith("time_s,face,smile,joke\r\n")
+    assert full.startswith("time_s,clock,face,smile,joke\r\n")
     assert full.endswith("\r\n")
-    assert "\n" not in full.replace("\r\n", "")
     rows = list(csv.DictReader(io.StringIO(full, newline="")))
     assert [row["time_s"] for row in rows[::2]] == ["0.0", "0.5", "1.0", "1.5", "2.0", "2.5"]
     assert [row["face"] for row in rows[:2]] == ["1", "2"]
+    assert [row["clock"] for row in rows[::4]] == ["2026-01-03 00:00:00", "2026-01-03 00:00:01", "2026-01-03 00:00:02"]
     assert rows[0]["smile"] == "0.1235"
-    assert [row["joke"] for row in rows[::2]] == ["", "", 'a,"b"', 'a,"b"', "'=1+1", "'=1+1"], "and no formula"
+    joke = 'Why, "Dad"?\nSo.'
+    assert [row["joke"] for row in rows[::2]] == ["", "", joke, joke, "'=1+1", "'=1+1"], "and no formula"
     assert [row["time_s"] for row in csv.DictReader(io.StringIO(short))] == ["2.0", "2.0", "2.5", "2.5"], "the newest stay"
 
 
@@ -332,7 +382,7 @@ def test_a_lift_is_measured_from_the_smile_before_the_set_up(visit):
 def test_without_scripts_the_whole_joke_is_there(visit):
     page = visit(java_script_enabled=False)
     assert page.is_visible("#joke")
-    assert page.locator("#joke").inner_text().endswith((".", "!", "?"))
+    assert page.locator("#joke").inner_text().endswith((".", "!", "?", '."', '!"', '?"'))
 
 
 def test_without_motion_the_punchline_waits_just_the_same(visit):
@@ -458,11 +508,33 @@ def test_the_session_adds_up_is_downloaded_and_begins_anew(visit):
     with open(download.value.path(), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {float(row["smile"]) for row in rows} == {0.1, 0.9}
+    assert {row["joke"] for row in rows} == {" ".join(page.text_content("#joke").split())}, "what was told, not its number"
+    page.clock.run_for(300)
+    assert page.locator("#chart .line").count() == 1
+
+    def numbers() -> dict[str, str]:
+        return {name: page.text_content(f"#{name}") for name in texts}
+
     page.click("#anew")
-    assert page.text_content("#smiles") == "0"
-    assert page.text_content("#best") == NOTHING
+    assert numbers() == {"watched": "0:00", "smiled": "0:00", "smiles": "0", "best": NOTHING, "heard": "0"}
     assert page.is_disabled("#download")
     assert page.text_content("#session-news")
+    assert page.locator("#chart .line").count() == 0, "the chart begins anew with it"
+    assert page.evaluate("document.activeElement.id") == "anew"
+    for _ in range(10):
+        read(page, [[1, 0.2]])
+        page.clock.run_for(100)
+    page.click("#anew-undo")
+    assert numbers() == texts | {"watched": "0:05"}, "all of it is back, with what came meanwhile"
+    assert page.is_enabled("#download")
+    assert page.locator("#chart .line").count() == 1
+    assert page.is_hidden("#anew-undo")
+    assert page.evaluate("document.activeElement.id") == "anew"
+    page.click("#anew")
+    page.focus("#anew-undo")
+    page.clock.run_for(31_000)
+    assert page.is_hidden("#anew-undo"), "then it is gone for good"
+    assert page.evaluate("document.activeElement.id") == "anew"
 
 
 # --- for everybody, everywhere ---
@@ -514,7 +586,7 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
     here = Visit(browser, "about:blank")
     try:
         here.page.route("**/events", lambda route: None)
-        here.page.route("**/video_feed", lambda route: None)
+        here.page.route("**/video_feed*", lambda route: None)
         here.page.goto(app.url)
         assert_no_violations(here.page, "while it starts")
         here.page.evaluate(READ, [[], "Camera 0 can't be opened."])
@@ -525,6 +597,8 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
         assert here.page.is_visible("#people")
         assert here.page.evaluate(PAINTED), "each box in the picture has its face's mark"
         assert_no_violations(here.page, "several faces")
+        here.page.evaluate(UNFOLD)
+        assert_no_violations(here.page, "unfolded")
         here.page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
         here.wait_for_punchline()
         here.page.evaluate(ENDLESS_BEAT)
@@ -534,16 +608,17 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
         assert here.page.evaluate("document.body.classList.contains('waiting')")
         here.page.goto(app.url + "/jokes")
         assert_no_violations(here.page, "an empty joke board")
-        joke = app.json("/api/v1/jokes/random")
-        here.page.evaluate(
-            """(joke) => fetch("/api/v1/reactions", { method: "POST", headers: { "Content-Type": "application/json" },
-              body: JSON.stringify({ joke, before: 0.1, peak: 0.9, seconds: 2, agreed: true }) })""",
-            {"id": joke["id"], "source": joke["source"]},
-        )
-        until(here.page, "fetch('/api/v1/jokes/board').then((one) => one.json()).then((one) => one.jokes.length > 0)")
+        board = JokeBoard(str(tmp_path / "board.sqlite3"))
+        for number, joke in enumerate(house_jokes()[:6]):
+            for _ in range(5 - number):
+                board.add(joke, Reaction(before=0.1, peak=0.9 - 0.3 * (number == 2), seconds=2))
         here.page.reload()
-        assert here.page.is_visible("table")
+        assert here.page.is_visible("#podium")
+        here.page.click("summary")
         assert_no_violations(here.page, "a joke board")
+        for path in ("/api", "/nothing-here"):
+            here.page.goto(app.url + path)
+            assert_no_violations(here.page, path)
     finally:
         here.context.close()
     mine = WebcamVisit(with_webcam, app.url, start=False)
@@ -638,6 +713,7 @@ def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, share
     there = WebcamVisit(browser, app.url, script=posing.script(person), accept_downloads=True)
     try:
         page = there.page
+        page.evaluate(UNFOLD)
         page.check("#agree")
         there.wait_for_face()
         eventually(lambda: there.percent() < 30, there.percent)

@@ -108,7 +108,7 @@ def test_no_picture_leaves_the_device_until_the_visitor_says_so(app, visit):
     page.until("document.body.dataset.reading === 'computer'")
     page.page.evaluate("localStorage.removeItem('reading')")
     page.page.check("input[name=reading][value=device]")
-    assert "never leave" in page.words()
+    assert "never leave" in page.page.text_content("#promise-short")
     page.start()
     page.wait_for_face()
     seen = app.json("/healthz")
@@ -172,7 +172,7 @@ def test_the_other_way_is_proposed_while_readings_come_slowly(app, visit):
 def test_a_browser_without_simd_has_the_app_read_and_says_so_first(app, visit):
     page = visit(app.url, start=False, script=ON_DEVICE + "WebAssembly.validate = () => false;")
     page.until("document.getElementById('promise').textContent.includes(\"can't read pictures itself\")")
-    assert "go to the computer" in page.words()
+    assert "go to the computer" in page.page.text_content("#promise")
     assert page.page.is_hidden("#reading")
     page.start()
     page.wait_for_face()

@@ -113,7 +113,8 @@ def test_over_the_limit_there_is_a_plain_503(run_app, face_video):
         third.request("GET", "/video_feed")
         response = third.getresponse()
         assert response.status == 503
-        assert response.read() == b"All 2 places are taken. Close another tab, or try again in a moment.\n"
+        sentence = "All 2 places are taken. Close another tab, or try again in a moment."
+        assert json.loads(response.read()) == {"error": sentence}
         assert response.getheader("Retry-After")
         third.close()
         assert app.get("/").startswith(b"<!doctype html>"), "the page itself is still served"
@@ -181,7 +182,7 @@ def test_garbage_from_a_camera_is_survived(run_app, network_camera):
     assert app.json("/healthz")["frames"]["analysed"] > before
 
 
-@pytest.mark.parametrize(("source", "sentence"), [("none", "--source none"), ("97", "Camera 97 can't be opened")])
+@pytest.mark.parametrize(("source", "sentence"), [("none", "without a camera"), ("97", "Camera 97 can't be opened")])
 def test_without_a_camera_the_app_serves_and_says_so(run_app, source, sentence):
     app = run_app("--source", source)
     app.wait_for(lambda event: sentence in event["message"])

@@ -464,10 +464,10 @@ def test_the_keyboard_alone_arms_takes_and_deletes(app, visit, person):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "keep-going"
     reached = []
-    for _ in range(4):
+    for _ in range(5):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.id"))
-    assert reached == ["strip-save", "strip-clear", "Download picture 1", "Delete picture 1"]
+    assert reached == ["", "strip-save", "strip-clear", "Download picture 1", "Delete picture 1"]
     page.keyboard.press("Enter")
     assert page.evaluate(PICTURES) == 0
     assert page.evaluate("document.activeElement.id") == "strip-undo"
@@ -582,11 +582,14 @@ def test_with_less_motion_wished_there_is_no_flash_but_a_tick(app, visit, person
     visited.until("document.getElementById('shutter-ring').hidden")
 
 
-def test_the_apps_own_camera_is_photographed_as_it_is_shown(seeing_app, visit, face_picture, tmp_path):
+def test_the_apps_own_camera_is_photographed_without_boxes(seeing_app, visit, face_picture, tmp_path):
     visited = visit(seeing_app.url, start=False)
     page = visited.page
     wait_for_camera(visited)
-    assert "have its boxes" in page.inner_text("#shutter-help")
+    page.click(".why summary")
+    help_text = page.inner_text("#shutter-help")
+    assert "smiled for half a second" in help_text
+    assert "have its boxes" not in help_text
     page.click("#arm")
     asked = len(visited.requests)
     visited.until(f"{PICTURES} === 1")
@@ -598,7 +601,7 @@ def test_the_apps_own_camera_is_photographed_as_it_is_shown(seeing_app, visit, f
     download.value.save_as(file)
     picture, shown = cv2.imread(str(file)), cv2.imread(str(face_picture))
     assert picture.shape == shown.shape
-    assert np.median(np.abs(picture.astype(int) - shown)) < 12
+    assert np.percentile(np.abs(picture.astype(int) - shown), 99.9) < 60, "a box would differ by more, in one pixel of fifty"
     page.check("input[value=mine]", force=True)
     visited.until("document.getElementById('shutter').hidden")
     assert page.is_visible("#strip"), "pictures stay when the camera is changed"

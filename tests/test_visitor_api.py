@@ -90,7 +90,7 @@ def test_other_sites_other_methods_and_other_addresses(client, picture):
     response = client.get(ADDRESS)
     assert (response.status_code, response.json) == (405, {"error": "This address only answers POST."})
     assert client.get("/api/v1/nothing").json == {"error": "There is nothing at this address; the page is at /."}
-    assert client.post("/").text == "This address only answers GET.\n"
+    assert client.post("/").json == {"error": "This address only answers GET."}
 
 
 def test_a_busy_server_says_when_to_come_back(client, picture, monkeypatch):

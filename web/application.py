@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
 from common.places import ROOT
 from common.settings import Settings
@@ -31,9 +31,6 @@ from web.rate_limits import VisitorLimits, rate_limits
 from web.refusals import Refusals
 from web.security import HEADERS, WORKER_POLICY
 from web.sub_path import SubPath
-
-if TYPE_CHECKING:
-    from werkzeug.exceptions import HTTPException
 
 
 def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = None, worker: int = 0) -> Flask:
@@ -74,8 +71,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
         app.register_blueprint(routes)
     app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}
     app.before_request(lambda: refused_stranger(settings))
-    for status in (400, 404, 405, 500):
-        app.register_error_handler(status, _not_served)
+    app.register_error_handler(HTTPException, _not_served)
 
     @app.after_request
     def add_headers(response: Response) -> Response:

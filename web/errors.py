@@ -1,4 +1,4 @@
-"""How the app refuses requests: one JSON shape for every error of the API, and a check for pages of other sites."""
+"""How the app refuses requests: one JSON shape for all errors, a page for browsers, and a check for other sites."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import re
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, jsonify, request
+from flask import Response, current_app, jsonify, render_template, request
 
 from common.event_log import log_event
 from common.settings import Settings
@@ -18,7 +18,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 def error_json(sentence: str, status: int, *, retry_after_s: int | None = None) -> Response:
-    """`{"error": sentence}`, the shape of every error under `/api/`. 503 says when to come back: in a second by default."""
+    """`{"error": sentence}`, the shape of every error. 503 says when to come back: in a second by default."""
     response = jsonify({"error": sentence})
     response.status_code = status
     response.headers.update(NO_STORE)
@@ -29,11 +29,16 @@ def error_json(sentence: str, status: int, *, retry_after_s: int | None = None) 
     return response
 
 
-def refusal(sentence: str, status: int) -> Response:
-    """An error of the whole app: JSON under `/api/`, a line of text elsewhere."""
-    if request.path.startswith("/api/"):
-        return error_json(sentence, status)
-    return Response(f"{sentence}\n", status, mimetype="text/plain")
+def refusal(sentence: str, status: int, *, retry_after_s: int | None = None) -> Response:
+    """An error of the whole app: JSON, or outside `/api/` a page for a browser that asks for one."""
+    response = error_json(sentence, status, retry_after_s=retry_after_s)
+    if not request.path.startswith("/api/"):
+        response.vary.add("Accept")
+        asked = request.accept_mimetypes
+        if asked["text/html"] > asked["application/json"]:
+            response.set_data(render_template("error.html", sentence=sentence, status=status))
+            response.mimetype = "text/html"
+    return response
 
 
 def refused_stranger(settings: Settings) -> Response | None:
@@ -42,7 +47,7 @@ def refused_stranger(settings: Settings) -> Response | None:
     if not is_our_name(request.host, settings):
         return refusal("This name is not served; open the page by its IP address, or start with --allow-host NAME.", 400)
     if request.path in WATCHING and is_from_elsewhere(settings.allow_host):
-        return Response("Other sites may not show this camera.\n", 403, mimetype="text/plain")
+        return refusal("Other sites may not show this camera.", 403)
     return None
 
 

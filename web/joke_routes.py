@@ -146,7 +146,8 @@ def _as_json(standing: Standing) -> dict[str, Any]:
     joke = standing.joke
     numbers = {name: round(getattr(standing, name), 4) for name in ("mean", "estimate", "low", "high")}
     told = {"id": joke.id, "source": joke.source, "text": joke.text}
-    return told | {"reactions": standing.reactions, "seconds": round(standing.seconds, 1)} | numbers
+    counts = {"reactions": standing.reactions, "laughs": standing.laughs}
+    return told | counts | {"seconds": round(standing.seconds, 1)} | numbers
 
 
 def log_failure(error: BoardError) -> None:

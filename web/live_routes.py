@@ -11,7 +11,9 @@ from common.visitor_limits import network_number
 from live.metrics import METRICS_MIMETYPE
 from live.stream import MJPEG_MIMETYPE
 from live.watch import SmileWatch
+from web.errors import refusal
 
+_FOR_IMG, _RAW = "multipart/x-mixed-replace", "multipart/mixed"  # browsers may take the first apart before a script gets it
 _SNAPSHOT_WAIT_S = 10.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -25,10 +27,16 @@ def live_routes(watch: SmileWatch, worker: int = 0, *, reading: Callable[[], str
 
     @live.get("/video_feed")
     def video_feed() -> Response:
+        boxes = request.args.get("boxes", "1")
+        if boxes not in ("0", "1"):
+            return refusal("boxes must be 0 or 1.", 400)
         watch.start()
         has_room = request.environ.get("smile.has_room", lambda: True)  # from serving.channels
-        pictures = watch.stream.mjpeg(viewer=network_number(request.remote_addr), has_room=has_room)
-        return Response(pictures, mimetype=MJPEG_MIMETYPE, headers=_HEADERS)
+        visitor = network_number(request.remote_addr)
+        pictures = watch.stream.mjpeg(boxes=boxes == "1", viewer=visitor, has_room=has_room)
+        raw = request.accept_mimetypes.best_match([_FOR_IMG, _RAW], default=_FOR_IMG) == _RAW
+        mimetype = MJPEG_MIMETYPE.replace(_FOR_IMG, _RAW) if raw else MJPEG_MIMETYPE
+        return Response(pictures, mimetype=mimetype, headers=_HEADERS)
 
     @live.get("/events")
     def events() -> Response:
@@ -40,8 +48,8 @@ def live_routes(watch: SmileWatch, worker: int = 0, *, reading: Callable[[], str
     def snapshot() -> Response:
         watch.start()
         picture = watch.stream.snapshot(_SNAPSHOT_WAIT_S, viewer=network_number(request.remote_addr))
-        if picture is None:
-            return Response("The camera gave no picture in time; try again.\n", 503, mimetype="text/plain")
+        if picture is None or picture.jpeg is None:
+            return refusal("The camera gave no picture in time; try again.", 503)
         return Response(picture.jpeg, mimetype="image/jpeg", headers=_HEADERS)
 
     @live.get("/healthz")
@@ -59,6 +67,6 @@ def live_routes(watch: SmileWatch, worker: int = 0, *, reading: Callable[[], str
 
     @live.app_errorhandler(ViewersFull)
     def viewers_full(error: ViewersFull) -> Response:
-        return Response(f"{error}\n", 503, mimetype="text/plain", headers={"Retry-After": "5"})
+        return refusal(str(error), 503, retry_after_s=5)
 
     return live

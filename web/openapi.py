@@ -13,14 +13,16 @@ from jokes.quotas import COUNTED_PER_MINUTE, OF_A_JOKE_PER_DAY
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
 from web.joke_routes import MOST_SHOWN
-from web.openapi_schemas import Schema, ref, schemas
+from web.openapi_live import live_paths
+from web.openapi_schemas import Schema, answer, error, ref, schemas
 from web.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
 
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
 _DESCRIPTION = (
     "Send a picture, get its faces, each with the probability that it smiles; or hear a joke. No key, no account, no "
     "cookie. Pictures are analysed in memory and forgotten at once; none is stored. Every error is one sentence in one "
-    'shape, {"error": "..."}. Requests that another site\'s page makes are refused.'
+    'shape, {"error": "..."}; outside /api/ a browser that asks for HTML gets a page instead. Requests that another '
+    "site's page makes are refused."
 )
 
 
@@ -37,7 +39,7 @@ def describe(visitor_rate: int | None = None, *, root: str = "") -> dict[str, An
             "description": f"{_DESCRIPTION} {rates(visitor_rate)}",
         },
         "servers": [{"url": root or "/"}],
-        "tags": [{"name": "smiles"}, {"name": "jokes"}, {"name": "app"}],
+        "tags": [{"name": "smiles"}, {"name": "jokes"}, {"name": "camera"}, {"name": "app"}],
         "paths": {
             "/api/v1/analyze": {"post": _analyze()},
             "/api/v1/jokes/random": {"get": _random_joke()},
@@ -45,6 +47,7 @@ def describe(visitor_rate: int | None = None, *, root: str = "") -> dict[str, An
             "/api/v1/reactions": {"post": _reactions()},
             "/api/openapi.json": {"get": _openapi()},
             "/healthz": {"get": _healthz()},
+            **live_paths(),
         },
         "components": {"schemas": schemas(), "headers": _headers(), "responses": _errors()},
     }
@@ -91,13 +94,13 @@ def _analyze() -> Schema:
             | {"multipart/form-data": {"schema": form, "encoding": {"previous": {"contentType": "application/json"}}}},
         },
         "responses": {
-            "200": _json("The faces, the largest first.", {"anyOf": [ref("Still"), ref("Stream")]}),
-            "400": _error("NotUnderstood"),
-            "403": _error("OtherSite"),
-            "413": _error("TooLarge"),
-            "429": _error("TooMany"),
-            "500": _error("Failed"),
-            "503": _error("Busy"),
+            "200": answer("The faces, the largest first.", {"anyOf": [ref("Still"), ref("Stream")]}),
+            "400": error("NotUnderstood"),
+            "403": error("OtherSite"),
+            "413": error("TooLarge"),
+            "429": error("TooMany"),
+            "500": error("Failed"),
+            "503": error("Busy"),
         },
     }
 
@@ -108,7 +111,7 @@ def _random_joke() -> Schema:
         "tags": ["jokes"],
         "summary": "A joke",
         "description": "The joke counts as told to your address. Send a reaction from there within ten minutes.",
-        "responses": {"200": _json("A joke.", ref("Joke")), "429": _error("TooMany")},
+        "responses": {"200": answer("A joke.", ref("Joke")), "429": error("TooMany")},
     }
 
 
@@ -119,9 +122,9 @@ def _board() -> Schema:
         "summary": "The jokes that made people smile",
         "description": f"The funniest first, {MOST_SHOWN} at most.",
         "responses": {
-            "200": _json("The board; `kept` is false when this app keeps none.", ref("Board")),
-            "429": _error("TooMany"),
-            "503": _error("Busy"),
+            "200": answer("The board; `kept` is false when this app keeps none.", ref("Board")),
+            "429": error("TooMany"),
+            "503": error("Busy"),
         },
     }
 
@@ -139,13 +142,13 @@ def _reactions() -> Schema:
         "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Reaction")}}},
         "responses": {
             "204": {"description": "Counted."},
-            "400": _error("NotUnderstood"),
-            "403": _error("OtherSite"),
-            "404": _error("NoBoard"),
-            "409": _error("Counted"),
-            "413": _error("TooLarge"),
-            "429": _error("TooMany"),
-            "503": _error("Busy"),
+            "400": error("NotUnderstood"),
+            "403": error("OtherSite"),
+            "404": error("NoBoard"),
+            "409": error("Counted"),
+            "413": error("TooLarge"),
+            "429": error("TooMany"),
+            "503": error("Busy"),
         },
     }
 
@@ -156,8 +159,8 @@ def _openapi() -> Schema:
         "tags": ["app"],
         "summary": "This description",
         "responses": {
-            "200": _json("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]}),
-            "429": _error("TooMany"),
+            "200": answer("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]}),
+            "429": error("TooMany"),
         },
     }
 
@@ -168,9 +171,9 @@ def _healthz() -> Schema:
         "tags": ["app"],
         "summary": "Whether the app and its own camera work",
         "responses": {
-            "200": _json("`ok`, or `degraded` for a reason that no restart mends.", ref("Health")),
-            "429": _error("TooMany"),
-            "503": _json("`failed`: restart the app.", ref("Health")),
+            "200": answer("`ok`, or `degraded` for a reason that no restart mends.", ref("Health")),
+            "429": error("TooMany"),
+            "503": answer("`failed`: restart the app.", ref("Health")),
         },
     }
 
@@ -190,24 +193,16 @@ def _errors() -> dict[str, Schema]:
         f"{MAX_BYTES >> 20} MB or {MAX_PIXELS // 10**6} megapixels for a picture, {MAX_REACTION_BYTES} bytes for a reaction"
     )
     wait = {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}
-    error = ref("Error")
+    wrong = ref("Error")
     return {
-        "NotUnderstood": _json("The request can't be understood.", error),
-        "OtherSite": _json("Another site's page makes the request, or the person did not agree.", error),
-        "NoBoard": _json("This app keeps no joke board.", error),
-        "Counted": _json(
-            "This telling was counted already or is too long ago, or one address has sent enough for today.", error
+        "NotUnderstood": answer("The request can't be understood.", wrong),
+        "OtherSite": answer("Another site's page makes the request, or the person did not agree.", wrong),
+        "NoBoard": answer("This app keeps no joke board.", wrong),
+        "Counted": answer(
+            "This telling was counted already or is too long ago, or one address has sent enough for today.", wrong
         ),
-        "TooLarge": _json(f"More than {limits}.", error),
-        "TooMany": _json("Too many requests from one address, or too many smiles at once.", error) | wait,
-        "Failed": _json("The app can't analyse pictures at all: its network or detector is missing.", error),
-        "Busy": _json("All places are taken, or the joke board can't be used just now.", error) | wait,
+        "TooLarge": answer(f"More than {limits}.", wrong),
+        "TooMany": answer("Too many requests from one address, or too many smiles at once.", wrong) | wait,
+        "Failed": answer("The app can't analyse pictures at all: its network or detector is missing.", wrong),
+        "Busy": answer("All places are taken, or the joke board can't be used just now.", wrong) | wait,
     }
-
-
-def _error(name: str) -> Schema:
-    return {"$ref": f"#/components/responses/{name}"}
-
-
-def _json(text: str, schema: Schema) -> Schema:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}

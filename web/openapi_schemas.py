@@ -18,8 +18,8 @@ _TEXT = {"type": "string", "minLength": 1}
 
 
 def schemas() -> dict[str, Schema]:
-    error = _object({"error": _TEXT}, description="One sentence: what is wrong, and what to do.")
-    return {"Error": error, **_pictures(), **_jokes(), **_board(), "Health": _health()}
+    wrong = _object({"error": _TEXT}, description="One sentence: what is wrong, and what to do.")
+    return {"Error": wrong, **_pictures(), **_event(), **_jokes(), **_board(), "Health": _health()}
 
 
 def _pictures() -> dict[str, Schema]:
@@ -37,9 +37,8 @@ def _pictures() -> dict[str, Schema]:
         "smile": _RATIO | {"description": "Probability that the face smiles; in a stream smoothed over time."},
         "raw_smile": _RATIO | {"description": "The same for this picture alone."},
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
-        "landmarks": landmarks,
     }
-    answer: dict[str, Schema] = {
+    picture: dict[str, Schema] = {
         "width": {"type": "integer", "minimum": 1},
         "height": {"type": "integer", "minimum": 1},
         "elapsed_ms": {"type": "number", "minimum": 0},
@@ -47,10 +46,11 @@ def _pictures() -> dict[str, Schema]:
     state = _TEXT | {"contentEncoding": "base64", "description": "What is known about the faces, for the next picture only."}
     faces = {"type": "array", "items": ref("Face")}
     return {
-        "Face": _object(face),
-        "Still": _object(answer | {"faces": faces}, description="The answer to a picture without `previous`."),
+        "Face": _object(face | {"landmarks": landmarks}),
+        "LiveFace": _object(face),
+        "Still": _object(picture | {"faces": faces}, description="The answer to a picture without `previous`."),
         "Stream": _object(
-            answer | {"faces": faces | {"maxItems": MAX_FACES}, "state": state},
+            picture | {"faces": faces | {"maxItems": MAX_FACES}, "state": state},
             description="The answer to a picture with `previous`, and the next picture's `previous`.",
         ),
         "Previous": {
@@ -63,8 +63,9 @@ def _pictures() -> dict[str, Schema]:
 
 def _jokes() -> dict[str, Schema]:
     source = {"enum": ["icanhazdadjoke", "house", "file"]}
+    parted = "A line break, if there is one, comes before the punchline."
     return {
-        "Joke": _object({"id": _TEXT, "source": source, "text": _TEXT}),
+        "Joke": _object({"id": _TEXT, "source": source, "text": _TEXT | {"description": parted}}),
         "Reaction": {
             "type": "object",
             "required": ["agreed", "joke", "before", "peak", "seconds"],
@@ -105,9 +106,14 @@ def _board() -> dict[str, Schema]:
             told
             | {
                 "reactions": {"type": "integer", "minimum": 1},
+                "laughs": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "Reactions whose highest smile was at least 0.5 and at least 0.1 above the one before.",
+                },
                 "seconds": {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
-                "mean": lift,
-                "estimate": lift,
+                "mean": lift | {"description": "As measured, on average."},
+                "estimate": lift | {"description": "To expect of further tellings, between `low` and `high`."},
                 "low": lift,
                 "high": lift,
             },
@@ -138,8 +144,32 @@ def _health() -> Schema:
     return schema
 
 
+def _event() -> dict[str, Schema]:
+    pixels = {"type": "integer", "minimum": 1}
+    event: dict[str, Schema] = {
+        "time": {"type": "number", "description": "Seconds since 1970."},
+        "frame": {"type": "integer", "minimum": 0, "description": "The camera's frame; 0 for a card with a message."},
+        "fps": {"type": "number", "minimum": 0, "description": "Analysed frames a second, lately."},
+        "width": pixels,
+        "height": pixels,
+        "message": {"type": "string", "description": "Why there is no picture; empty if there is one."},
+        "faces": {"type": "array", "items": ref("LiveFace"), "description": "The largest first."},
+    }
+    return {"Event": _object(event)}
+
+
 def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def answer(text: str, schema: Schema) -> Schema:
+    """An answer in JSON."""
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def error(name: str) -> Schema:
+    """One of the description's errors."""
+    return {"$ref": f"#/components/responses/{name}"}
 
 
 def _object(properties: dict[str, Schema], *, description: str = "") -> Schema:

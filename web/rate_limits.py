@@ -19,7 +19,7 @@ from flask import Blueprint, Response, request
 
 from common.errors import TooManyRequests
 from common.visitor_limits import RateLimit, network_number, visitor_number
-from web.errors import NO_STORE, error_json, refusal
+from web.errors import refusal
 
 PICTURES_PER_SECOND = 150
 PICTURE_S = 0.01  # of work; a picture that takes longer counts as more than one
@@ -31,7 +31,6 @@ _NETWORK_SHARE = 4
 
 _ANALYZE = "/api/v1/analyze"
 _LIMITED = "/api/v1/"
-_IN_JSON = ("/api/", "/healthz")
 
 
 class _Limit:
@@ -110,12 +109,7 @@ def rate_limits(limits: VisitorLimits) -> Blueprint:
             else:
                 limits.take_page(request.remote_addr)
         except TooManyRequests as error:
-            if request.path.startswith(_IN_JSON):
-                return error_json(str(error), 429, retry_after_s=error.retry_after_s)
-            response = refusal(str(error), 429)
-            response.headers.update(NO_STORE)
-            response.headers["Retry-After"] = str(error.retry_after_s)
-            return response
+            return refusal(str(error), 429, retry_after_s=error.retry_after_s)
         return None
 
     return api

@@ -151,7 +151,7 @@ export class MyCamera {
   }
 
   #invite(words, button) {
-    drawCurtain(words, { button });
+    drawCurtain(words, { button, welcome: button === START });
     showNothing(OFF);
   }
 

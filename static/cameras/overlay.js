@@ -10,12 +10,10 @@ export class Overlay {
   #answer = null;
   #mirrored = true;
 
-  #marksOnly;
+  marksOnly = false; // over a picture on which the app has already drawn boxes and labels
 
-  // `marksOnly`: over a picture on which the app has already drawn boxes and labels.
-  constructor(canvas, { marksOnly = false } = {}) {
+  constructor(canvas) {
     this.canvas = canvas;
-    this.#marksOnly = marksOnly;
     new ResizeObserver(() => this.#draw()).observe(canvas);
   }
 
@@ -46,7 +44,7 @@ export class Overlay {
       const box = { x: left + x * scale, y: top + face.box.top * scale };
       return { ...face, box: { ...box, w: (face.box.right - face.box.left) * scale, h: (face.box.bottom - face.box.top) * scale } };
     });
-    if (!this.#marksOnly) drawFaces(context, faces, width, height);
+    if (!this.marksOnly) drawFaces(context, faces, width, height);
     else if (faces.length > 1) for (const face of faces) drawMark(context, face, width, height);
   }
 }
@@ -84,8 +82,8 @@ function drawLabel(context, { id, box, smile, label }, taken, width, height) {
   const size = Math.round(Math.min(19, Math.max(13, box.w / 7)));
   const pad = Math.round(size * 0.4);
   context.font = `600 ${size}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;
-  const words = `${label === "smile" ? "Smile" : "Not smiling"} ${percent(smile)} %`;
-  const short = taken.length && context.measureText("Not smiling 100 %").width > 2.5 * box.w;
+  const words = `Smile ${percent(smile)} %`;
+  const short = taken.length && context.measureText("Smile 100 %").width > 2.5 * box.w;
   const text = short ? `${percent(smile)} %` : words;
   const h = size + 2 * pad;
   const marked = taken.length && hasMark(slots.of(id)) ? h : 0; // room for the mark, where there are several faces

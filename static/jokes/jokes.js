@@ -1,12 +1,15 @@
 // Dad tells a joke: the set-up, a beat, the punchline. "Another one" brings the next, without a reload.
 import { at } from "../addresses.js";
+import { fit } from "./fit.js";
 import { splitJoke } from "./joke_parts.js";
 import { finish, jokeBegins, jokeTold } from "./reactions.js";
 
 const BEAT_MS = 2500;
+const AGAIN_MS = 3000;
+const GONE = "Dad does not answer just now. Is the app still running? Trying again…";
 const $ = (id) => document.getElementById(id);
 const joke = $("joke"), button = $("another");
-let asking = false, reveal = null; // `reveal`: tells the punchline that is still to come
+let asking = false, again = null, reveal = null; // `reveal`: tells the punchline that is still to come
 
 // The joke that came with the page.
 export function tellFirst() {
@@ -26,14 +29,16 @@ export function revealPunchline() {
 async function tellAnother() {
   if (asking) return;
   asking = true;
+  clearTimeout(again);
   finish(); // counts what the last joke did
   try {
     const response = await fetch(at("api/v1/jokes/random"), { signal: AbortSignal.timeout(5000) });
-    if (response.status === 429) return; // too many at once: the current joke stays
-    if (!response.ok) throw new Error(response.statusText);
-    tell(await response.json());
+    if (!response.ok && response.status !== 429) throw new Error(response.statusText);
+    if (response.ok) tell(await response.json()); // else there were too many at once, and the current joke stays
+    news("");
   } catch {
-    joke.textContent = "Dad does not answer just now. Is the app still running?";
+    news(GONE); // beside the joke, which stays; the next comes as soon as he answers
+    again = setTimeout(tellAnother, AGAIN_MS);
   } finally {
     asking = false;
   }
@@ -45,10 +50,12 @@ function tell({ text, id, source }) {
   joke.dataset.source = source;
   $("told-by").textContent = source === "icanhazdadjoke" ? "icanhazdadjoke.com" : "this app's own dad";
   jokeBegins();
+  document.dispatchEvent(new CustomEvent("telling", { detail: { text: setUp } })); // for who takes turns, and for the voice
   const told = () => jokeTold(id, source);
   if (!punchline) {
     joke.replaceChildren(part("set-up", setUp));
     joke.classList.add("ready");
+    fit();
     told();
     return;
   }
@@ -57,6 +64,7 @@ function tell({ text, id, source }) {
   const room = part("room", punchline);
   room.setAttribute("aria-hidden", "true");
   joke.replaceChildren(part("set-up", setUp), " ", room);
+  fit();
   wait(true);
   const timer = setTimeout(() => reveal?.(), BEAT_MS);
   reveal = () => {
@@ -72,6 +80,10 @@ function wait(waiting) {
   joke.classList.add("ready");
   document.body.classList.toggle("waiting", waiting);
   button.textContent = waiting ? "Punchline!" : "Another one";
+}
+
+function news(words) {
+  if ($("joke-news").textContent !== words) $("joke-news").textContent = words;
 }
 
 function part(name, text) {

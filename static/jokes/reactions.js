@@ -1,6 +1,7 @@
 // Was the joke funny? Its numbers, never a picture, go to this page's session and, with the visitor's consent, to the joke board.
 import { at } from "../addresses.js";
-import { BEFORE_MS, measure } from "./lift.js";
+import { remember } from "../remembered.js";
+import { BEFORE_MS, measure, rise } from "./lift.js";
 
 const LASTS_MS = 15000;
 const KEPT = "count my smiles";
@@ -33,6 +34,11 @@ export function jokeTold(id, source) {
   timer = setTimeout(finish, LASTS_MS);
 }
 
+// How far the smile has risen so far, 0 to 1.
+export function riseSoFar() {
+  return rise(samples, beganAt);
+}
+
 // Tells and sends what the joke did, if somebody was there before and after it.
 export function finish() {
   clearTimeout(timer);
@@ -51,19 +57,7 @@ export function finish() {
   }).catch(() => {}); // an uncounted smile is no loss
 }
 
-// The visitor's consent is remembered in this browser, if it allows that, and nowhere else.
-function remembered(change) {
-  try {
-    return change(window.localStorage);
-  } catch {
-    return null;
-  }
-}
-
 if (agree) {
-  agree.checked = remembered((storage) => storage.getItem(KEPT)) === "yes";
-  agree.addEventListener("change", () => {
-    agreed = false; // a joke under way is left out
-    remembered((storage) => (agree.checked ? storage.setItem(KEPT, "yes") : storage.removeItem(KEPT)));
-  });
+  remember(agree, KEPT, false);
+  agree.addEventListener("change", () => (agreed = false)); // a joke under way is left out
 }

@@ -40,7 +40,7 @@ export function showNothing(words, noReading) {
 }
 
 export function percent(smile) {
-  return Math.floor(smile * 100 + 1e-6); // rounded down, so that 49.6 % does not read "Not smiling 50 %"
+  return Math.floor(smile * 100 + 1e-6); // rounded down, so that 49.6 %, which is no smile yet, does not read 50 %
 }
 
 function showMeter(smile, verdict) {
@@ -61,7 +61,9 @@ function showMeter(smile, verdict) {
 }
 
 // `button`: what the button under the words says; null: no button. `over`: a strip that leaves the picture in sight.
-export function drawCurtain(words, { button = null, over = false } = {}) {
+// `welcome`: Dad knocks, and one line says what happens to pictures.
+export function drawCurtain(words, { button = null, over = false, welcome = false } = {}) {
+  document.body.classList.toggle("knocking", welcome);
   $("words").textContent = words;
   $("invitation").hidden = button === null;
   $("start").textContent = button ?? "";
@@ -73,6 +75,7 @@ export function drawCurtain(words, { button = null, over = false } = {}) {
 export function openCurtain() {
   if ($("curtain").hidden) return;
   $("curtain").hidden = true;
+  document.body.classList.remove("knocking");
   say("");
 }
 

@@ -36,6 +36,7 @@ export async function startPhotos() {
 }
 
 function add(files) {
+  $("photos").open = true;
   const round = asked;
   reading = reading.then(() => readAll(files, round));
 }

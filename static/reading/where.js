@@ -9,6 +9,7 @@ const PROMISES = {
   computer: "Your camera's pictures go to the computer that runs this app. It looks at them in memory and forgets them at once. " +
     "They are never stored, and nobody else sees them.",
 };
+const SHORT = { device: "Your pictures never leave this device.", computer: "Your pictures are never stored." };
 const WORDS = {
   device: "Pictures never leave this device. It loads 4 MB once.",
   computer: "Pictures go to the app's computer, which forgets them at once. Good for slow phones.",
@@ -70,6 +71,7 @@ export class Where {
     for (const one of this.#switches) one.checked = one.value === way;
     document.body.dataset.reading = way;
     $("promise").textContent = PROMISES[way];
+    $("promise-short").textContent = SHORT[way];
     $("reading-words").textContent = WORDS[way];
     say("");
   }

@@ -1,33 +1,66 @@
 // The session's sums on the page, and the table to download. They are kept here, in the page, and nowhere else.
+import { points } from "../jokes/lift.js";
 import { SessionStats } from "./session_stats.js";
+import { bringBackTimeline, clearTimeline } from "./timeline.js";
 
 const EVERY_MS = 500;
+const UNDO_MS = 30_000;
 const $ = (id) => document.getElementById(id);
 let told = {}; // the joke that was told last: {id, text}
 let stats = new SessionStats();
+let before = null; // the session that "Undo" would bring back; it counts on until then
+let undoTimer = null;
 
 export function startSession() {
   document.addEventListener("joke", ({ detail }) => {
-    stats.heard(detail.id);
     told = { id: detail.id, text: $("joke").textContent.trim() };
+    count((one) => one.heard(told.text));
   });
   document.addEventListener("reaction", ({ detail }) => {
-    if (detail.id === told.id) stats.reacted(told.text, detail.lift);
+    if (detail.id === told.id) count((one) => one.reacted(told.text, detail));
     draw();
   });
   $("download").addEventListener("click", download);
-  $("anew").addEventListener("click", () => {
-    stats = new SessionStats();
-    draw();
-    $("session-news").textContent = "All numbers begin at zero again.";
-  });
+  $("anew").addEventListener("click", startOver);
+  $("anew-undo").addEventListener("click", undo);
   setInterval(draw, EVERY_MS);
   draw();
 }
 
 // `faces`: [{slot, smile}, ...].
 export function countFaces(faces) {
-  stats.read(performance.now(), faces);
+  count((one) => one.read(performance.now(), faces));
+}
+
+function count(note) {
+  for (const one of [stats, before]) if (one) note(one);
+}
+
+function startOver() {
+  before = stats;
+  stats = new SessionStats();
+  clearTimeline();
+  clearTimeout(undoTimer);
+  undoTimer = setTimeout(forget, UNDO_MS);
+  $("anew-undo").hidden = false;
+  draw();
+  $("session-news").textContent = "All numbers begin at zero again. Undo brings them back.";
+}
+
+function undo() {
+  stats = before;
+  bringBackTimeline();
+  forget();
+  draw();
+  $("session-news").textContent = "The session is back.";
+}
+
+function forget() {
+  clearTimeout(undoTimer);
+  before = null;
+  const focused = document.activeElement === $("anew-undo");
+  $("anew-undo").hidden = true;
+  if (focused) $("anew").focus();
 }
 
 function draw() {
@@ -37,12 +70,13 @@ function draw() {
   put("smiles", String(smiles));
   put("best", rows ? `${Math.floor(100 * best + 1e-6)} %` : "–");
   put("heard", String(jokes));
+  put("session-short", rows ? `${smiles} ${smiles === 1 ? "smile" : "smiles"}, best ${Math.floor(100 * best + 1e-6)} %` : "");
   $("download").disabled = !rows;
   $("funniest").hidden = !funniest;
   $("no-funniest").hidden = Boolean(funniest);
   if (!funniest) return;
   put("funniest-joke", funniest.text);
-  put("funniest-lift", `+${Math.round(100 * funniest.lift)} points`);
+  put("funniest-lift", `${points(funniest.lift)} points`);
 }
 
 function put(id, words) {

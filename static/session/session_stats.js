@@ -3,6 +3,7 @@ const LONGEST_GAP_MS = 1500; // a face with a longer gap between two readings ha
 const BEGINS = 0.6, ENDS = 0.4; // a smile that trembles about 50 % is one smile
 const ROW_EVERY_MS = 500;
 const MOST_ROWS = 60_000; // one face for more than eight hours; then the oldest rows go
+const pad = (number) => String(number).padStart(2, "0");
 const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet would calculate
 
 export class SessionStats {
@@ -23,8 +24,9 @@ export class SessionStats {
     this.mostRows = mostRows;
   }
 
-  // `faces`: [{slot, smile}, ...] in view at `now`, in milliseconds; empty when there are none or they can't be read.
-  read(now, faces) {
+  // `faces`: [{slot, smile}, ...] in view at `now`, in milliseconds; empty when there are none or they can't be read. `clock`:
+  // the time of day, as Date.now() gives it.
+  read(now, faces, clock = Date.now()) {
     const gap = this.#last === null ? Infinity : now - this.#last;
     this.#last = faces.length ? now : null;
     for (const [slot, seenAt] of this.#smiling) if (now - seenAt > LONGEST_GAP_MS) this.#smiling.delete(slot);
@@ -43,18 +45,18 @@ export class SessionStats {
     if (now - this.#rowAt < ROW_EVERY_MS) return;
     this.#rowAt = now;
     const time = (now - this.#start) / 1000;
-    for (const { slot, smile } of faces) this.#rows.push([time, slot, smile, this.#joke]);
+    for (const { slot, smile } of faces) this.#rows.push([time, clock, slot, smile, this.#joke]);
     if (this.#rows.length > this.mostRows) this.#rows.splice(0, this.#rows.length - this.mostRows);
   }
 
-  heard(id) {
+  heard(text) {
     this.#jokes += 1;
-    this.#joke = id;
+    this.#joke = text;
   }
 
-  // `lift`: how far the joke lifted the smile, -1 to 1.
-  reacted(text, lift) {
-    if (lift > 0 && lift > (this.#funniest?.lift ?? 0)) this.#funniest = { text, lift };
+  // What the joke did, as measured in jokes/lift.js.
+  reacted(text, { lift, laughed }) {
+    if (laughed && lift > (this.#funniest?.lift ?? 0)) this.#funniest = { text, lift };
   }
 
   // Seconds `watched` (with a face in view) and `smiled`; how many `smiles` and `jokes`; `best` smile, 0 to 1; `funniest`:
@@ -71,12 +73,19 @@ export class SessionStats {
     };
   }
 
-  // RFC 4180: seconds since the first face, the face's number on the page, its smile from 0 to 1, and the id of the joke
-  // told last. One row for each face every half second.
+  // RFC 4180: seconds since the first face, the time of day here, the face's number on the page, its smile from 0 to 1, and
+  // the joke that was told last. One row for each face every half second.
   csv() {
-    const rows = this.#rows.map(([time, face, smile, joke]) => [time.toFixed(1), face, smile.toFixed(4), field(joke)].join(","));
-    return `${["time_s,face,smile,joke", ...rows].join("\r\n")}\r\n`;
+    const rows = this.#rows.map(([time, clock, face, smile, joke]) =>
+      [time.toFixed(1), local(new Date(clock)), face, smile.toFixed(4), field(joke)].join(","));
+    return `${["time_s,clock,face,smile,joke", ...rows].join("\r\n")}\r\n`;
   }
+}
+
+// 2026-11-28 14:05:12, which spreadsheets read as a time.
+function local(at) {
+  const day = [at.getFullYear(), pad(at.getMonth() + 1), pad(at.getDate())].join("-");
+  return `${day} ${[at.getHours(), at.getMinutes(), at.getSeconds()].map(pad).join(":")}`;
 }
 
 function field(text) {

@@ -4,31 +4,51 @@ import { LASTS_MS, SmileHistory } from "./smile_history.js";
 
 const DRAWN_EVERY_MS = 250;
 const STEP_MS = 2000; // for people who want less motion
-const SAID_EVERY_MS = 5000;
 const FEWEST = 3; // a face with fewer readings is not drawn; it was mostly none
 const TOP = 26, RIGHT = 26; // pixels of the chart's margins; left and below they grow with the letters
 const chart = document.getElementById("chart"), words = document.getElementById("minute");
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-const past = new SmileHistory();
-let drawnAt = -Infinity, saidAt = -Infinity;
+let past = new SmileHistory();
+let before = null; // what `bringBackTimeline` brings back; it goes on until then
+let drawnAt = -Infinity, begunAt = -Infinity;
 
 export function startTimeline() {
-  document.addEventListener("joke", () => past.heard(performance.now()));
+  begunAt = performance.now();
+  document.addEventListener("joke", () => note((one) => one.heard(performance.now())));
   setInterval(() => draw(), DRAWN_EVERY_MS);
   new ResizeObserver(() => draw({ atOnce: true })).observe(chart);
 }
 
 // `faces`: [{slot, smile}, ...].
 export function noteFaces(faces) {
-  past.read(performance.now(), faces);
+  note((one) => one.read(performance.now(), faces));
+}
+
+function note(what) {
+  for (const one of [past, before]) if (one) what(one);
+}
+
+// The last minute begins anew.
+export function clearTimeline() {
+  before = past;
+  past = new SmileHistory();
+  begunAt = performance.now();
+  draw({ atOnce: true });
+}
+
+export function bringBackTimeline() {
+  past = before ?? past;
+  before = null;
+  draw({ atOnce: true });
 }
 
 function draw({ atOnce = false } = {}) {
   const now = performance.now();
   if (document.hidden || (!atOnce && now - drawnAt < (still.matches ? STEP_MS : 0))) return;
   drawnAt = now;
+  tellWords(say(past.summary(now), now - begunAt < LASTS_MS));
   const { clientWidth: width, clientHeight: height } = chart;
-  if (!width || !height) return;
+  if (!width || !height) return; // folded
   const letter = parseFloat(getComputedStyle(chart).fontSize);
   const left = 3.9 * letter, right = width - RIGHT, bottom = height - 1.6 * letter;
   const x = (time) => right - ((now - time) / LASTS_MS) * (right - left);
@@ -38,15 +58,17 @@ function draw({ atOnce = false } = {}) {
   const middle = { class: "empty", x: (left + right) / 2, y: y(0.25), "text-anchor": "middle" };
   const none = lines.length ? [] : [svg("text", middle, "Smile, and the line goes up.")];
   chart.replaceChildren(...grid(left, right, height, y), ...jokes(now, x, bottom), ...lines, ...none);
-  if (now - saidAt < SAID_EVERY_MS) return;
-  saidAt = now;
-  const sentence = say(past.summary(now));
-  chart.setAttribute("aria-label", `Chart. ${sentence}`);
-  words.textContent = sentence;
 }
 
-export function say({ seen, smiled, highest, jokes }) {
-  if (seen < 1) return "Nobody was seen in the last minute.";
+function tellWords(sentence) {
+  if (words.textContent === sentence) return;
+  words.textContent = sentence;
+  chart.setAttribute("aria-label", `Chart. ${sentence}`);
+}
+
+// `young`: there was no whole minute yet.
+export function say({ seen, smiled, highest, jokes }, young = false) {
+  if (!seen && !highest) return young ? "Nobody was seen yet." : "Nobody was seen in the last minute.";
   const told = jokes ? `, ${jokes} ${jokes === 1 ? "joke" : "jokes"}` : "";
   const seconds = Math.round(smiled);
   return `Last minute: smiled ${seconds} ${seconds === 1 ? "second" : "seconds"}, highest ${Math.floor(100 * highest + 1e-6)} %${told}.`;

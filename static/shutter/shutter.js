@@ -7,12 +7,12 @@ const GIVE_UP_MS = 10_000; // without a reading
 const COUNT_SPOKEN_EVERY_MS = 4000;
 const TICK_SHOWN_MS = 1500; // after a picture
 const FULL = `The strip is full with ${MOST} pictures. Download them, delete some, and arm the shutter again.`;
+const ANOTHER = " Arm the shutter for another.";
 const WAITING = "Armed: waiting for everyone to smile.";
 const HIDDEN = "Shutter off: this page was hidden.";
 const $ = (id) => document.getElementById(id);
-const body = document.body, frame = $("frame"), video = $("mine"), live = $("live"), arm = $("arm");
+const body = document.body, frame = $("frame"), video = $("mine"), live = $("live"), clean = $("clean"), arm = $("arm");
 
-frame.append($("shutter-signs").content);
 const ring = $("shutter-ring"), flash = $("shutter-flash");
 const timing = new ShutterTiming();
 const strip = new PhotoStrip({ say, onEmpty: () => (arm.offsetParent ? arm : frame).focus({ preventScroll: true }) });
@@ -27,13 +27,14 @@ let spokenCount = "", spokenAt = 0;
 
 function hasPicture() {
   if (body.dataset.mode === "mine") return video.videoWidth > 0 && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
-  return live.hasAttribute("src") && live.naturalWidth > 0;
+  return clean.hidden ? live.hasAttribute("src") && live.naturalWidth > 0 : Boolean(clean.dataset.frame);
 }
 
 // Draws the current picture onto `canvas`, in the camera's size. A visitor's own picture is not mirrored.
 function copyPicture(canvas) {
-  const source = body.dataset.mode === "mine" ? video : live;
-  const width = source.videoWidth ?? source.naturalWidth, height = source.videoHeight ?? source.naturalHeight;
+  const source = body.dataset.mode === "mine" ? video : clean.hidden ? live : clean;
+  const width = source.videoWidth ?? source.naturalWidth ?? source.width;
+  const height = source.videoHeight ?? source.naturalHeight ?? source.height;
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   canvas.getContext("2d", { alpha: false }).drawImage(source, 0, 0);
@@ -49,6 +50,7 @@ function cameraChanged() {
   const { mode } = body.dataset;
   if (!shownFor || (mode === shownFor && (mode === "server" || frame.classList.contains("mine-on")))) return;
   disarm(document.hidden ? HIDDEN : "Shutter off: the camera was stopped.");
+  say($("shutter-state").textContent.replace(ANOTHER, "")); // it can't be armed now
   const focused = $("shutter").contains(document.activeElement);
   shownFor = "";
   $("shutter").hidden = true;
@@ -67,7 +69,7 @@ function toggle() {
   spokenAt = readableAt;
   clearTimeout(tickTimer);
   ring.classList.remove("fired");
-  arm.setAttribute("aria-pressed", "true");
+  press(true);
   clearInterval(lookTimer);
   lookTimer = setInterval(look, LOOK_EVERY_MS);
   say(WAITING);
@@ -84,7 +86,7 @@ function disarm(words) {
 function off() {
   candidate = null;
   clearInterval(lookTimer);
-  arm.setAttribute("aria-pressed", "false");
+  press(false);
   draw();
 }
 
@@ -125,7 +127,7 @@ async function fire() {
   if (!number) return disarmWith("The picture could not be kept; delete some of the strip and arm the shutter again.");
   const taken = `Picture ${number} is taken.`;
   if (strip.full) disarmWith(`${taken} ${FULL}`);
-  else if (timing.state === "off") say(`${taken} Arm the shutter for another.`);
+  else if (timing.state === "off") say(taken + ANOTHER);
   else if (timing.keepGoing) say(`${taken} Stop smiling, and smile again for the next.`);
 }
 
@@ -137,7 +139,13 @@ function disarmWith(words) {
 
 // --- what is seen and heard ---
 
+function press(armed) {
+  arm.setAttribute("aria-pressed", armed);
+  setText($("armed"), armed ? "armed" : "off");
+}
+
 function shine() {
+  document.dispatchEvent(new Event("shutter"));
   flash.classList.remove("now");
   void flash.offsetWidth; // begins the animation anew
   flash.classList.add("now");
