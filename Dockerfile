@@ -12,6 +12,16 @@ COPY requirements/app.lock requirements/
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r requirements/app.lock
 
+# The runtime by which visitors' own browsers read pictures, by version and hash.
+FROM node:22-slim AS browser
+WORKDIR /build
+COPY tools/browser tools/browser
+COPY models/smile.tflite models/finder.tflite models/
+RUN mkdir -p build/npm \
+    && cp tools/browser/package.json tools/browser/package-lock.json tools/browser/.npmrc build/npm/ \
+    && (cd build/npm && npm ci --silent) \
+    && node tools/browser/gather.mjs
+
 FROM python:${PYTHON}-slim
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin smile \
     && install --directory --owner smile --group smile /data
@@ -28,6 +38,7 @@ COPY visitors visitors
 COPY web web
 COPY templates templates
 COPY static static
+COPY --from=browser /build/build/browser build/browser
 COPY models/smile.tflite models/finder.tflite models/
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

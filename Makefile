@@ -13,7 +13,7 @@ LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
 
 # A step that failed half-way is done again, not taken for done.
 .DELETE_ON_ERROR:
-.PHONY: run test check lint bench train finder compare screenshots clean
+.PHONY: run test check lint bench browser train finder compare screenshots clean
 
 run: $(VENV)/.app
 	@$(BIN)/python app.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(PORT),--port "$(PORT)") $(ARGS)
@@ -33,6 +33,17 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.bench $(if $(SOURCE),--source "$(SOURCE)") $(ARGS)
+
+# LiteRT's runtime, by which a visitor's own browser reads pictures. Needs Node and npm, and takes a minute or two, once.
+browser: build/browser/litert.js
+
+build/browser/litert.js: tools/browser/package-lock.json tools/browser/gather.mjs models/smile.tflite models/finder.tflite
+	@command -v npm >/dev/null || { echo "make browser needs Node 20 or newer with npm; the app works without it." >&2; exit 2; }
+	rm -rf build/npm && mkdir -p build/npm
+	cp tools/browser/package.json tools/browser/package-lock.json tools/browser/.npmrc build/npm/
+	cd build/npm && npm ci --silent
+	node tools/browser/gather.mjs
+	@touch $@
 
 train: $(VENV)/.dev
 	$(BIN)/python -m training.dataset $(ZIPS) --split models/split.csv.gz

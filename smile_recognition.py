@@ -30,6 +30,7 @@ from common.face import Box, Face, as_points
 from common.places import DEFAULT_MODEL
 
 CROP_SIZE = 64
+_SMOOTHED_FROM = 2  # bilinear sampling of a box so many times larger than the crop would skip pixels
 _OUTPUTS = 2 + 2 * len(LANDMARKS)  # smile, presence, then x and y of each landmark
 
 
@@ -89,7 +90,7 @@ def crop_tilted(
     x1, y1 = (max(1, math.ceil(value + reach)) for value in center)
     x0, y0 = min(x0, gray.shape[1] - 1), min(y0, gray.shape[0] - 1)
     source = gray[y0:y1, x0:x1]
-    if shrink >= 2:
+    if shrink >= _SMOOTHED_FROM:
         kernel = int(shrink) | 1  # an even kernel would move the picture by half a pixel
         source = cv2.blur(source, (kernel, kernel))
     sampled = to_picture - np.column_stack([np.zeros((2, 2)), (x0, y0)])

@@ -10,3 +10,4 @@ DEFAULT_MODEL = MODELS / "smile.tflite"
 DEFAULT_FINDER = MODELS / "finder.tflite"
 HOUSE_JOKES = ROOT / "jokes" / "house_jokes.txt"
 STATIC = ROOT / "static"
+BROWSER_RUNTIME = ROOT / "build" / "browser"  # made by `make browser`

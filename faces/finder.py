@@ -35,6 +35,11 @@ _MOST_PIXELS = 2_000_000  # of an input
 _LEAST_CONTRAST = 0.5  # deviation of grey levels; below it the lens is covered, which the network never saw in training
 _MOST_SIZES = 4  # kept ready; a camera's frames need two
 _SAME_FACE = 0.35  # overlap of boxes
+_MOST_CELLS = 100  # looked at, the surest ones
+_MOST_LOG_SIDE = 6.0
+_ONE_LOOK = 1.2  # a second look is at a picture at least so many times larger
+_SLACK = 0.1  # of a multiple of `_DEEPEST` that may be cut off
+_TOO_SMALL = 0.7  # of the smallest side asked for: smaller faces are left out
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,11 @@ class FoundFace:
 def decode(maps: np.ndarray, threshold: float) -> list[FoundFace]:
     """The faces in a network's output, float32 `(h, w, 14)`, in pixels of its input, the surest first."""
     rows, columns = np.nonzero(maps[:, :, 0] >= threshold)
-    order = np.argsort(-maps[rows, columns, 0], kind="stable")[:100]
+    order = np.argsort(-maps[rows, columns, 0], kind="stable")[:_MOST_CELLS]
     faces: list[FoundFace] = []
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
         cell = maps[row, column].astype(float)
-        side = CELL * float(np.exp(min(cell[3], 6.0)))
+        side = CELL * float(np.exp(min(cell[3], _MOST_LOG_SIDE)))
         x, y = CELL * (column + 0.5 + cell[1]), CELL * (row + 0.5 + cell[2])
         landmarks = cell[4:].reshape(5, 2) * side + (x, y)
         face = FoundFace(float(cell[0]), x, y, side, landmarks)
@@ -88,12 +93,12 @@ def looks(shape: tuple[int, ...], min_face: float) -> list[tuple[int, int]]:
     height, width = shape[:2]
     whole = WIDTH / max(width, height * WIDTH / HEIGHT)
     scale = min(_SMALLEST / max(min_face, 1), _MOST_ENLARGED, (_MOST_PIXELS / (height * width)) ** 0.5)
-    scales = [whole] if scale <= 1.2 * whole else [whole, scale]
+    scales = [whole] if scale <= _ONE_LOOK * whole else [whole, scale]
     return [(_rounded(width * value), _rounded(height * value)) for value in scales]
 
 
 def _rounded(pixels: float) -> int:
-    return max(_DEEPEST, _DEEPEST * math.ceil(pixels / _DEEPEST - 0.1))
+    return max(_DEEPEST, _DEEPEST * math.ceil(pixels / _DEEPEST - _SLACK))
 
 
 def fitted(gray: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:
@@ -136,7 +141,7 @@ class FaceFinder:
             faces += self.find(gray, size, threshold)
         kept: list[FoundFace] = []
         for face in sorted(faces, key=lambda face: -face.score):
-            if face.side >= 0.7 * min_face and all(face.iou(other) < _SAME_FACE for other in kept):
+            if face.side >= _TOO_SMALL * min_face and all(face.iou(other) < _SAME_FACE for other in kept):
                 kept.append(face)
         return kept
 

@@ -26,6 +26,7 @@ _NEAR_SHIFT, _NEAR_SIZE, _NEAR_ANGLE = 0.10, 1.12, 10.0
 # Changes that can't happen to a face between two looks. What changes so much was something else.
 _FARTHEST = 1e5  # pixels; no picture is as large
 _MOST_SHIFT, _MOST_SIZE, _MOST_MISFIT = 0.7, 1.8, 0.17
+_LEAST_HEIGHT, _MOST_HEIGHT = 12, 4  # of a box: pixels, and sides of the picture
 
 
 def follow(gray: np.ndarray, landmarks: np.ndarray, recognizer: SmileRecognizer) -> Face:
@@ -111,4 +112,4 @@ def _far(sight: Face, box: Box, angle: float) -> bool:
 
 def _inside(box: Box, shape: tuple[int, ...]) -> bool:
     x, y = box.center
-    return 0 <= x <= shape[1] and 0 <= y <= shape[0] and 12 <= box.height <= 4 * max(shape[:2])
+    return 0 <= x <= shape[1] and 0 <= y <= shape[0] and _LEAST_HEIGHT <= box.height <= _MOST_HEIGHT * max(shape[:2])

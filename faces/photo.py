@@ -24,6 +24,7 @@ from smile_recognition import SmileRecognizer
 
 _LEANING = 20.0  # degrees; few faces that lean more are seen
 _SAME_FACE = 0.3  # overlap of boxes
+_ALIKE, _ALIKE_OVERLAP = 2.0, 0.2  # how far what was read may differ from the box that was proposed
 _FINER = 20.0  # pixels: the smallest face of the second look
 
 
@@ -75,4 +76,4 @@ def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecog
 
 
 def _plausible(box: Box, proposed: Box) -> bool:
-    return 0.5 < box.height / max(1, proposed.height) < 2 and box.iou(proposed) > 0.2
+    return 1 / _ALIKE < box.height / max(1, proposed.height) < _ALIKE and box.iou(proposed) > _ALIKE_OVERLAP

@@ -14,6 +14,8 @@ from faces.detection import Candidate, FaceDetector, candidates
 
 log = logging.getLogger("smile")
 _SHARE = 0.2  # share of one core that searches may take while no face is in view
+_SMALLEST = 40.0  # pixels of the smallest face that is searched for ...
+_SMALLEST_PART = 12  # ... and its part of the height of a picture
 _PAUSE_S = (0.03, 0.25)  # from the beginning of one search to that of the next: at least and at most
 
 
@@ -26,7 +28,7 @@ def effective_height(height: int, width: int) -> int:
 
 def smallest_face(height: int, width: int) -> float:
     """The height in pixels of the smallest face to look for in a picture of that size."""
-    return max(40.0, effective_height(height, width) / 12)
+    return max(_SMALLEST, effective_height(height, width) / _SMALLEST_PART)
 
 
 class Search(Protocol):

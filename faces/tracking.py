@@ -39,6 +39,12 @@ _UNLIKE_S = 0.6  # a face that looks different for so long is dropped unless the
 _SURELY_LIKE = 0.85  # the same if much else has changed
 _PORTRAIT_EVERY_S = 0.5
 _HELD = 0.012  # share of its height by which a box may be off before it moves
+_MOVED = 0.1  # box heights: a face expected so far off is also looked for where it was
+_UNLIKE_WEIGHT, _HIDDEN_WEIGHT = 0.5, 0.3  # in box heights, of two tracks that see one face
+_OVERLAP = 0.2  # of a proposed box and a followed face
+_SIZES = 0.6, 1.7  # how much smaller or larger the same face may look
+_REACH, _REACH_PER_S = 0.5, 1.5  # box heights in which a hidden face may come back
+_FLAT = 4.0  # deviation of grey levels of a picture of one colour
 _CUT = 0.5  # two frames show different scenes if the correlation of their thumbnails is lower
 
 
@@ -126,7 +132,7 @@ class FaceTracker:
     def _find_again(self, track: Track, gray: np.ndarray, now: float) -> Face | None:
         moved = track.moved_by(now)
         sight = follow(gray, track.sight.points + moved, self._recognizer)
-        if not sight.present and np.abs(moved).max() > 0.1 * track.sight.box.height:  # the face stopped, or turned back
+        if not sight.present and np.abs(moved).max() > _MOVED * track.sight.box.height:  # the face stopped, or turned back
             sight = follow(gray, track.sight.points, self._recognizer)
         if not sight.present:
             return None
@@ -148,7 +154,7 @@ class FaceTracker:
 
     def _doubt(self, track: Track, sight: Face, gray: np.ndarray, now: float) -> float:
         unlike = 1 - track.likeness(portrait(gray, sight))
-        return distance(sight.box, track.expected(now)) + 0.5 * unlike + 0.3 * track.hidden(now)
+        return distance(sight.box, track.expected(now)) + _UNLIKE_WEIGHT * unlike + _HIDDEN_WEIGHT * track.hidden(now)
 
     def _see(self, track: Track, sight: Face, gray: np.ndarray, now: float) -> None:
         elapsed = now - track.seen_at
@@ -201,7 +207,7 @@ class FaceTracker:
 
     def _is_followed(self, box: Box, now: float) -> bool:
         seen = [track.sight.box for track in self.memory.tracks if not track.hidden(now)]
-        return any(other.iou(box) > 0.2 or _holds(other, box) for other in seen)
+        return any(other.iou(box) > _OVERLAP or _holds(other, box) for other in seen)
 
     def _hidden_one(self, sight: Face, gray: np.ndarray, now: float) -> Track | None:
         """The face that went out of sight and may be this one: it looks alike and is near enough for the time that
@@ -210,8 +216,8 @@ class FaceTracker:
         hidden = [track for track in self.memory.tracks if track.hidden(now)]
         for track in sorted(hidden, key=lambda track: distance(track.expected(now), sight.box)):
             ratio = track.sight.box.height / max(1, sight.box.height)
-            near = distance(track.expected(now), sight.box) < 0.5 + 1.5 * (now - track.seen_at)
-            if near and 0.6 < ratio < 1.7 and self._is_like(track, sight, gray):
+            near = distance(track.expected(now), sight.box) < _REACH + _REACH_PER_S * (now - track.seen_at)
+            if near and _SIZES[0] < ratio < _SIZES[1] and self._is_like(track, sight, gray):
                 return track
         return None
 
@@ -238,7 +244,7 @@ class FaceTracker:
         thumbnail = cv2.resize(gray[::4, ::4], THUMBNAIL_SHAPE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self.memory.thumbnail = self.memory.thumbnail, thumbnail
         # A picture of one colour, from a covered lens, is not another scene.
-        if before is None or min(before.std(), thumbnail.std()) < 4 or correlation(before, thumbnail) >= _CUT:
+        if before is None or min(before.std(), thumbnail.std()) < _FLAT or correlation(before, thumbnail) >= _CUT:
             return False
         if self._sees_somebody_again(gray, now):  # somebody moves before a plain wall, or a light was switched on
             return False
@@ -272,7 +278,7 @@ def _is_over(track: Track, now: float, shape: tuple[int, ...]) -> bool:
 
 
 def _same_place(box: Box, other: Box) -> bool:
-    return distance(box, other) < _SAME_FACE and 0.6 < box.height / max(1, other.height) < 1.7
+    return distance(box, other) < _SAME_FACE and _SIZES[0] < box.height / max(1, other.height) < _SIZES[1]
 
 
 def _holds(box: Box, other: Box) -> bool:

@@ -8,6 +8,7 @@ import { MyCamera } from "./cameras/my_camera.js";
 import { finish } from "./jokes/reactions.js";
 import { onSpace } from "./jokes/space_bar.js";
 import { ServerCamera } from "./cameras/server_camera.js";
+import { startPhotos } from "./reading/photos.js";
 import { startSession } from "./session/session.js";
 import { startTimeline } from "./session/timeline.js";
 
@@ -55,6 +56,7 @@ window.addEventListener("pagehide", () => {
 window.addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) current().resume(); });
 startTimeline();
 startSession();
+startPhotos();
 startHandsFree();
 startLaughing();
 startSound();

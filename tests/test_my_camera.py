@@ -19,6 +19,7 @@ ANALYZE = "/api/v1/analyze"
 OPENS = {**SIZES, "phone": (390, 844), "small": (320, 640)}
 # Remembers what is sent to the app and what it answers, and how much at the same time.
 WATCH_REQUESTS = """
+  if (location.protocol !== "about:") localStorage.setItem("reading", "computer");
   window.sent = []; window.pictures = []; window.answers = []; window.inFlight = 0; window.mostInFlight = 0;
   const realFetch = window.fetch;
   window.fetch = async (address, options) => {

@@ -10,7 +10,8 @@ import numpy as np
 from faces.detection import Candidate, FaceDetector, candidates
 from faces.search import effective_height
 
-_SMALLEST = 1 / 8  # share of a visitor's picture: they sit in front of their camera
+_SMALLEST = 40.0  # pixels
+_SMALLEST_SHARE = 1 / 8  # share of a visitor's picture: they sit in front of their camera
 
 
 class Turns(Protocol):
@@ -40,7 +41,7 @@ class TurnSearch:
         if now - self.searched_at < pause or not self._turns.may_search(urgent=urgent):
             return False
         self.searched_at = now
-        least = max(smallest, 40.0, _SMALLEST * effective_height(*image.shape[:2]))
+        least = max(smallest, _SMALLEST, _SMALLEST_SHARE * effective_height(*image.shape[:2]))
         with self._turns.search():
             self._found = candidates(self._detector, image, min_face=least)
         self.searches += 1

@@ -22,13 +22,14 @@ from visitors.analysis import VisitorAnalysis
 from web.analyze_routes import InMemoryRequest, visitor_api
 from web.api_routes import api_pages
 from web.board_page import board_page
+from web.device_routes import WORKER, DeviceFiles, device_routes
 from web.errors import refusal, refused_stranger
 from web.joke_routes import joke_api
 from web.live_routes import live_routes
 from web.page_routes import page_routes
 from web.rate_limits import VisitorLimits, rate_limits
 from web.refusals import Refusals
-from web.security import HEADERS
+from web.security import HEADERS, WORKER_POLICY
 from web.sub_path import SubPath
 
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     app.request_class = InMemoryRequest
     limits, refusals, quotas = VisitorLimits(settings.visitor_rate), Refusals(), Quotas()
     analysis = VisitorAnalysis(settings)
+    files = DeviceFiles(settings.model)
     watch = watch or SmileWatch(settings)
     watch.metrics.refusals = refusals.counts
     board = open_board(settings.board)
@@ -63,7 +65,8 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
         joke_api(tell_joke, board, jokes.tellings, quotas, allow_host=settings.allow_host),
         board_page(board),
         page_routes(tell_joke, watch, settings.source),
-        live_routes(watch, worker),
+        live_routes(watch, worker, reading=lambda: "device" if files.complete else "app"),
+        device_routes(files),
     ):
         app.register_blueprint(routes)
     app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}
@@ -73,6 +76,8 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
     @app.after_request
     def add_headers(response: Response) -> Response:
         refusals.count_status(response.status_code)
+        if request.path == f"/static/{WORKER}" and files.complete:
+            response.headers["Content-Security-Policy"] = WORKER_POLICY
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

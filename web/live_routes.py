@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, jsonify, request
 
 from common.errors import ViewersFull
@@ -16,8 +18,11 @@ _SNAPSHOT_WAIT_S = 10.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def live_routes(watch: SmileWatch, worker: int = 0) -> Blueprint:
-    """The routes. A stream that opens starts the camera. `worker`: as for `create_app`."""
+def live_routes(watch: SmileWatch, worker: int = 0, *, reading: Callable[[], str] = lambda: "app") -> Blueprint:
+    """The routes. A stream that opens starts the camera. `worker`: as for `create_app`.
+
+    `reading`: where pages read visitors' own cameras, `device` or `app`.
+    """
     live = Blueprint("live", __name__)
 
     @live.get("/video_feed")
@@ -50,7 +55,7 @@ def live_routes(watch: SmileWatch, worker: int = 0) -> Blueprint:
     @live.get("/healthz")
     def healthz() -> Response:
         # 503 asks for a restart. A fault that a restart can't mend, such as a lost camera, is `degraded` and 200.
-        health = watch.health()
+        health = watch.health() | {"reading": reading()}
         response = jsonify(health | {"worker": worker} if worker else health)
         response.status_code = 503 if health["status"] == "failed" else 200
         response.headers.update(_HEADERS)

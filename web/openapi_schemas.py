@@ -133,6 +133,7 @@ def _health() -> Schema:
         "seconds_since_frame": seconds | {"type": ["number", "null"]},
         "camera": _object({"status": {"enum": states}, "message": {"type": "string"}}),
         "detector": {"type": "string"},
+        "reading": {"enum": ["device", "app"], "description": "Where pages read visitors' own cameras if they can."},
         "viewers": whole,
         "frames": _object({"captured": whole, "analysed": whole}),
         "fps": seconds,

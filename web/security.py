@@ -12,11 +12,14 @@ from common.settings import Settings
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WATCHING = ("/video_feed", "/events", "/snapshot.jpg")
+_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# For the worker in which LiteRT's WebAssembly runs. A worker has the policy that came with its own file; pages have theirs.
+WORKER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",  # no other site may show this camera in its own page
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",

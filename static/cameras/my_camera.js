@@ -3,6 +3,8 @@
 import { listCameras, openCamera, whyNot, whyUnavailable } from "./camera_access.js";
 import { Overlay } from "./overlay.js";
 import { PictureLoop } from "./picture_loop.js";
+import { DeviceLoop } from "../reading/device_loop.js";
+import { Where } from "../reading/where.js";
 import { drawCurtain, openCurtain, say, show, showNothing } from "../meter/reading.js";
 
 const START = "Start my camera", AGAIN = "Try again";
@@ -18,6 +20,7 @@ export class MyCamera {
   #loop = null;
   #attempt = 0; // a camera that comes too late for its attempt is released
   #overlay = new Overlay($("overlay"));
+  #where = new Where(() => this.#stream && this.#readFrames());
 
   constructor() {
     start.addEventListener("click", () => this.#start());
@@ -82,7 +85,13 @@ export class MyCamera {
     video.play().catch(() => {}); // it is muted, so it may; `autoplay` tries too
     this.#running(true);
     this.#listCameras(track);
-    this.#loop = new PictureLoop(video, {
+    await this.#where.ready;
+    if (stream === this.#stream) this.#readFrames();
+  }
+
+  #readFrames() {
+    this.#loop?.stop();
+    this.#loop = new (this.#where.onDevice ? DeviceLoop : PictureLoop)(video, {
       onAnswer: (answer, fps) => this.#read(answer, fps),
       onTrouble: (words) => this.#trouble(words),
     });
@@ -102,6 +111,7 @@ export class MyCamera {
     openCurtain();
     show({ faces: answer.faces, fps, message: "" });
     this.#overlay.show(answer);
+    this.#where.measured(fps);
   }
 
   #trouble(words) {

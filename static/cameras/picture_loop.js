@@ -1,12 +1,12 @@
 // Sends pictures of a <video> to the app, one at a time, each with the answer to the previous one.
 import { at } from "../addresses.js";
+import { nextFrame, pause, Rate, shownFrame } from "./frames.js";
 import { Pace } from "./pace.js";
 
 const ADDRESS = at("api/v1/analyze");
 const QUALITY = 0.8;
 const ANSWER_TIMEOUT_MS = 15_000;
 const RETRY_MS = 2000;
-const NO_FRAME_MS = 3000;
 const GONE = "The app does not answer. Is it still running? Trying again…";
 const LATER = { // the answers by which the app asks for fewer pictures, and what the page says then
   429: "Too many pictures come from your network just now. Trying again…",
@@ -22,7 +22,7 @@ export class PictureLoop {
   #canvas = document.createElement("canvas");
   #pace = new Pace();
   #previous = {};
-  #answeredAt = [];
+  #rate = new Rate();
   #sentFrame = -1; // which one was sent last
 
   constructor(video, { onAnswer, onTrouble }) {
@@ -34,16 +34,16 @@ export class PictureLoop {
   async run() {
     let due = 0;
     while (!this.#stopped) {
-      await this.#pause(due - performance.now());
-      const came = await this.#nextFrame();
+      await pause(due - performance.now(), this.#stopping.signal);
+      const came = await nextFrame(this.video, this.#sentFrame, this.#stopping.signal);
       if (this.#stopped) return;
       if (!came) {
         this.#trouble(STILL);
         continue;
       }
       const began = performance.now();
-      const pause = await this.#sendOne();
-      due = Math.max(began + this.#pace.everyMs, performance.now() + pause);
+      const rest = await this.#sendOne();
+      due = Math.max(began + this.#pace.everyMs, performance.now() + rest);
     }
   }
 
@@ -105,15 +105,12 @@ export class PictureLoop {
   #answered(answer) {
     if (this.#stopped) return;
     this.#previous = { state: answer.state };
-    const now = performance.now();
-    this.#answeredAt = [...this.#answeredAt, now].filter((at) => now - at < 2000);
-    const [first] = this.#answeredAt;
-    this.onAnswer(answer, now > first ? (1000 * (this.#answeredAt.length - 1)) / (now - first) : 0);
+    this.onAnswer(answer, this.#rate.count());
   }
 
   #trouble(words) {
     if (this.#stopped) return;
-    this.#answeredAt = [];
+    this.#rate.forget();
     this.onTrouble(words);
   }
 
@@ -130,45 +127,6 @@ export class PictureLoop {
     this.#canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, width, height);
     return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", QUALITY));
   }
-
-  // True when a frame came that was not sent yet, false when none came for a while.
-  #nextFrame() {
-    const { video } = this;
-    return new Promise((resolve) => {
-      const end = (came) => {
-        clearTimeout(timer);
-        clearInterval(looking);
-        if (asked !== null) video.cancelVideoFrameCallback(asked);
-        this.#stopping.signal.removeEventListener("abort", none);
-        resolve(came);
-      };
-      const none = () => end(false);
-      const isNew = () => shownFrame(video) !== this.#sentFrame && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
-      const timer = setTimeout(() => end(isNew()), NO_FRAME_MS);
-      const asked = video.requestVideoFrameCallback?.(() => end(true)) ?? null;
-      const looking = asked === null ? setInterval(() => isNew() && end(true), 20) : null;
-      this.#stopping.signal.addEventListener("abort", none);
-    });
-  }
-
-  #pause(ms) {
-    if (ms <= 0 || this.#stopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#stopping.signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      this.#stopping.signal.addEventListener("abort", end);
-    });
-  }
-}
-
-// Tells one frame from the next. A live video's time goes on even if its frames stop, so time is used only if there is no
-// count.
-function shownFrame(video) {
-  return video.getVideoPlaybackQuality?.().totalVideoFrames || video.currentTime;
 }
 
 // Milliseconds to wait for a Retry-After in seconds, plus up to half as much, so that pages don't all come back at once.
