@@ -62,6 +62,9 @@ def set_up_logging(log_format: str) -> None:
     handler.setFormatter(LineFormatter(as_json=log_format == "json"))
     handler.addFilter(RepeatFilter())
     root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, _LineHandler):
+            old.close()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     threading.excepthook = _log_thread_error
