@@ -16,6 +16,10 @@ pytestmark = pytest.mark.slow
 
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
 PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
+SHORT = {"id": "short", "text": "Moo.", "source": "house"}
+LONGER_TEXT = "My neighbour borrowed my ladder again. He says that it takes some steps, and that I should rise above it."
+LONGER = {"id": "longer", "text": LONGER_TEXT, "source": "house"}
+LONG = {"id": "long", "text": "My neighbour borrowed my ladder again. He says that it takes steps.", "source": "house"}
 READ = """([faces, message]) => import("/static/meter/reading.js").then(({ show }) => show({
   fps: 10, width: 640, height: 480, message, faces: faces.map(([id, smile]) => ({ id, smile,
   label: smile >= 0.5 ? "smile" : "no_smile", box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
@@ -82,16 +86,16 @@ def board_app(tmp_path_factory) -> Iterator:
 
 
 def test_space_means_a_joke_after_a_click_and_the_control_where_the_keyboard_is(show, board_app):
-    there = show(board_app.url)
+    there = show(board_app.url, jokes=(PLAIN, LONG))
     page = there.page
     page.click("#agree")
     page.keyboard.press("Space")
-    eventually(lambda: there.asked == 1)
+    eventually(lambda: there.joke() == "plain")
     assert page.is_checked("#agree"), "space after a click does not take consent back"
     there.until("!document.getElementById('shutter').hidden")
     page.click("#arm")
     page.keyboard.press("Space")
-    eventually(lambda: there.asked == 2)
+    eventually(lambda: there.joke() == "long")
     assert page.get_attribute("#arm", "aria-pressed") == "true", "nor disarm the shutter"
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
@@ -179,7 +183,6 @@ def test_with_forced_colours_the_meter_shows_how_full_it_is(show):
 
 # --- layout ---
 
-LONG = {"id": "long", "text": "My neighbour borrowed my ladder again. He says that it takes steps.", "source": "house"}
 PLACES = """['.joke', '#frame', '#dad', '#another'].map((one) => {
   const { left, top, right, bottom } = document.querySelector(one).getBoundingClientRect();
   return { left, top, right, bottom };
@@ -188,12 +191,13 @@ PLACES = """['.joke', '#frame', '#dad', '#another'].map((one) => {
 
 @pytest.mark.parametrize("size", [(320, 640), (390, 844), (768, 1024), (844, 390), (640, 400), (1280, 720), (1920, 1080)])
 def test_joke_picture_and_dad_stand_together_and_another_joke_moves_nothing(show, size):
-    there = show(size=size, jokes=(PLAIN, LONG))
+    longest = LONGER if size[1] > 450 else LONG
+    there = show(size=size, jokes=(SHORT, longest))
     page = there.page
     if size == (1280, 720):
         there.read(0.2, 0.4, 0.6, 0.8)  # their meters stand below Dad, and stretch nothing
     page.click("#another")
-    there.until("document.getElementById('joke').dataset.id === 'plain'")
+    there.until("document.getElementById('joke').dataset.id === 'short'")
     before = page.evaluate(PLACES)
     joke, frame, dad, another = before
     assert page.evaluate("document.documentElement.scrollWidth") == size[0], "nothing sticks out sideways"
@@ -210,7 +214,7 @@ def test_joke_picture_and_dad_stand_together_and_another_joke_moves_nothing(show
         sizes = [(one["right"] - one["left"], one["bottom"] - one["top"]) for one in (frame, dad)]
         assert sizes[0] == pytest.approx(sizes[1], abs=4), "equally large"
     page.click("#another")
-    there.until("document.getElementById('joke').dataset.id === 'long'")
+    there.until(f"document.getElementById('joke').dataset.id === '{longest['id']}'")
     assert page.evaluate(PLACES) == before
     letters = page.evaluate("parseFloat(getComputedStyle(document.getElementById('joke')).fontSize)")
     assert letters >= 15.9

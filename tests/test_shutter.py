@@ -415,7 +415,52 @@ def test_kept_going_it_takes_one_picture_of_every_smile(app, visit, person, tmp_
     strip = cv2.imread(str(file))
     assert strip.shape[0] > 2 * 360
     assert 640 < strip.shape[1] < 900
+    assert_gingham(strip[: strip.shape[1] // 12])
+    assert_gingham(strip[-strip.shape[1] // 12 :])
     visited.screenshot("shutter-strip")
+
+
+def assert_gingham(edge: np.ndarray) -> None:
+    """Cream, pink and red in equal squares: about a quarter, a half and a quarter."""
+    blue = edge[..., 0].astype(int)
+    for low, high, share in ((0, 90, 0.25), (90, 180, 0.5), (180, 256, 0.25)):
+        assert abs(((blue >= low) & (blue < high)).mean() - share) < 0.12
+
+
+PRINT = """async ([count, joke]) => {
+  const { dealt, printStrip } = await import("/static/shutter/shutter_print.js");
+  const canvas = new OffscreenCanvas(320, 240);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#0000ff";
+  context.fillRect(0, 0, 320, 240);
+  const blob = await canvas.convertToBlob({ type: "image/jpeg" });
+  const pictures = Array.from({ length: count }, () => ({ blob, joke }));
+  const strip = await printStrip(pictures, "28 November");
+  return [dealt(count), [...new Uint8Array(await strip.arrayBuffer())]];
+}"""
+
+
+def test_the_strip_has_no_empty_cells_and_the_joke_under_each_picture(app, visit, person):
+    page = visit(app.url, person).page
+
+    def printed(count: int, joke: str) -> tuple[list[int], np.ndarray]:
+        columns, data = page.evaluate(PRINT, [count, joke])
+        return columns, cv2.imdecode(np.array(data, np.uint8), cv2.IMREAD_COLOR)
+
+    def blue(strip: np.ndarray) -> int:
+        return int(((strip[..., 0] > 200) & (strip[..., 2] < 60)).sum())
+
+    columns, strip = printed(5, "A joke.")
+    assert columns == [3, 2]
+    assert abs(blue(strip) - 5 * 320 * 240) < 0.02 * 5 * 320 * 240
+    wall = (np.abs(strip.astype(int) - (226, 228, 201)).max(axis=2) < 12).mean(axis=1)
+    assert wall.max() > 0.2, "Dad stands in where a picture is missing"
+    assert printed(4, "")[0] == [4]
+    assert printed(9, "")[0] == [3, 3, 3]
+    assert printed(12, "")[0] == [4, 4, 4]
+    assert printed(11, "")[0] == [4, 4, 3]
+    silent, told, long = (printed(1, joke)[1] for joke in ("", "A joke.", "A very long joke. " * 60))
+    assert silent.shape[0] < told.shape[0] < long.shape[0] < told.shape[0] + 320
 
 
 def test_of_two_people_both_must_smile(app, visit, frames):

@@ -49,8 +49,8 @@ def _part_of(faces: Faces, split: str) -> Faces:
     part = faces.part(split)
     if not (part.smile >= 0).any():
         raise DatasetError(
-            f"The dataset has no labelled face in its {split} part, since it is small; add photos and build it again. What "
-            "training.json beside the network says was found by cross-validation."
+            f"The dataset has no labelled face in its {split} part; add photos, of other people too, and build it again. "
+            "What training.json beside the network says was found by cross-validation."
         )
     return part
 

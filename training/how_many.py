@@ -27,6 +27,7 @@ from training.data.faces import Faces
 from training.fitting.hold import features_of, load_hold, read_features, smile_weights, with_bias
 from training.fitting.lineage import what_was_trained
 from training.fitting.tune import VIEWS, fit_smile_output, whole_network
+from training.quiet import tensorflow_quiet
 
 SIZES, DRAWS = (20, 60, 150, 1000), 3
 OWN_SETS = ("genki", "smiles", "getty_faces", "rafdb")  # of the shipped network, with labels by people or terms
@@ -131,6 +132,7 @@ def _some(faces: Faces) -> Faces:
     return faces.where(np.sort(np.concatenate(rows)))
 
 
+@tensorflow_quiet()
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.how_many", description="What photos of your own are worth.")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="the shipped network's sets")

@@ -8,7 +8,7 @@ const KEEP_ADDRESS_MS = 60_000; // while the browser writes the strip
 const $ = (id) => document.getElementById(id);
 
 export class PhotoStrip {
-  #photos = []; // {number, blob, at, address, saved, item}, the oldest first
+  #photos = []; // {number, blob, joke, at, address, saved, item}, the oldest first
   #taken = 0;
   #removed = []; // can be brought back
   #undoTimer = null;
@@ -28,13 +28,13 @@ export class PhotoStrip {
     return this.#photos.length >= MOST;
   }
 
-  // `canvas`: the picture; it is not changed. Returns the picture's number once it is in the strip; 0 if it can't be kept.
-  async add(canvas) {
+  // `canvas`: the picture; it is not changed. `joke`: what got the smile. Returns the picture's number once it is in the strip; 0 if it can't be kept.
+  async add(canvas, joke) {
     const at = new Date();
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
     if (!blob || this.full) return 0;
     this.#forgetRemoved();
-    const photo = { number: ++this.#taken, blob, at, address: "", saved: false, item: null };
+    const photo = { number: ++this.#taken, blob, joke, at, address: "", saved: false, item: null };
     photo.item = this.#draw(photo, canvas);
     this.#photos.push(photo);
     const list = $("strip-photos");
@@ -112,7 +112,7 @@ export class PhotoStrip {
     const { at } = photos.at(-1);
     const date = at.toLocaleDateString(undefined, { dateStyle: "long" });
     try {
-      const blob = await printStrip(photos.map((photo) => photo.blob), date);
+      const blob = await printStrip(photos, date);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
       link.download = `smiles-${stamp(at)}.jpg`;

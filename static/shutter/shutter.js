@@ -123,12 +123,17 @@ async function fire() {
   shine();
   if (timing.state === "off") off();
   else draw();
-  const number = await strip.add(canvas).catch(() => 0);
+  const number = await strip.add(canvas, heard()).catch(() => 0);
   if (!number) return disarmWith("The picture could not be kept; delete some of the strip and arm the shutter again.");
   const taken = `Picture ${number} is taken.`;
   if (strip.full) disarmWith(`${taken} ${FULL}`);
   else if (timing.state === "off") say(taken + ANOTHER);
   else if (timing.keepGoing) say(`${taken} Stop smiling, and smile again for the next.`);
+}
+
+// What Dad has said so far of his joke.
+function heard() {
+  return document.getElementById("joke").textContent.replace(/\s+/g, " ").trim();
 }
 
 function disarmWith(words) {

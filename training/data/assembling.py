@@ -135,6 +135,11 @@ def shortage(faces: Faces) -> str:
     for count, name in ((smiling, "smile"), (serious, "no_smile")):
         if not count:
             raise DatasetError(f"No face was found in the pictures of {name}; a network needs faces of both classes.")
+    if min(smiling, serious) >= HARDLY_ANY and not (faces.part("test").smile >= 0).any():
+        return (
+            "Nearly all photos seem to show one person, or are copies of each other: all are for training, which judges "
+            "itself by photos of the same person; other people's photos would make a test part."
+        )
     so_few = f"There are {smiling} smiling and {serious} other faces"
     if min(smiling, serious) < HARDLY_ANY:
         return f"{so_few}: all are for training, which judges itself; with {HARDLY_ANY} of each there is a test part."
