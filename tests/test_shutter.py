@@ -445,7 +445,9 @@ def test_the_strip_has_no_empty_cells_and_the_joke_under_each_picture(app, visit
 
     def printed(count: int, joke: str) -> tuple[list[int], np.ndarray]:
         columns, data = page.evaluate(PRINT, [count, joke])
-        return columns, cv2.imdecode(np.array(data, np.uint8), cv2.IMREAD_COLOR)
+        strip = cv2.imdecode(np.array(data, np.uint8), cv2.IMREAD_COLOR)
+        assert strip is not None
+        return columns, strip
 
     def blue(strip: np.ndarray) -> int:
         return int(((strip[..., 0] > 200) & (strip[..., 2] < 60)).sum())
