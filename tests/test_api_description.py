@@ -30,7 +30,14 @@ from web.openapi import describe
 
 pytestmark = pytest.mark.slow
 
-PAGES = {"/", "/jokes", "/api", "/static/<path:filename>"}  # for people
+PAGES = {
+    "/",
+    "/jokes",
+    "/api",
+    "/static/<path:filename>",
+    "/device.json",
+    "/device/<digest>/<name>",
+}  # for people and their browsers
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
 
