@@ -33,7 +33,8 @@ class Camera:
         self.folder, self.sizes, self.schemes = folder, sizes, schemes
         self.taken = 0
 
-    def take(self, page: Page, state: str, *, whole: bool = False) -> None:
+    def take(self, page: Page, state: str, *, whole: bool = False, anew: bool = False) -> None:
+        """`anew`: a page without a state of its own, which may be loaded again."""
         for width, height in self.sizes:
             page.set_viewport_size({"width": width, "height": height})
             page.evaluate("scrollTo(0, 0)")
@@ -41,6 +42,8 @@ class Camera:
                 color: Literal["dark", "light"] = "dark" if scheme == "dark" else "light"
                 forced: Literal["active", "none"] = "active" if scheme == "forced" else "none"
                 page.emulate_media(color_scheme=color, forced_colors=forced, reduced_motion="reduce")
+                if anew:  # Chromium may keep the root's background of the scheme before
+                    page.reload(wait_until="load")
                 page.wait_for_timeout(100)  # observers of sizes draw anew
                 page.screenshot(path=self.folder / f"{state}-{width}x{height}-{scheme}.png", full_page=whole)
                 self.taken += 1
@@ -96,6 +99,8 @@ def webcam(folder: Path) -> Path:
 def visit(browser: Browser, url: str, *, allowed: bool = True) -> Page:
     context: BrowserContext = browser.new_context(reduced_motion="reduce")
     context.grant_permissions(["camera"] if allowed else ["geolocation"])
+    # The faces come from this program, in place of the app's.
+    context.add_init_script('if (location.protocol !== "about:") localStorage.setItem("reading", "computer");')
     page = context.new_page()
     page.goto(url, wait_until="load")
     page.locator("#another", has_text="Another one").wait_for()
@@ -128,6 +133,7 @@ def of_own_camera(browser: Browser, url: str, camera: Camera) -> None:
     camera.take(page, "laugh")
     page.evaluate("document.querySelector('#points').hidden = true")
     page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
+    page.locator("#another", has_text="Another one").wait_for()  # the last joke is told
     page.clock.install()
     page.click("#another")
     page.locator("#another", has_text="Punchline!").wait_for()
@@ -148,7 +154,7 @@ def several() -> dict[str, Any]:
 def of_other_pages(browser: Browser, url: str, camera: Camera) -> None:
     page = visit(browser, url)
     page.goto(f"{url}/jokes")
-    camera.take(page, "board-empty", whole=True)
+    camera.take(page, "board-empty", whole=True, anew=True)
     for before, peak in LAUGHED:
         joke = page.request.get(f"{url}/api/v1/jokes/random").json()
         told = {
@@ -161,11 +167,11 @@ def of_other_pages(browser: Browser, url: str, camera: Camera) -> None:
         for _ in range(3):
             page.request.post(f"{url}/api/v1/reactions", data=told)
     page.reload()
-    camera.take(page, "board", whole=True)
+    camera.take(page, "board", whole=True, anew=True)
     page.goto(f"{url}/api")
-    camera.take(page, "api", whole=True)
+    camera.take(page, "api", whole=True, anew=True)
     page.goto(f"{url}/nowhere")
-    camera.take(page, "not-found")
+    camera.take(page, "not-found", anew=True)
     page.context.close()
 
 
