@@ -98,7 +98,11 @@ def _measure(chromium: str, webcam: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=[*_FLAGS, f"--use-file-for-fake-video-capture={webcam}"]
         )
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"])
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 900},
+            permissions=["camera"],
+            service_workers="block",  # what is kept for off line is loaded beside what is measured
+        )
         context.route("**/face.jpg", lambda route: route.fulfill(body=face, content_type="image/jpeg"))
         page = context.new_page()
         for visit in ("first", "later"):

@@ -97,7 +97,7 @@ def webcam(folder: Path) -> Path:
 
 
 def visit(browser: Browser, url: str, *, allowed: bool = True) -> Page:
-    context: BrowserContext = browser.new_context(reduced_motion="reduce")
+    context: BrowserContext = browser.new_context(reduced_motion="reduce", service_workers="block")
     context.grant_permissions(["camera"] if allowed else ["geolocation"])
     # The faces come from this program, in place of the app's.
     context.add_init_script('if (location.protocol !== "about:") localStorage.setItem("reading", "computer");')

@@ -266,6 +266,16 @@ def seeing_app(tmp_path_factory, face_picture) -> Iterator[RunningApp]:
         yield running
 
 
+def new_context(browser, *, off_line: bool = False, **options):
+    """A browser context. `off_line`: whether pages may be kept for when there is no network; what a service worker asks for
+    passes by `page.route`.
+    """
+    context = browser.new_context(**options)
+    if not off_line:
+        context.add_init_script("delete Navigator.prototype.serviceWorker")
+    return context
+
+
 def launch_with_webcam(browser, file: Path):
     flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={file}"]
     return browser.browser_type.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])

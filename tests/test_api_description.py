@@ -37,6 +37,7 @@ PAGES = {
     "/static/<path:filename>",
     "/device.json",
     "/device/<digest>/<name>",
+    "/sw.js",
 }  # for people and their browsers
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 
@@ -121,6 +122,7 @@ def test_right_answers_keep_to_it(asked, picture):
     for _ in range(3):
         answer = asked("POST", ANALYZE, data=form(picture, answer)).text
         assert json.loads(answer)["faces"][0]["id"] == 1
+    assert asked("GET", "/api/v1/jokes/own").json["jokes"]
     joke = asked("GET", JOKE).json
     body = {"agreed": True, "joke": {"id": joke["id"], "source": joke["source"]}, "before": 0.1, "peak": 0.8, "seconds": 2.5}
     assert asked("GET", BOARD).json["jokes"] == []

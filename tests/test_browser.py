@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.conftest import ROOT, opened_and_closed
+from tests.conftest import ROOT, new_context, opened_and_closed
 from tests.waiting import PATIENCE_S, always, eventually
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ class Visit:
 
     def __init__(self, browser, url: str, *, size: str = "desktop", **options) -> None:
         width, height = SIZES[size]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        self.context = new_context(browser, viewport={"width": width, "height": height}, **options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(120_000)
         self.complaints: list[str] = []
@@ -294,7 +294,7 @@ def test_when_all_places_are_taken_the_page_says_so_and_recovers(run_app, visit,
 
 def test_a_tab_opened_in_the_background_leaves_the_camera_alone(run_app, browser, face_picture):
     app = run_app("--source", face_picture)  # which nobody has watched yet
-    context = browser.new_context()
+    context = new_context(browser)
     context.add_init_script("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
     page = context.new_page()
     page.goto(app.url, wait_until="load")

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_and_closed
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, new_context, opened_and_closed
 from tests.test_browser import ON_REQUEST, SCREENSHOTS, SIZES
 from tests.waiting import PATIENCE_S, always, eventually
 
@@ -61,7 +61,7 @@ class Visit:
 
     def __init__(self, browser, url: str, *, size="desktop", allowed=True, script="", start=True, **options) -> None:
         width, height = OPENS[size]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        self.context = new_context(browser, viewport={"width": width, "height": height}, **options)
         self.context.grant_permissions(["camera"] if allowed else ["geolocation"])  # what is not granted is denied
         self.context.add_init_script(WATCH_REQUESTS + script)
         self.page = self.context.new_page()

@@ -22,7 +22,7 @@ from jokes.board import JokeBoard
 from jokes.joke import Reaction
 from jokes.sources import house_jokes
 from tests import posing
-from tests.conftest import ROOT
+from tests.conftest import ROOT, new_context
 from tests.test_browser import ON_REQUEST, SIZES, TIME_IN_VIEW, Visit
 from tests.test_my_camera import Visit as WebcamVisit
 from tests.waiting import eventually
@@ -59,7 +59,7 @@ def visit(browser, app) -> Iterator:
 
     def open_page(*, size: str = "laptop", clock: bool = False, jokes=(), path: str = "", **options):
         width, height = WIDTHS[size]
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context = new_context(browser, viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(120_000)
@@ -107,7 +107,7 @@ def in_module(page, module: str, script: str, argument: Any = None) -> Any:
 @pytest.fixture(scope="module")
 def modules(browser, app) -> Iterator:
     """A page that lends its modules and is left as it is."""
-    context = browser.new_context()
+    context = new_context(browser)
     page = context.new_page()
     page.goto(app.url, wait_until="load")
     yield page

@@ -15,7 +15,7 @@ from faces.finder import FinderDetector
 from faces.photo import analyze_photo
 from faces.tracking import FaceTracker
 from smile_recognition import SmileRecognizer
-from tests.conftest import opened_and_closed
+from tests.conftest import new_context, opened_and_closed
 from tests.test_my_camera import Visit
 from tests.waiting import always, eventually
 from visitors.load import StreamLoad
@@ -131,7 +131,7 @@ def test_no_picture_leaves_the_device_until_the_visitor_says_so(app, visit):
 
 
 def test_the_choice_is_kept_and_this_device_comes_first(app, with_webcam):
-    context = with_webcam.new_context()
+    context = new_context(with_webcam)
     try:
         page = context.new_page()
         checked = "document.querySelector('input[name=reading]:checked')?.value"
@@ -182,7 +182,7 @@ def test_a_browser_without_simd_has_the_app_read_and_says_so_first(app, visit):
 def test_a_browser_without_relaxed_simd_takes_the_other_file(app, visit):
     page = visit(app.url, start=False)
     page.page.route(
-        "**/static/reading/networks.js",
+        "**/static/reading/engine.js",
         lambda route: route.fulfill(
             body=route.fetch().text().replace("WebAssembly.validate(RELAXED_SIMD)", "false"), content_type="text/javascript"
         ),

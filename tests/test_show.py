@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import new_context
 from tests.waiting import always, eventually
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,7 @@ class Show:
     def __init__(
         self, browser: Any, url: str, *, size: tuple[int, int] = (1280, 720), jokes: tuple = (), **options: Any
     ) -> None:
-        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+        self.context = new_context(browser, viewport={"width": size[0], "height": size[1]}, **options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(120_000)
         self.page.on("pageerror", lambda error: pytest.fail(str(error)))

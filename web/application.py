@@ -17,6 +17,7 @@ from jokes.joke import Joke
 from jokes.own_file import read_jokes
 from jokes.quotas import Quotas
 from jokes.shared_tellings import choose_tellings
+from jokes.sources import house_jokes
 from live.watch import SmileWatch
 from visitors.analysis import VisitorAnalysis
 from web.analyze_routes import InMemoryRequest, visitor_api
@@ -26,7 +27,8 @@ from web.device_routes import WORKER, DeviceFiles, device_routes
 from web.errors import refusal, refused_stranger
 from web.joke_routes import joke_api
 from web.live_routes import live_routes
-from web.page_routes import page_routes
+from web.offline_routes import offline_routes
+from web.page_routes import camera_kind, page_routes
 from web.rate_limits import VisitorLimits, rate_limits
 from web.refusals import Refusals
 from web.security import HEADERS, WORKER_POLICY
@@ -64,9 +66,10 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
         api_pages(tell_joke, settings.visitor_rate),
         joke_api(tell_joke, board, jokes.tellings, quotas, allow_host=settings.allow_host),
         board_page(board),
-        page_routes(tell_joke, watch, settings.source),
+        page_routes(tell_joke, watch, settings.source, keeps=lambda: files.complete),
         live_routes(watch, worker, reading=lambda: "device" if files.complete else "app"),
         device_routes(files),
+        offline_routes(files, lambda: own or house_jokes(), f"{camera_kind(settings.source)} {board is not None}"),
     ):
         app.register_blueprint(routes)
     app.extensions |= {"smile_watch": watch, "joke_box": jokes, "refusals": refusals, "visitor_analysis": analysis}

@@ -14,8 +14,8 @@ from flask import Blueprint, Response, abort, jsonify, request, send_file
 from common.places import BROWSER_RUNTIME, DEFAULT_FINDER
 
 WORKER = "reading/worker.js"  # below /static/
-_ENGINES = ("litert_wasm_internal", "litert_wasm_compat_internal")
-_RUNTIME = ("litert.js", *(f"{name}.{end}" for name in _ENGINES for end in ("js", "wasm")))
+ENGINES = ("litert_wasm_internal", "litert_wasm_compat_internal")
+_RUNTIME = ("litert.js", *(f"{name}.{end}" for name in ENGINES for end in ("js", "wasm")))
 _KINDS = {".js": "text/javascript", ".wasm": "application/wasm", ".tflite": "application/octet-stream"}
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))  # the best first
 _FOR_GOOD_S = 365 * 24 * 3600
@@ -36,11 +36,11 @@ class DeviceFiles:
 
     def addresses(self) -> dict[str, str]:
         """Below the app's own address; empty if any file is missing."""
-        return {name: f"device/{_hash(path)}/{name}" for name, path in self.paths.items()} if self.complete else {}
+        return {name: f"device/{content_hash(path)}/{name}" for name, path in self.paths.items()} if self.complete else {}
 
     def compressed(self, name: str) -> dict[str, Path]:
         """Copies of the file by their encoding, the smallest first."""
-        copies = {encoding: self.runtime / f"{_hash(self.paths[name])}{end}" for encoding, end in _ENCODINGS}
+        copies = {encoding: self.runtime / f"{content_hash(self.paths[name])}{end}" for encoding, end in _ENCODINGS}
         return {encoding: path for encoding, path in copies.items() if path.is_file()}
 
 
@@ -71,11 +71,12 @@ def device_routes(files: DeviceFiles) -> Blueprint:
     return device
 
 
-def _hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
+    """20 hex digits that change when what is in the file does."""
     state = path.stat()
     return _hash_of(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _hash_of(path: Path, mtime_ns: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:20]

@@ -43,6 +43,7 @@ def describe(visitor_rate: int | None = None, *, root: str = "") -> dict[str, An
         "paths": {
             "/api/v1/analyze": {"post": _analyze()},
             "/api/v1/jokes/random": {"get": _random_joke()},
+            "/api/v1/jokes/own": {"get": _own_jokes()},
             "/api/v1/jokes/board": {"get": _board()},
             "/api/v1/reactions": {"post": _reactions()},
             "/api/openapi.json": {"get": _openapi()},
@@ -112,6 +113,18 @@ def _random_joke() -> Schema:
         "summary": "A joke",
         "description": "The joke counts as told to your address. Send a reaction from there within ten minutes.",
         "responses": {"200": answer("A joke.", ref("Joke")), "429": error("TooMany")},
+    }
+
+
+def _own_jokes() -> Schema:
+    jokes = {"type": "array", "items": ref("Joke"), "minItems": 1}
+    shape: Schema = {"type": "object", "required": ["jokes"], "properties": {"jokes": jokes}, "additionalProperties": False}
+    return {
+        "operationId": "ownJokes",
+        "tags": ["jokes"],
+        "summary": "The app's own jokes, all of them",
+        "description": "For when there is no network. None of them counts as told.",
+        "responses": {"200": answer("The jokes.", shape), "429": error("TooMany")},
     }
 
 

@@ -10,15 +10,23 @@ from jokes.joke import Joke
 from live.watch import SmileWatch
 
 
-def page_routes(tell_joke: Callable[[], Joke], watch: SmileWatch, source: str) -> Blueprint:
-    """The page, which opens with a joke. `source`: as `Settings.source`."""
+def camera_kind(source: str) -> str:
+    """What the page is told of `Settings.source`: `auto`, `none` or `given`."""
+    return source if source in ("auto", "none") else "given"
+
+
+def page_routes(
+    tell_joke: Callable[[], Joke], watch: SmileWatch, source: str, *, keeps: Callable[[], bool] = lambda: False
+) -> Blueprint:
+    """The page, which opens with a joke. `source`: as `Settings.source`. `keeps`: whether browsers shall keep the page."""
     page = Blueprint("page", __name__)
-    kind = source if source in ("auto", "none") else "given"
+    kind = camera_kind(source)
 
     @page.get("/")
     def index() -> str:
         # Without a camera here the page opens with the visitor's own. Whether `auto` finds one may turn out later.
         missing = kind == "none" or (kind == "auto" and watch.camera.state.status == "lost")
-        return render_template("index.html", joke=tell_joke(), source=kind, mode="mine" if missing else "server")
+        mode = "mine" if missing else "server"
+        return render_template("index.html", joke=tell_joke(), source=kind, mode=mode, keeps=keeps())
 
     return page

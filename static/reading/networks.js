@@ -1,14 +1,12 @@
 // The two networks in LiteRT's WebAssembly runtime, in a worker.
+import { engine } from "./engine.js";
 import { FINDER, SMILE_RECOGNITION } from "./rules.js";
 
-const RELAXED_SIMD = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
-]);
 const INPUT = 1, OUTPUT = 2; // fields of a LiteRT file's graph
 
 // `{ readCrop, findIn }`: functions that run the networks. `files`: addresses by name, as `device.json` tells them.
 export async function loadNetworks(files) {
-  const kind = WebAssembly.validate(RELAXED_SIMD) ? "litert_wasm_internal" : "litert_wasm_compat_internal";
+  const kind = engine();
   self.Module = { locateFile: () => files[`${kind}.wasm`], print: () => {}, printErr: () => {} };
   const [runtime, smile, finder] = await Promise.all([import(files["litert.js"]), bytes(files["smile.tflite"]), bytes(files["finder.tflite"])]);
   await quietly(() => runtime.loadLiteRt(files[`${kind}.js`]));
