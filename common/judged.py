@@ -20,9 +20,11 @@ _ENOUGH = 30  # faces of a class, below which a figure is mostly luck
 
 @dataclass(frozen=True)
 class Judged:
-    """`how`: "validation" or "cross-validation", by faces that the judged network had not learned from. `faces`: how many
-    they were, `found` the share of them that it takes for faces, 0 to 1. `smiling`, `serious`: how many of them had which
-    label, `balanced` the mean of both classes' accuracies, 0 to 1, and `low` the lower end of its 95 % interval.
+    """`how`: by "cross-validation", or by a part of the dataset; always by faces that the network had not learned from.
+
+    `faces`: how many they were, `found` the share of them that it takes for faces, 0 to 1. `smiling`, `serious`: how many of
+    them had which label, `balanced` the mean of both classes' accuracies, 0 to 1, and `low` the lower end of its 95 %
+    interval.
     """
 
     how: str
@@ -45,13 +47,13 @@ class Judged:
         """What is wrong with the network, and what to do about it, in one sentence; empty for a good one."""
         if self.found < _FEW:
             return (
-                f"This network takes only {self.found:.0%} of the {self.faces} faces that it was judged by for faces; "
+                f"This network sees a face in only {self.found:.0%} of the {self.faces} faces that it was judged by; "
                 "train it again without --from-scratch, or with thousands of photos."
             )
         if self._guesses():
             return (
                 f"This network tells smiles from other faces hardly better than a coin ({self.balanced:.0%} of "
-                f"{self.smiling + self.serious} faces right); look whether the photos lie in the right folders, or add some."
+                f"{self.smiling + self.serious} faces right); check that the photos are in the right folders, or add some."
             )
         return ""
 

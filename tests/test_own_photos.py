@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,10 +21,11 @@ from common.judged import Judged, attach, read_judged
 from common.places import DEFAULT_MODEL, MODELS, ROOT
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 from tests.drawn_faces import drawn_set
-from training import dataset, evaluate, mine, train
+from training import dataset, evaluate, hold, how_many, mine, train
 from training.data import assembling
 from training.data.assembling import SHARES, shares_for, shortage, split_groups
 from training.data.faces import Faces
+from training.fitting.hold import load_hold
 from training.fitting.standing import judged_by
 from training.judging.judge import read_crops
 
@@ -152,7 +154,7 @@ def test_photos_of_one_person_are_judged_by_photos_of_this_person(drawn, tmp_pat
     faces = drawn.where(drawn.face == 1)
     replace(faces, group=np.zeros(len(faces), int), smile=1 - faces.smile).save(tmp_path / "me.npz")
     assert train.main(["--data", str(tmp_path / "me.npz"), "--out", str(tmp_path / "out")]) in (0, 1)
-    assert "by the network before: 0.0%" in capsys.readouterr().out
+    assert "The network before: 0.0%" in capsys.readouterr().out
     judged = read_judged(tmp_path / "out" / "smile.tflite")
     assert judged is not None
     assert not json.loads((tmp_path / "out" / "training.json").read_text())["stages"][-1]["kept"]
@@ -163,10 +165,7 @@ def test_labels_that_mean_nothing_end_with_a_sentence_and_code_1(drawn, tmp_path
     labels[drawn.face == 1] = np.random.default_rng(0).permutation(drawn.smile[drawn.face == 1])
     replace(drawn, smile=labels).save(tmp_path / "mine.npz")
     assert train.main(["--data", str(tmp_path / "mine.npz"), "--out", str(tmp_path / "out")]) == 1
-    assert (
-        "look whether the photos lie in the right folders" in capsys.readouterr().err
-        or "for faces" in capsys.readouterr().err
-    )
+    assert "check that the photos are in the right folders" in capsys.readouterr().err
 
 
 def test_what_holds_the_weights_must_be_there(drawn, tuned, tmp_path, capsys):
@@ -183,6 +182,49 @@ def test_what_holds_the_weights_must_be_there(drawn, tuned, tmp_path, capsys):
     (tmp_path / "scaler.save").write_bytes(b"no pickle")
     assert train.main(command) == 2
     assert "holds no whole network" in capsys.readouterr().err
+
+
+def test_what_holds_the_weights_can_be_measured_later(drawn, tuned, tmp_path, capsys):
+    """The same as a training writes; of faces that the network was not trained on there is a sentence."""
+    folder = tmp_path / "old"
+    shutil.copytree(tuned, folder)
+    (folder / "hold.npz").unlink()
+    drawn.save(tmp_path / "mine.npz")
+    command = ["--model", str(folder), "--data", str(tmp_path / "mine.npz")]
+    assert hold.main(command) == 0
+    width = len(load_hold(MODELS, 161))
+    measured = load_hold(folder, width)
+    assert np.allclose(measured, measured.T, atol=1e-6)
+    assert np.linalg.eigvalsh(measured).min() > -1e-6, "a loss rises whichever way one goes"
+    replace(drawn, split=np.where(drawn.split == "train", "test", "train")).save(tmp_path / "mine.npz")
+    assert hold.main(command) == 2
+    assert "was trained on faces of this dataset's validation or test part" in capsys.readouterr().err
+
+
+def test_the_table_of_what_photos_are_worth(drawn, tmp_path, monkeypatch, capsys):
+    sets = [replace(drawn, source=np.full(len(drawn), name)) for name in how_many.OWN_SETS]
+    Faces.join(sets).save(tmp_path / "faces.npz")
+    drawn.save(tmp_path / "others.npz")
+    monkeypatch.setattr(how_many, "SIZES", (8,))
+    monkeypatch.setattr(how_many, "DRAWS", 2)
+    monkeypatch.setattr(how_many, "wide_smiles", lambda faces: faces)  # drawn mouths are all shut
+    command = ["--data", str(tmp_path / "faces.npz"), "--others", str(tmp_path / "others.npz")]
+    assert how_many.main([*command, "--strengths", "2", "9"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[1] for line in lines if "%" in line] == ["0", "8, strength 2", "8, strength 9"] * 2
+    assert how_many.main([*command, "--part", "val"]) == 2
+    assert "has no genki, smiles, getty_faces, rafdb" in capsys.readouterr().err
+    assert how_many.main([*command, "--part", "val", "--write-docs"]) == 2
+    assert "leave --part and --strengths out" in capsys.readouterr().err
+
+
+def test_a_wide_smile_is_one_with_an_open_mouth():
+    faces = drawn_set("genki", 2, 1)
+    points = np.zeros((2, 68, 2), np.float32)
+    points[:, 42:48] = (1, 0)  # the eyes are one apart
+    points[0, 66] = (0, 0.2)  # and these lips a fifth of that
+    both = replace(faces, smile=np.ones(2, np.int8), shape68=points)
+    assert how_many.wide_smiles(both).smile.tolist() == [1, 0]
 
 
 # --- what a file says of itself ---
@@ -212,11 +254,11 @@ def test_a_file_without_a_whole_record_says_nothing(tmp_path):
 def test_what_is_wrong_with_a_network_is_one_sentence():
     assert not GOOD.problem()
     assert not GOOD.hopeless
-    assert "only 2% of the 200 faces" in BLIND.problem()
+    assert "a face in only 2% of the 200 faces" in BLIND.problem()
     assert "hardly better than a coin (52% of 200 faces right)" in GUESSING.problem()
     assert BLIND.hopeless
     assert GUESSING.hopeless
-    assert "only 80%" in replace(GOOD, found=0.8).problem()
+    assert "in only 80%" in replace(GOOD, found=0.8).problem()
     assert not replace(GOOD, found=0.8).hopeless, "it may serve"
     assert "6 smiling and 100 other faces and are mostly luck" in replace(GOOD, smiling=6).caution()
     assert not GOOD.caution()

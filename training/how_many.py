@@ -3,6 +3,7 @@
     python -m training.dataset ../shared/data/{genki,smiles,getty_faces,rafdb}.zip --split models/split.csv.gz
     python -m training.dataset ../shared/data/affect.zip --out datasets/affect
     python -m training.how_many --write-docs
+    python -m training.how_many --part val --strengths 1 2 4 6 10       # for choosing how firmly old weights are held
 
 It stands in for a user twice. One has a definition of her own: of GENKI's smiles, only wide ones with an open mouth count.
 The other has faces of another kind: those of `--others`, of which the shipped network has seen none. From the training part
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +85,12 @@ def draw(kind: Kind, size: int, seed: int) -> np.ndarray:
     return np.concatenate([rng.permutation(np.flatnonzero(kind.known.smile == label))[:size] for label in (0, 1)])
 
 
-def rows_of(shipped: Shipped, kind: Kind, own: dict[str, tuple[np.ndarray, Faces]]) -> list[str]:
-    """A line of the table for the shipped network and one for each size: means over the draws, and the worst one."""
+def rows_of(
+    shipped: Shipped, kind: Kind, own: dict[str, tuple[np.ndarray, Faces]], strengths: Sequence[float | None]
+) -> list[str]:
+    """A line of the table for the shipped network, and one for each size and strength: means over the draws, and the worst
+    one.
+    """
 
     def cells(all_weights: list[np.ndarray]) -> str:
         of_kind = [right(weights, kind.plain, kind.unseen) for weights in all_weights]
@@ -92,36 +99,39 @@ def rows_of(shipped: Shipped, kind: Kind, own: dict[str, tuple[np.ndarray, Faces
         return " | ".join([f"{np.mean(of_kind):.1%}{lowest}", *(f"{share:.1%}" for share in of_sets)])
 
     lines = [f"| {kind.title} | 0 | {cells([shipped.weights])} |"]
-    for size in SIZES:
+    for size, strength in product(SIZES, strengths):
         fitted = []
         for seed in range(DRAWS):
             rows = draw(kind, size, seed)
-            fitted.append(fit_smile_output(kind.known.where(rows), kind.read[rows], shipped.weights, shipped.hold))
-        lines.append(f"| | {len(rows) // 2:,} | {cells(fitted)} |")
-        print(lines[-1], flush=True)
+            known, read = kind.known.where(rows), kind.read[rows]
+            fitted.append(fit_smile_output(known, read, shipped.weights, shipped.hold, strength))
+        held = f", strength {strength:g}" if strength else ""
+        lines.append(f"| | {len(rows) // 2:,}{held} | {cells(fitted)} |")
+        print(lines[-1], file=sys.stderr, flush=True)
     return lines
 
 
-def table(data: Path, others: Path, folder: Path, seed: int) -> str:
+def table(options: argparse.Namespace) -> str:
     """The Markdown table. Raises DatasetError."""
-    shipped = Shipped(folder, seed)
-    faces, strangers = (known.where(known.face == 1).labelled() for known in (Faces.load(data), Faces.load(others)))
-    lacking = [name for name in OWN_SETS if not len(faces.part("test", name))]
+    shipped, part = Shipped(options.model, options.seed), options.part
+    sets = (Faces.load(path) for path in (options.data, options.others))
+    faces, strangers = (known.where(known.face == 1).labelled() for known in sets)
+    lacking = [name for name in OWN_SETS if not len(faces.part(part, name))]
     if lacking:
+        data = options.data
         raise DatasetError(f"{data} has no {', '.join(lacking)}; build it with these sets and --split models/split.csv.gz.")
     genki = wide_smiles(faces.where(faces.source == "genki"))
-    own = {name: faces.part("test", name) for name in OWN_SETS}
-    read = {name: (shipped.look(part, 0)[:, 0], part) for name, part in own.items()}
+    own = {name: faces.part(part, name) for name in OWN_SETS}
+    read = {name: (shipped.look(some, 0)[:, 0], some) for name, some in own.items()}
+    other = f"faces of another kind ({strangers.source[0]})"
     kinds = [
-        shipped.kind("only wide, open smiles (GENKI)", genki.part("train"), genki.part("test")),
-        shipped.kind(
-            f"faces of another kind ({strangers.source[0]})", _some(strangers.part("train")), strangers.part("test")
-        ),
+        shipped.kind("only wide, open smiles (GENKI)", genki.part("train"), genki.part(part)),
+        shipped.kind(other, _some(strangers.part("train")), strangers.part(part)),
     ]
     head = ["your faces", "of each class", "right of this kind (worst draw)", *OWN_SETS]
     lines = [" | ".join(head).join(("| ", " |")), "|" + "---|" * len(head)]
     for kind in kinds:
-        lines += rows_of(shipped, kind, read)
+        lines += rows_of(shipped, kind, read, options.strengths or [None])
     return "\n".join(lines)
 
 
@@ -139,10 +149,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--others", type=Path, default=Path("datasets/affect.npz"), help="faces that it has never seen")
     parser.add_argument("--model", type=Path, default=MODELS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", choices=("val", "test"), default="test", help="val: for choosing")
+    parser.add_argument("--strengths", type=float, nargs="+", help="how firmly old weights are held (default: by the size)")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/training.md")
     options = parser.parse_args(argv)
     try:
-        made = table(options.data, options.others, options.model, options.seed)
+        if options.write_docs and (options.part != "test" or options.strengths):
+            raise DatasetError("--write-docs is for the table as it is; leave --part and --strengths out.")
+        made = table(options)
         print(made)
         if options.write_docs:
             guide = ROOT / "docs" / "training.md"

@@ -92,7 +92,7 @@ def load_hold(folder: Path, width: int) -> np.ndarray:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             hold = data["hold"].astype(float)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} is missing or damaged; train that network again, or name another folder.") from error
+        raise DatasetError(f"{path} is missing or damaged; `python -m training.hold --model {folder}` makes it.") from error
     if hold.shape != (width, width) or not np.isfinite(hold).all():
-        raise DatasetError(f"{path} belongs to another network; train that network again, or name another folder.")
+        raise DatasetError(f"{path} belongs to another network; `python -m training.hold --model {folder}` makes it anew.")
     return hold

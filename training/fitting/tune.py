@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 VIEWS = 6  # looks at each face, besides the plain one and its mirror image
 FOLDS = 5
 # How much the old faces count against the new ones: as this many faces, but at least and at most so many times as much as
-# these. Chosen on validation parts, see docs/experiments.md.
+# these. Chosen by the validation parts, see docs/experiments.md.
 _HELD_BY, _LEAST, _MOST = 800, 4.0, 10.0
 
 
@@ -57,9 +57,10 @@ class Tuned:
     kept: bool
 
     def __str__(self) -> str:
+        judged = self.judged
         said = (
-            f"Told right of {self.judged.smiling} smiling and {self.judged.serious} other faces (mean of both), each by a "
-            f"network that has not learned from it: {self.judged.balanced:.1%}; by the network before: {self.before:.1%}."
+            f"Read right, of {judged.smiling} smiling and {judged.serious} other faces (mean of the two), each by a network "
+            f"that has not learned from it: {judged.balanced:.1%}. The network before: {self.before:.1%}."
         )
         if self.kept:
             said += "\nThese faces teach it nothing new, so its smile output stays as it was."
@@ -141,8 +142,13 @@ def _cross_validated(known: Faces, read: np.ndarray, old: np.ndarray, hold: np.n
     return logits
 
 
-def fit_smile_output(known: Faces, read: np.ndarray, old: np.ndarray, hold: np.ndarray) -> np.ndarray:
-    """The weights with the least loss on the faces' views `(n, views, d)`, plus the loss that leaving `old` costs."""
+def fit_smile_output(
+    known: Faces, read: np.ndarray, old: np.ndarray, hold: np.ndarray, strength: float | None = None
+) -> np.ndarray:
+    """The weights with the least loss on the faces' views `(n, views, d)`, plus the loss that leaving `old` costs.
+
+    `strength`: how many times as much as the loss of the new faces the old ones' counts (default: by how many are new).
+    """
     from training.fitting.batches import make_targets
 
     targets = make_targets(known)
@@ -152,7 +158,7 @@ def fit_smile_output(known: Faces, read: np.ndarray, old: np.ndarray, hold: np.n
     # In coordinates in which H is the unit matrix, all directions are equally steep.
     root = np.linalg.cholesky(hold + 1e-4 * np.trace(hold) / len(hold) * np.eye(len(hold)))
     turned, logits = np.linalg.solve(root, x.T).T, x @ old
-    strength = _strength(len(known))
+    strength = strength or _strength(len(known))
 
     def loss(step: np.ndarray) -> tuple[float, np.ndarray]:
         z = turned @ step + logits
