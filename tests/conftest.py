@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.waiting import PATIENCE_S, eventually
+from tests.waiting import PATIENCE_S, end, eventually
 from training.data import assembling
 
 ROOT = Path(__file__).parent.parent
@@ -244,11 +244,7 @@ def running_app(log: Path, source: str | Path, board: str | Path = "none") -> It
         assert address, log.read_text()
         yield RunningApp(process, address[0])
     finally:
-        process.terminate()
-        try:
-            process.wait(120)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        end(process)
     assert "Traceback" not in log.read_text()
 
 
@@ -344,11 +340,7 @@ def run_app() -> Iterator[Callable[..., RunningApp]]:
     yield run
     for app, thread in running:
         if app.process.poll() is None:
-            app.process.terminate()
-            try:
-                app.process.wait(120)
-            except subprocess.TimeoutExpired:
-                app.process.kill()
+            end(app.process)
         thread.join(PATIENCE_S)
         assert not any("Traceback" in line for line in app.lines), "\n".join(app.lines)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import PATIENCE_S, eventually
+from tests.waiting import PATIENCE_S, end, eventually
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 _PREFS = {
@@ -88,9 +88,4 @@ def running_firefox(profile: Path) -> Iterator[Firefox]:
         with socket.create_connection(("127.0.0.1", int(port.read_text())), PATIENCE_S) as connection:
             yield Firefox(connection)
     finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(60)
+        end(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -29,3 +30,13 @@ def always(condition: Callable[[], object], what: str = "", *, seconds: float = 
     while time.monotonic() < deadline:
         assert condition(), what or "it did not stay so"
         time.sleep(0.02)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Asks the process to end, and waits until it has; one that does not is killed."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(PATIENCE_S)

@@ -36,15 +36,6 @@ _SHIPPED = Path("models")
 _SHIPPED_MISTAKES = Path("runs/mistakes")  # they show people, and models/ is published
 
 
-# --- whole photos ---
-
-
-# --- other networks ---
-
-
-# --- the command ---
-
-
 def _part_of(faces: Faces, split: str) -> Faces:
     part = faces.part(split)
     if not (part.smile >= 0).any():

@@ -30,13 +30,13 @@ from training.data.faces import Faces
 from training.data.predictions import read_predictions
 from training.labels.contested import contested_file, without_contested
 from training.labels.decisions import AUTOMATIC, Decision, Journal, Key, count_decisions, digest_of, in_words, read_decisions
-from training.labels.relabel_queue import Judged, judge_training_part, make_queue
+from training.labels.relabel_queue import Opinions, judge_training_part, make_queue
 from training.labels.relabel_server import RelabelServer
 
 _USUAL_PREDICTIONS = Path("runs/out_of_fold/out_of_fold.csv.gz")
 
 
-def wrong_labels(faces: Faces, judged: Judged, below: float = 1.0) -> dict[Key, str]:
+def wrong_labels(faces: Faces, judged: Opinions, below: float = 1.0) -> dict[Key, str]:
     """`drop` for each judged face whose label confident learning calls wrong and whose P(label) is under `below`."""
     said_of_label = [p if faces.smile[row] else 1 - p for row, p in zip(judged.rows, judged.probability, strict=True)]
     return {

@@ -196,9 +196,8 @@ accuracy. `*`: a set that the network was trained on; `-`: it has no such output
 {table}"""
 _PHOTOS = """The photo as it is, analysed as the app analyses a still picture. Faces are found by {detector}.
 The largest face decides; a photo without one counts as wrong. These are all {photos:,} photos of {set} in the test part.
-Besides,
-{without_face:,} photos of the set are in no part because the dataset's search found no face in them; the app finds one in
-{without_face_found:,}. Nothing was trained on those, so each counts {weight:.3f}, the test part's share of all others.
+Photos in which the dataset's search found no face are in no part: {without_face:,} of the set. In {without_face_found:,} of
+these the app finds one. Nothing was trained on them, so each counts {weight:.3f}, the test part's share of all others.
 
 - accuracy: {accuracy} (95 % interval, every photo independent: {interval})
 - photos whose face was missed: {missed}

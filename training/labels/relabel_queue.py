@@ -32,7 +32,7 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Opinions:
     """Training faces with predictions. `rows` int `(n,)` of the dataset, `probability` float `(n,)`."""
 
     rows: np.ndarray
@@ -40,7 +40,7 @@ class Judged:
     suspicion: Suspicion
 
 
-def judge_training_part(faces: Faces, predictions: Mapping[Key, float], sources: Collection[str] = ()) -> Judged:
+def judge_training_part(faces: Faces, predictions: Mapping[Key, float], sources: Collection[str] = ()) -> Opinions:
     """How suspicious the labels of the training part are, or only those of `sources` if given. Raises DatasetError.
 
     Labels of other parts are not looked at, even if the table names them.
@@ -56,7 +56,7 @@ def judge_training_part(faces: Faces, predictions: Mapping[Key, float], sources:
         raise DatasetError(
             "The predictions say nothing about these training faces; run `python -m training.out_of_fold` on this dataset."
         )
-    return Judged(rows, probability, judge_labels(faces.smile[rows], probability, faces.source[rows]))
+    return Opinions(rows, probability, judge_labels(faces.smile[rows], probability, faces.source[rows]))
 
 
 def make_queue(
@@ -98,7 +98,7 @@ def make_queue(
     return _first(queue, limit)
 
 
-def _reasons(faces: Faces, judged: Judged) -> np.ndarray:
+def _reasons(faces: Faces, judged: Opinions) -> np.ndarray:
     """`Doubt.why` of each judged face, str `(n,)`."""
     of_label = np.where(faces.smile[judged.rows] == 1, judged.probability, 1 - judged.probability)
     return np.where(judged.suspicion.wrong, "wrong", np.where(of_label < _CONTRADICTED, "contradicted", "trusted"))
