@@ -184,7 +184,7 @@ export class Game {
       if (player.hold.read(player.face, now)) fallen.push(player);
     }
     if (!fallen.length) return;
-    for (const player of fallen) player.out = { why: "smiled", joke: this.number, told: this.joke, at: now };
+    for (const player of fallen) player.out = { why: "smiled", joke: this.number, told: this.joke, smile: player.smile, at: now };
     this.fallen = fallen;
     this.phase = "out";
     this.#clock = 0;

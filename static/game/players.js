@@ -13,7 +13,7 @@ export class Player {
   rise = 0; // the highest smile while a joke was told, above the resting face
   peak = 0; // that smile
   awayMs = 0;
-  out = null; // {why: "smiled" or "left", joke: its number, told: the joke, at}
+  out = null; // {why: "smiled" or "left", joke: its number, told: the joke, smile, at}
   rest = new Rest();
   hold = null;
   face = null; // as it was last seen
