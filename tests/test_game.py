@@ -134,6 +134,22 @@ def test_a_duel_before_one_camera(app, browser, two_faces):
         chromium.close()
 
 
+def test_a_game_before_the_apps_own_camera(run_app, browser, shared_videos):
+    app = run_app("--source", shared_videos / "neutral_smile_neutral.mp4")
+    there = Visit(browser, app.url + "/play?pace=2", start=False)
+    try:
+        there.until("document.querySelectorAll('#players li').length === 1")
+        there.page.click("#go")
+        there.until("!document.getElementById('stamp').hidden")
+        there.until(f"{PHASE} === 'over' && !document.getElementById('card').hidden")
+        assert there.page.text_content("#joke") == "The first joke got you."
+        assert there.page.text_content("#best") == "Your best on this device: 0 of 5."
+        assert ANALYZE not in " ".join(there.requests)
+        assert there.complaints == []
+    finally:
+        there.context.close()
+
+
 # --- every state, with made-up readings ---
 
 

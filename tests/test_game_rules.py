@@ -17,6 +17,7 @@ Readings = tuple[float, float, float, dict[str, tuple[float, float]] | None]
 # Plays a game; jokes come when they are wanted. `acts`: [[time, method], ...].
 PLAY = """async ([readings, jokes, pace, acts, texts]) => {
   const { Game } = await import("/static/game/game.js");
+  const { headline, wish } = await import("/static/game/words.js");
   const game = new Game({ pace }), happened = [], left = [...acts];
   let told = 0;
   game.start(jokes, 0);
@@ -33,9 +34,10 @@ PLAY = """async ([readings, jokes, pace, acts, texts]) => {
     game.read(seen, now);
     for (const { kind, players } of game.take()) happened.push([now, kind, players.map(({ slot }) => slot)]);
   }
-  const { winners, players, survived, fellBy } = game.result;
+  const { winners, players, survived, fellBy } = game.result, wished = wish(game, all.at(-1)[0]);
   return {
-    happened, phase: game.phase, number: game.number, alone: game.alone, survived, fellBy: fellBy?.id ?? null,
+    happened, wished, said: game.phase === "over" ? headline(game) : "",
+    phase: game.phase, number: game.number, alone: game.alone, survived, fellBy: fellBy?.id ?? null,
     winners: winners.map(({ slot }) => slot),
     ranked: players.map(({ player, place, survived }) => [player.slot, place, survived]),
     why: Object.fromEntries(game.players.all.map(({ slot, out }) => [slot, out?.why ?? null])),
@@ -353,3 +355,34 @@ def test_without_a_joke_the_game_waits_for_one(play):
 def test_a_joke_without_a_punchline_is_told_in_one_piece(play):
     played = play(every(50, 0, 60_000, a=STRAIGHT), texts=[["A joke about paper is tearable.", ""]] * 3)
     assert kinds(played) == ["began", *["breath", "set-up"] * 3, "over"]
+
+
+# --- in words ---
+
+
+def test_the_end_is_said_in_a_line(play):
+    alone = play(every(50, 0, 60_000, a=STRAIGHT))
+    set_up = times(alone, "set-up")[0]
+    assert alone["said"] == "Not a smile in 3 jokes. Stone face!"
+    assert play(every(50, 0, set_up, a=STRAIGHT), every(50, set_up, 20_000, a=SMILING))["said"] == "The first joke got you."
+
+    def ended(before: dict[str, float], then: dict[str, float]) -> str:
+        return play(every(50, 0, set_up, **before), every(50, set_up, 60_000, **then))["said"]
+
+    two, three = dict.fromkeys("ab", STRAIGHT), dict.fromkeys("abc", STRAIGHT)
+    assert ended(two, two | {"a": SMILING}) == "Player 2 wins the duel!"
+    assert ended(two, dict.fromkeys("ab", SMILING)) == "Player 1 and player 2 smiled at once: a draw."
+    assert ended(two, two) == "Both kept a straight face: a draw."
+    assert ended(three, dict.fromkeys("ac", SMILING) | {"b": STRAIGHT}) == "Player 2 wins!"
+    assert ended(three, three | {"b": SMILING}) == "Player 1 and player 3 win."
+
+
+def test_what_dad_waits_for_is_said(play):
+    assert play(every(50, 0, 500))["wished"] == "Show your faces to the camera."
+    assert play(every(50, 0, 2000, a=SMILING))["wished"] == "Stop smiling first."
+    assert (
+        play(every(50, 0, 2000, a=SMILING, b=STRAIGHT, c=SMILING))["wished"] == "Player 1 and player 3: stop smiling first."
+    )
+    straight = every(50, 0, 5000, a=STRAIGHT, b=STRAIGHT, c=STRAIGHT)
+    assert play(straight, every(50, 5000, 6500, c=STRAIGHT))["wished"] == "Dad waits for player 1 and player 2."
+    assert play(straight, blind(5000, 6500))["wished"] == "Dad waits for a picture."

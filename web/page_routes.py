@@ -18,7 +18,10 @@ def camera_kind(source: str) -> str:
 def page_routes(
     tell_joke: Callable[[], Joke], watch: SmileWatch, source: str, *, keeps: Callable[[], bool] = lambda: False
 ) -> Blueprint:
-    """The page, which opens with a joke, and the game. `source`: as `Settings.source`. `keeps`: whether browsers shall keep the page."""
+    """The page, which opens with a joke, and the game.
+
+    `source`: as `Settings.source`. `keeps`: whether browsers shall keep the pages.
+    """
     page = Blueprint("page", __name__)
     kind = camera_kind(source)
 

@@ -140,7 +140,7 @@ $("go").addEventListener("click", go);
 $("quit").addEventListener("click", quit);
 onSpace(go);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.defaultPrevented && !event.target.closest?.("select, details[open] summary")) quit();
+  if (event.key === "Escape" && !event.defaultPrevented && !event.target.closest?.("select")) quit();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden || !game.running) return;
