@@ -34,7 +34,7 @@ def _pictures() -> dict[str, Schema]:
     face: dict[str, Schema] = {
         "id": count | {"description": "The same for the same face throughout a stream; for a single picture 1, 2, ..."},
         "box": box,
-        "smile": _RATIO | {"description": "Probability that the face smiles; in a stream smoothed over time."},
+        "smile": _RATIO | {"description": "Probability that the face smiles; in a stream smoothed over time, and counted from where the face rests."},
         "raw_smile": _RATIO | {"description": "The same for this picture alone."},
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
     }
