@@ -102,3 +102,16 @@ def test_after_a_long_time_only_the_present_counts():
     smile = SmoothedSmile()
     smile(0.9, 0.0)
     assert smile(0.1, 10.0) == pytest.approx(0.1)
+
+
+def test_the_neutral_is_where_a_face_rests_and_a_smile_hardly_moves_it():
+    smile = SmoothedSmile()
+    for _ in range(60):
+        smile(0.1, FRAME)
+    assert smile.neutral == pytest.approx(0.1, abs=0.01)
+    for _ in range(30):
+        smile(0.97, FRAME)
+    assert smile.neutral < 0.4
+    for _ in range(30):
+        smile(0.1, FRAME)
+    assert smile.neutral < 0.15
