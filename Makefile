@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETS := ../shared/data
-ZIPS = $(addprefix $(SETS)/,$(addsuffix .zip,genki smiles getty_faces rafdb celeba64 fer keypoints))
+ZIPS = $(addprefix $(SETS)/,$(addsuffix .zip,genki smiles getty_faces rafdb celeba64 fer keypoints affect))
 FINDER_ZIPS = $(addprefix $(SETS)/,$(addsuffix .zip,genki affect keypoints celeba64 getty_originals_sample backgrounds))
 # Three trainings, each of which begins with the network of the one before; more of the faces come as they are then.
 SECOND := --epochs 8 --rate 5e-4 --plain-share 0.5 --guessed-weight 0.1
+FOURTH := --epochs 14 --rate 1e-3 --plain-share 0.35 --guessed-weight 0.1
 THIRD := --epochs 48 --rate 1.2e-3 --plain-share 0.35 --guessed-weight 0.1 --patience 48
 BASELINES := lenet seed minimal keypoints
 LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
@@ -49,7 +50,10 @@ train: $(VENV)/.dev
 	$(BIN)/python -m training.dataset $(ZIPS) --split models/split.csv.gz
 	$(BIN)/python -m training.train --from-scratch --precision mixed_bfloat16 --out runs/first
 	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/first $(SECOND) --out runs/second
-	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/second $(THIRD) --out runs/smile
+	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/second $(THIRD) --out runs/third
+	$(BIN)/python -m training.dense --teacher $(SETS)/../models/face_landmarker.task
+	$(BIN)/python -m training.train --precision mixed_bfloat16 --start-from runs/third $(FOURTH) \
+	  --dense datasets/faces.dense.npz --out runs/smile
 	$(BIN)/python -m training.evaluate --model runs/smile
 
 # The network that finds faces: pictures with marks once, then hours of training; the same command goes on after a kill.

@@ -24,7 +24,7 @@ from common.places import MODELS
 from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
 from training.data.faces import Faces
 from training.fitting.standing import judged_by
-from training.judging.judge import faces_digest, judge, judge_baseline, judge_left_out, judge_photos
+from training.judging.judge import faces_digests, judge, judge_baseline, judge_left_out, judge_photos
 from training.judging.model_card import write_card
 from training.judging.plots import landmark_table, mistakes_sheets, plot_reliability, plot_robustness, sets_table
 from training.judging.records import BASELINES, LEFT_OUT, read_json, read_training, record, write_json, write_unseen
@@ -83,7 +83,7 @@ def _judge_part(options: argparse.Namespace) -> Judged:
             "sha256": hashlib.sha256((options.model / "smile.tflite").read_bytes()).hexdigest(),
             "weights": training["weights"],
             "trained_on": training["trained_on"],
-            "faces_digest": faces_digest(part),
+            "faces_digests": faces_digests(part),
             **figures,
             "plots": {name: Path(os.path.relpath(path, options.model)).as_posix() for name, path in files.items()},
             "dataset": read_json(report) if report.is_file() else {},

@@ -224,7 +224,8 @@ def _taught(faces: Faces, options: argparse.Namespace) -> Taught | None:
     if not (options.soft_labels or options.dense):
         return None
     smile = taught_labels(faces, options.soft_labels) if options.soft_labels else np.full(len(faces), np.nan)
-    return Taught(smile, options.soft_share, Dense.of_files(options.dense).of(faces) if options.dense else None)
+    share = options.soft_share if options.soft_labels else 0.0
+    return Taught(smile, share, Dense.of_files(options.dense).of(faces) if options.dense else None)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

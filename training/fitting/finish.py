@@ -74,6 +74,7 @@ def _how_it_was_made(progress: TrainingProgress, model: keras.Model, training: F
         "plain_share": recipe.plain_share,
         "guessed_weight": recipe.guessed_weight,
         "taught_share": plan.taught.share if plan.taught else 0.0,
+        "dense": bool(plan.taught and plan.taught.dense),
     }
     return {
         "network": model.name,

@@ -69,11 +69,13 @@ def _by_set(faces: Faces, probability: np.ndarray, seed: int) -> dict[str, Any]:
     return figures
 
 
-def faces_digest(part: Faces) -> str:
-    """A short name for exactly these labelled faces: figures with the same name are for the same faces."""
+def faces_digests(part: Faces) -> dict[str, str]:
+    """For each set a short name of exactly these labelled faces: figures with the same name are for the same faces."""
     labelled = part.labelled()
-    names = sorted(f"{s}/{n}/{y}" for s, n, y in zip(labelled.source, labelled.name, labelled.smile, strict=True))
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    names: dict[str, list[str]] = {}
+    for source, name, smile in zip(labelled.source, labelled.name, labelled.smile, strict=True):
+        names.setdefault(str(source), []).append(f"{source}/{name}/{smile}")
+    return {s: hashlib.sha256("\n".join(sorted(own)).encode()).hexdigest()[:16] for s, own in sorted(names.items())}
 
 
 def judge_photos(path: Path, faces: Faces, part: str, recognizer: SmileRecognizer) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def judge_baseline(folder: Path, part: Faces, *, seed: int = 0) -> tuple[str, di
         x = scale(scaler, resized(faces, size))
         return model.predict(np.repeat(x, 3, axis=3) if channels == 3 else x, batch_size=256, verbose=0)
 
-    entry: dict[str, Any] = {"sets": {}, "landmarks": None, "faces_digest": faces_digest(part)}
+    entry: dict[str, Any] = {"sets": {}, "landmarks": None, "faces_digests": faces_digests(part)}
     if "smile" in model.output:
         labelled = part.labelled()
         for name in np.unique(labelled.source):  # one set at a time: their pictures as floats are large

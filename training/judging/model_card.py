@@ -107,9 +107,10 @@ LICENCES = {
     "rafdb": "RAF-DB: non-commercial research only",
     "celeba64": "CelebA: non-commercial research only",
     "fer": "FER2013: non-commercial research only",
+    "affect": "AffectNet faces and FFHQ smiles: non-commercial research only",
     "keypoints": "Frames of YouTube Faces with model-made points, for landmarks: a research set, no grant to redistribute",
 }
-_RESEARCH_ONLY = {"rafdb", "celeba64", "fer"}
+_RESEARCH_ONLY = {"rafdb", "celeba64", "fer", "affect"}
 _NOT_MEASURED = "Not measured."
 
 
@@ -175,6 +176,8 @@ def _stage(stage: Mapping[str, Any]) -> str:
         text += f" with a learning rate of {stage['rate']:g} at most"
     if stage.get("plain_share"):
         text += f" and {stage['plain_share']:.0%} of the faces as they come"
+    if stage.get("dense"):
+        text += ", taught by the points and blendshapes of MediaPipe's Face Landmarker too"
     return text
 
 

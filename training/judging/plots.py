@@ -139,14 +139,21 @@ def left_out_table(left_out: Mapping[str, Any], sets: Mapping[str, Any]) -> str:
 
 def baselines_table(baselines: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """Accuracy on the same test faces, one column for each network. `*`: sets that it was trained on."""
-    same = {name: entry for name, entry in baselines.items() if entry["faces_digest"] == metrics["faces_digest"]}
+    ours = metrics["faces_digests"]
+    theirs = {name: entry.get("faces_digests", {}) for name, entry in baselines.items()}
+    same = {
+        name: entry
+        for name, entry in baselines.items()
+        if (common := ours.keys() & theirs[name].keys()) and all(ours[s] == theirs[name][s] for s in common)
+    }
     if not same:
         return "Recorded on other faces than these: run `python -m training.evaluate --baselines` again."
 
     def of(entry: Mapping[str, Any]) -> Callable[[Any], str]:
         def cell(name: str) -> str:
             if name == "landmark error":
-                return percent(entry["landmarks"]["mean"]) if entry.get("landmarks") else "-"
+                same_points = entry.get("landmarks") and entry["landmarks"]["faces"] == metrics["landmarks"]["faces"]
+                return percent(entry["landmarks"]["mean"]) if same_points else "-"
             if name == "weights":
                 return f"{entry['weights']:,}"
             mark = "*" if name in entry["trained_on"] else ""
