@@ -5,6 +5,9 @@ import { startHandsFree } from "./jokes/hands_free.js";
 import { startSound } from "./jokes/sound.js";
 import { startLaughing } from "./meter/laugh.js";
 import { MyCamera } from "./cameras/my_camera.js";
+import { startKept } from "./kept/kept.js";
+import { startYourJokes } from "./jokes/your_jokes.js";
+import { keep, kept } from "./remembered.js";
 import { finish } from "./jokes/reactions.js";
 import { onSpace } from "./jokes/space_bar.js";
 import { ServerCamera } from "./cameras/server_camera.js";
@@ -42,6 +45,7 @@ for (const one of switches) {
   one.addEventListener("change", () => {
     cameras.server.onNoCamera = null; // a choice made by hand holds
     choose(one.value);
+    keep("mode", one.value === "mine" ? "mine" : null);
   });
 }
 document.getElementById("another").addEventListener("click", hearMore);
@@ -61,7 +65,9 @@ startPhotos();
 startHandsFree();
 startLaughing();
 startSound();
+startYourJokes();
+startKept();
 tellFirst();
 if (body.dataset.mode === "mine") useMine();
-else choose("server");
+else choose(kept("mode") === "mine" ? "mine" : "server");
 keepPage();

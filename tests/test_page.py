@@ -597,7 +597,10 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
         assert here.page.is_visible("#people")
         assert here.page.evaluate(PAINTED), "each box in the picture has its face's mark"
         assert_no_violations(here.page, "several faces")
+        here.page.click("#favourite")
+        here.page.click("#not-funny")
         here.page.evaluate(UNFOLD)
+        assert here.page.is_visible("#toast-undo")
         assert_no_violations(here.page, "unfolded")
         here.page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
         here.wait_for_punchline()

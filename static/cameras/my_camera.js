@@ -5,6 +5,7 @@ import { Overlay } from "./overlay.js";
 import { PictureLoop } from "./picture_loop.js";
 import { DeviceLoop } from "../reading/device_loop.js";
 import { Where } from "../reading/where.js";
+import { keep, kept, remember } from "../remembered.js";
 import { drawCurtain, openCurtain, say, show, showNothing } from "../meter/reading.js";
 
 const START = "Start my camera", AGAIN = "Try again";
@@ -15,7 +16,8 @@ const frame = $("frame"), video = $("mine"), start = $("start"), choice = $("cho
 export class MyCamera {
   greeting = ""; // words above the invitation, before the first start
   #wanted = false; // started by the visitor, and not stopped
-  #deviceId = "";
+  #deviceId = kept("camera") ?? "";
+  #remembered = true; // that camera was chosen in an earlier visit, and may be gone
   #stream = null;
   #loop = null;
   #attempt = 0; // a camera that comes too late for its attempt is released
@@ -31,8 +33,11 @@ export class MyCamera {
     });
     choice.addEventListener("change", () => {
       this.#deviceId = choice.value;
+      this.#remembered = false;
+      keep("camera", choice.value || null);
       this.#start();
     });
+    remember(mirror, "mirror", true);
     mirror.addEventListener("change", () => this.#mirror());
     video.addEventListener("loadeddata", () => this.#seen());
     video.addEventListener("pause", () => this.#stream && video.play().catch(() => {})); // by a key, or another program
@@ -69,7 +74,7 @@ export class MyCamera {
     showNothing("Waiting for your camera");
     let stream;
     try {
-      stream = await openCamera(this.#deviceId);
+      stream = await this.#open();
     } catch (error) {
       if (attempt === this.#attempt) this.#failed(error);
       return;
@@ -87,6 +92,16 @@ export class MyCamera {
     this.#listCameras(track);
     await this.#where.ready;
     if (stream === this.#stream) this.#readFrames();
+  }
+
+  async #open() {
+    try {
+      return await openCamera(this.#deviceId);
+    } catch (error) {
+      if (!this.#remembered || error.name !== "OverconstrainedError") throw error;
+      this.#deviceId = "";
+      return openCamera("");
+    }
   }
 
   #readFrames() {

@@ -1,4 +1,5 @@
 // The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
+import { remember } from "../remembered.js";
 import { MOST, PhotoStrip } from "./photo_strip.js";
 import { ShutterTiming } from "./shutter_timing.js";
 
@@ -202,6 +203,7 @@ function setText(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
+remember($("keep-going"), "keep going", false);
 arm.addEventListener("click", toggle);
 $("keep-going").addEventListener("change", () => (timing.keepGoing = $("keep-going").checked));
 document.addEventListener("smiles", read);
