@@ -5,6 +5,8 @@ import { startHandsFree } from "./jokes/hands_free.js";
 import { startSound } from "./jokes/sound.js";
 import { startLaughing } from "./meter/laugh.js";
 import { MyCamera } from "./cameras/my_camera.js";
+import { startParty } from "./party/party.js";
+import { partying } from "./party/partying.js";
 import { startKept } from "./kept/kept.js";
 import { startYourJokes } from "./jokes/your_jokes.js";
 import { keep, kept } from "./remembered.js";
@@ -50,7 +52,9 @@ for (const one of switches) {
 }
 document.getElementById("another").addEventListener("click", hearMore);
 document.querySelector(".joke").addEventListener("click", (event) => {
-  if (!event.target.closest("button, a, input, label")) revealPunchline(); // a tap on the bubble, too
+  if (event.target.closest("button, a, input, label")) return;
+  if (partying()) hearMore(); // a tap on the bubble, too
+  else revealPunchline();
 });
 onSpace(hearMore);
 document.addEventListener("visibilitychange", () => (document.hidden ? current().pause() : current().resume()));
@@ -70,4 +74,5 @@ startKept();
 tellFirst();
 if (body.dataset.mode === "mine") useMine();
 else choose(kept("mode") === "mine" ? "mine" : "server");
+startParty();
 keepPage();

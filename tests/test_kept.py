@@ -112,7 +112,8 @@ def test_lists_are_bounded_and_what_is_no_list_of_ours_counts_as_empty(show):
     counts = page.evaluate(
         """async () => {
           const { JokeList } = await import("/static/kept/joke_list.js");
-          const joke = (i) => ({ id: String(i), source: "house", text: "Moo." }), list = new JokeList("test", 3), counts = [];
+          const joke = (i) => ({ id: String(i), source: "house", text: "Moo." });
+          const list = new JokeList("test", 3), counts = [];
           for (const text of ["{", "7", "null", '[null, 1, {"id": "x"}]', '{"length": 9}']) {
             localStorage.setItem("dad-jokes test", text);
             counts.push(list.all.length);

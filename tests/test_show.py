@@ -168,6 +168,7 @@ def test_what_is_wrong_with_the_camera_is_said_in_the_pages_own_letters(show, ru
     away = show()
     assert away.page.locator("input[name=camera]").count() == 0, "no choice where the app has no camera"
 
+
 def test_the_camera_that_was_chosen_comes_again_and_another_where_it_is_gone(show, board_app):
     there = show(board_app.url)
     page = there.page

@@ -5,9 +5,11 @@ import { Overlay } from "./overlay.js";
 import { PictureLoop } from "./picture_loop.js";
 import { DeviceLoop } from "../reading/device_loop.js";
 import { Where } from "../reading/where.js";
+import { partying } from "../party/partying.js";
 import { keep, kept, remember } from "../remembered.js";
 import { drawCurtain, openCurtain, say, show, showNothing } from "../meter/reading.js";
 
+const RETRY_MS = 10_000; // on the party screen
 const START = "Start my camera", AGAIN = "Try again";
 const OFF = "Your camera is off";
 const $ = (id) => document.getElementById(id);
@@ -137,10 +139,18 @@ export class MyCamera {
 
   #failed(error) {
     this.#release();
-    // If there is no camera, one that is plugged in later starts by itself. Everything else waits for a click.
-    this.#wanted = ["NotFoundError", "OverconstrainedError"].includes(error.name);
+    // If there is no camera, one that is plugged in later starts by itself. Everything else waits for a click, for which there is
+    // nobody on the party screen.
+    const comesBack = ["NotFoundError", "OverconstrainedError"].includes(error.name);
+    this.#wanted = comesBack || (partying() && error.name !== "NotAllowedError");
     this.#deviceId = "";
     this.#invite(whyNot(error), AGAIN);
+    this.#startLater();
+  }
+
+  #startLater() {
+    const attempt = this.#attempt;
+    if (this.#wanted && partying()) setTimeout(() => attempt === this.#attempt && !document.hidden && this.#start(), RETRY_MS);
   }
 
   #unplugged(stream) {
@@ -148,6 +158,7 @@ export class MyCamera {
     this.#release();
     this.#deviceId = "";
     this.#invite("Your camera was unplugged or switched off. Connect it again, then try again.", AGAIN);
+    this.#startLater();
   }
 
   async #camerasChanged() {
