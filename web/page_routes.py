@@ -8,6 +8,7 @@ from flask import Blueprint, render_template
 
 from jokes.joke import Joke
 from live.watch import SmileWatch
+from web.phone_routes import way_in
 
 
 def camera_kind(source: str) -> str:
@@ -27,6 +28,6 @@ def page_routes(
         # Without a camera here the page opens with the visitor's own. Whether `auto` finds one may turn out later.
         missing = kind == "none" or (kind == "auto" and watch.camera.state.status == "lost")
         mode = "mine" if missing else "server"
-        return render_template("index.html", joke=tell_joke(), source=kind, mode=mode, keeps=keeps())
+        return render_template("index.html", joke=tell_joke(), source=kind, mode=mode, keeps=keeps(), phones=way_in())
 
     return page
