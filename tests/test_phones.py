@@ -76,6 +76,7 @@ def test_a_phone_reads_the_address_off_the_page(run_app, browser, face_picture):
 
         def read() -> str:
             image = cv2.imdecode(np.frombuffer(page.locator("#phones img").screenshot(), np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None
             return cv2.QRCodeDetector().detectAndDecode(image)[0]
 
         eventually(lambda: read() == address)

@@ -42,6 +42,7 @@ function leave() {
   body.classList.remove("party", "idle");
   history.replaceState(null, "", location.pathname);
   if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+  toast("");
   letSleep();
   clearInterval(looking);
   clearTimeout(idle);
