@@ -4,6 +4,7 @@ import { FONT, INK, MUTED, PAPER, wrapped } from "../shutter/shutter_print.js";
 const KINDS = ["video/mp4;codecs=avc1.42E01F", "video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm", "video/mp4"];
 const BITS_PER_SECOND = 2_500_000;
 const LAST_MS = 200; // the last picture stays
+const STOP_MS = 5000; // a recorder has ended by then
 const LINES = 4;
 
 const kind = () => KINDS.find((one) => window.MediaRecorder?.isTypeSupported(one));
@@ -45,11 +46,12 @@ export async function makeClip(frames, joke, signal) {
     recorder.start();
     await play(canvas, frames, joke, signal);
     recorder.stop();
-    await ended;
+    await Promise.race([ended, sleep(STOP_MS)]);
   } finally {
     for (const track of stream.getTracks()) track.stop();
   }
   signal.throwIfAborted();
+  if (!parts.some(({ size }) => size)) throw new DOMException("no video came", "EncodingError");
   return new Blob(parts, { type: kind().split(";")[0] });
 }
 
