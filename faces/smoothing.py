@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,45 +54,97 @@ class OneEuroFilter:
         self._points = self._raw = self._velocity = None
 
 
-class SmoothedSmile:
-    """P(smile) over time, and a label with hysteresis that never contradicts it.
-
-    The probability follows within about a tenth of a second. Near one half it stays on its side, so that a face between two
-    expressions does not flicker. Beyond `band` it changes sides.
+class SmileState(NamedTuple):
+    """`mean`: P(smile) over time; `evidence` for a smile, in log-odds times seconds; `neutral`: the log-odds at which the
+    face rests; `smiling`: the label.
     """
 
-    def __init__(self, *, time_constant: float = 0.08, band: float = 0.07) -> None:
-        """`time_constant` in seconds."""
-        self._time_constant, self._band = time_constant, band
-        self._mean: float | None = None
-        self._smiling = False
+    mean: float
+    evidence: float
+    neutral: float
+    smiling: bool
+
+
+class SmoothedSmile:
+    """P(smile) over time, and a label that changes when there is enough evidence (Wald 1945) and never contradicts it.
+
+    Each frame's log-odds count for as long as the frame lasted. A clear smile is believed within a tenth of a second, and a
+    face between two expressions not before a second, so that it does not flicker. A face whose own neutral reads as half a
+    smile is measured against that: what counts is how far it is above where it rests.
+    """
+
+    def __init__(
+        self,
+        *,
+        time_constant: float = 0.08,
+        enough: float = 0.12,
+        surest: float = 3.0,
+        falls: float = 0.3,
+        rises: float = 3.0,
+        longest: float = 0.2,
+    ) -> None:
+        """`time_constant` of the probability, in seconds. `enough`: evidence for either label, in log-odds times seconds, to
+        which a frame adds at most `surest` log-odds for at most `longest` seconds.
+
+        The neutral follows lower readings with the time constant `falls`, higher ones with `rises`, in seconds.
+        """
+        self._time_constant, self._enough, self._surest = time_constant, enough, surest
+        self._falls, self._rises, self._longest = falls, rises, longest
+        self._state: SmileState | None = None
 
     def __call__(self, raw: float, elapsed: float) -> float:
         """The smoothed probability, `elapsed` seconds after the last one."""
-        if self._mean is None:
-            self._mean = raw
-            self._smiling = raw >= SMILE_THRESHOLD
+        odds = min(max(_log_odds(raw), -self._surest), self._surest)
+        if self._state is None:
+            self._state = SmileState(raw, self._enough * min(max(odds, -1), 1), odds, raw >= SMILE_THRESHOLD)
             return raw
-        self._mean += (1 - math.exp(-max(0.0, elapsed) / self._time_constant)) * (raw - self._mean)
-        needed = SMILE_THRESHOLD + (-self._band if self._smiling else self._band)
-        self._smiling = self._mean >= needed
+        mean, evidence, neutral, smiling = self._state
+        elapsed = max(0.0, elapsed)
+        neutral += (1 - math.exp(-elapsed / (self._falls if odds < neutral else self._rises))) * (odds - neutral)
+        line = _line(neutral)
+        mean += (1 - math.exp(-elapsed / self._time_constant)) * (_probability(_log_odds(raw) - line) - mean)
+        evidence += (odds - line) * min(elapsed, self._longest)
+        evidence = min(max(evidence, -self._enough), self._enough)
+        smiling = evidence > -self._enough if smiling else evidence >= self._enough
+        self._state = SmileState(mean, evidence, neutral, smiling)
         return self.value
 
     @property
     def value(self) -> float:
         """What the last call returned."""
-        mean, smiling = self.state
+        mean, smiling = self.state.mean, self.state.smiling
         return max(mean, SMILE_THRESHOLD) if smiling else min(mean, math.nextafter(SMILE_THRESHOLD, 0))
 
     @property
-    def state(self) -> tuple[float, bool]:
-        """The mean, and whether the face smiles; only after a call."""
-        assert self._mean is not None
-        return self._mean, self._smiling
+    def neutral(self) -> float:
+        """The probability at which the face rests, counted as the smoothed one is."""
+        return _probability(self.state.neutral - _line(self.state.neutral))
+
+    @property
+    def state(self) -> SmileState:
+        """Only after a call."""
+        assert self._state is not None
+        return self._state
 
     @state.setter
-    def state(self, state: tuple[float, bool]) -> None:
-        self._mean, self._smiling = state
+    def state(self, state: SmileState) -> None:
+        self._state = state
+
+
+def _line(neutral: float) -> float:
+    """The log-odds from which on a face that rests at `neutral` smiles: 0 for most, up to 1 for one whose neutral reads 0.3
+    to 0.6. One that reads higher all the time probably does smile.
+    """
+    return min(max(1 + neutral, 0.0), 1.0) * min(max(1.5 - neutral, 0.0), 1.0)
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(kept / (1 - kept))
+
+
+def _probability(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
 
 
 def _weight(cutoff: float, elapsed: float) -> float:

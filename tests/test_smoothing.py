@@ -1,5 +1,7 @@
 """Positions that neither tremble nor lag; a probability whose label does not flicker."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -51,18 +53,67 @@ def test_the_probability_follows_within_a_tenth_of_a_second_or_two():
 def test_a_face_between_two_expressions_does_not_flicker():
     smile = SmoothedSmile()
     values = [smile(0.5 + 0.04 * (-1) ** i, FRAME) for i in range(60)]
-    assert len({value >= SMILE_THRESHOLD for value in values}) == 1
+    labels = [value >= SMILE_THRESHOLD for value in values]
+    assert sum(a != b for a, b in pairwise(labels)) <= 1
     smile = SmoothedSmile()
     smile(0.1, 0.0)
     values = [smile(0.5 + 0.05 * np.sin(i / 5), FRAME) for i in range(200)]
     assert max(values) < SMILE_THRESHOLD, "the label says what the number says"
-    assert max(values) > 0.49
-    assert [smile(0.8, FRAME) for _ in range(20)][-1] > 0.75, "but a smile is a smile"
-    values = [smile(0.5 + 0.05 * np.sin(i / 5), FRAME) for i in range(200)]
-    assert min(values) == SMILE_THRESHOLD
+    assert [smile(0.95, FRAME) for _ in range(20)][-1] > 0.85, "but a smile is a smile"
+
+
+def frames_until(smile, raw, changed):
+    """How many frames of `raw` it takes until the label is `changed`; 200 if it never is."""
+    return next((i for i in range(1, 200) if (smile(raw, FRAME) >= SMILE_THRESHOLD) == changed), 200)
+
+
+def test_the_clearer_a_smile_the_sooner_it_is_believed():
+    frames = []
+    for raw in (0.99, 0.9, 0.75, 0.65):
+        smile = SmoothedSmile()
+        for _ in range(30):
+            smile(0.05, FRAME)
+        frames.append(frames_until(smile, raw, True))
+    assert frames == sorted(frames)
+    assert frames[0] <= 3
+    assert frames[0] < frames[2] < frames[3] < 30
+
+
+def test_one_wrong_frame_changes_no_label():
+    smile = SmoothedSmile()
+    for _ in range(30):
+        smile(0.05, FRAME)
+    assert smile(0.99, FRAME) < SMILE_THRESHOLD
+    assert smile(0.05, FRAME) < SMILE_THRESHOLD
+
+
+def test_a_face_whose_neutral_reads_as_half_a_smile_rests_and_can_still_smile():
+    smile = SmoothedSmile()
+    values = [smile(0.56 + 0.06 * np.sin(i), FRAME) for i in range(90)]
+    assert max(values[30:]) < SMILE_THRESHOLD
+    assert frames_until(smile, 0.93, True) <= 8
+    assert frames_until(smile, 0.56, False) <= 15
+
+
+def test_whoever_smiles_from_the_first_frame_is_not_taken_for_neutral():
+    smile = SmoothedSmile()
+    assert all(smile(0.9 + 0.05 * np.sin(i), FRAME) >= SMILE_THRESHOLD for i in range(900))
 
 
 def test_after_a_long_time_only_the_present_counts():
     smile = SmoothedSmile()
     smile(0.9, 0.0)
     assert smile(0.1, 10.0) == pytest.approx(0.1)
+
+
+def test_the_neutral_is_where_a_face_rests_and_a_smile_hardly_moves_it():
+    smile = SmoothedSmile()
+    for _ in range(60):
+        smile(0.1, FRAME)
+    assert smile.neutral == pytest.approx(0.1, abs=0.01)
+    for _ in range(30):
+        smile(0.97, FRAME)
+    assert smile.neutral < 0.4
+    for _ in range(30):
+        smile(0.1, FRAME)
+    assert smile.neutral < 0.15

@@ -14,6 +14,7 @@ learn, from thousands of faces, with one of these:
     python -m training.train --start-from runs/smile --rate 3e-4 --plain-share 0.5 --epochs 6 --out runs/polished
     python -m training.train --decisions datasets/decisions.csv     # labels mended by `training.relabel`
     python -m training.train --soft-labels runs/out_of_fold/out_of_fold.csv.gz     # mixed with a teacher's opinions
+    python -m training.train --start-from models --dense datasets/faces.dense.npz --out runs/dense     # and its dense points
 
 It writes into --out: `my_model.keras`, `scaler.save` (joblib), `training.json` (how it was made), TensorBoard logs, and for
 our network `smile.tflite`, which the app loads, and `hold.npz`, for `--fine-tune`. After a kill the same command goes on
@@ -33,10 +34,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from common.commands import command
 from common.errors import DatasetError, SmileError
 from common.judged import Judged
 from common.places import MODELS
+from training.data.dense import Dense
 from training.data.faces import Faces
 from training.fitting.cluster import Cluster, meet, read_cluster
 from training.fitting.distributed import WAIT_SECONDS, Workers
@@ -59,6 +63,7 @@ _FOR_ALL_OUTPUTS = {
     "precision": "float32",
     "guessed_weight": None,
     "soft_labels": None,
+    "dense": None,
     "distribute": None,
 }
 
@@ -140,12 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--decisions", type=Path, metavar="FILE", help="change labels and drop faces as `python -m training.relabel` noted"
     )
-    parser.add_argument(
-        "--soft-labels", type=Path, metavar="FILE", help="a teacher's opinions, from `python -m training.out_of_fold`"
-    )
-    parser.add_argument(
-        "--soft-share", type=float, default=0.5, help="the teacher's share of the target, beside the label (default 0.5)"
-    )
+    _add_teachers(parser)
     parser.add_argument("--imagenet-weights", type=Path, help="file for --network vgg19; without it Keras downloads one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -161,6 +161,22 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds to wait for the other machines (default: %(default)g)",
     )
     return parser
+
+
+def _add_teachers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--soft-labels", type=Path, metavar="FILE", help="a teacher's opinions, from `python -m training.out_of_fold`"
+    )
+    parser.add_argument(
+        "--soft-share", type=float, default=0.5, help="the teacher's share of the target, beside the label (default 0.5)"
+    )
+    parser.add_argument(
+        "--dense",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="dense points and blendshapes to learn too, from `python -m training.dense`",
+    )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -190,7 +206,7 @@ def _faces_and_plan(options: argparse.Namespace) -> tuple[Faces, Plan]:
         decisions = read_decisions(options.decisions)
         print("\n".join(in_words(count_decisions(faces, decisions))), flush=True)
         faces = apply_decisions(faces, decisions)
-    label_files = [path for path in (options.decisions, options.soft_labels) if path]
+    label_files = [path for path in (options.decisions, options.soft_labels, *(options.dense or ())) if path]
     return faces, Plan(
         recipe,
         seed=options.seed,
@@ -198,9 +214,17 @@ def _faces_and_plan(options: argparse.Namespace) -> tuple[Faces, Plan]:
         precision=options.precision,
         shipped=options.network == "smile",
         start_from=options.start_from,
-        taught=Taught(taught_labels(faces, options.soft_labels), options.soft_share) if options.soft_labels else None,
+        taught=_taught(faces, options),
         labels_from={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in label_files},
     )
+
+
+def _taught(faces: Faces, options: argparse.Namespace) -> Taught | None:
+    """What the chosen teachers say. Raises DatasetError."""
+    if not (options.soft_labels or options.dense):
+        return None
+    smile = taught_labels(faces, options.soft_labels) if options.soft_labels else np.full(len(faces), np.nan)
+    return Taught(smile, options.soft_share, Dense.of_files(options.dense).of(faces) if options.dense else None)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

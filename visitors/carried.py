@@ -17,11 +17,12 @@ import numpy as np
 
 from common.errors import PreviousError
 from common.face import Box, Face, as_points
+from faces.smoothing import SmileState
 from faces.track import PORTRAIT_SHAPE, PORTRAITS, THUMBNAIL_SHAPE, Memory, Track
 from faces.tracking import MAX_FACES
 
 MAX_NUMBER = 2**52  # the largest id; JavaScript's numbers hold it exactly
-_VERSION = 1
+_VERSION = 2
 _LONGEST_STEP_S = 0.9  # the longest time between two pictures: a stream that paused goes on where it was
 _SHORTEST_STEP_S = 0.001
 _FARTHEST = 1e7  # pixels, pixels a second
@@ -51,7 +52,7 @@ _TRACK = np.dtype(
         ("angle", "<f4"),
         ("presence", "<f4"),
         ("raw_smile", "<f4"),
-        ("smile", "<f4"),  # the mean over time
+        ("smile", "<f4", 3),  # its state over time: mean, evidence and neutral
         ("smiling", "u1"),
         ("missed", "u1"),
         ("points", "<f4", (3, 5, 2)),  # smoothed, as they came, and their velocity
@@ -170,7 +171,7 @@ def _write(row: np.void, track: Track, clock: float) -> None:
     sight = track.sight
     row["id"], row["box"], row["place"] = track.face.id, track.face.box, sight.box
     row["angle"], row["presence"], row["raw_smile"] = sight.angle, sight.presence, sight.raw_smile
-    row["smile"], row["smiling"] = track.smile.state
+    row["smile"], row["smiling"] = track.smile.state[:3], track.smile.state.smiling
     row["missed"] = track.missed
     row["points"] = track.steady.state
     row["movement"] = track.velocity, track.course
@@ -186,13 +187,15 @@ def _read(row: np.void, clock: float) -> Track:
     sight = Face(0, _box(row["place"]), raw_smile, raw_smile, as_points(points[1]), presence, float(row["angle"]))
     seen_at, tried_at, like_at, portrait_at = (clock - float(ago) for ago in row["ago"])
     track = Track(sight, sight, seen_at, tried_at, like_at=like_at, portrait_at=portrait_at, missed=bool(row["missed"]))
-    track.smile.state = float(np.clip(row["smile"], 0, 1)), bool(row["smiling"])
+    mean, evidence, neutral = (float(value) for value in np.clip(row["smile"], (0, -1, -3), (1, 1, 3)))
+    track.smile.state = SmileState(mean, evidence, neutral, bool(row["smiling"]))
     track.steady.state = points[0], points[1], points[2]
     track.velocity, track.course = np.clip(row["movement"].astype(float), -_FARTHEST, _FARTHEST)
     kept = row["portraits"][: min(int(row["portraits_kept"]), PORTRAITS)]
     track.portraits = deque((portrait.astype(np.float32) for portrait in kept), maxlen=PORTRAITS)
     box, smile = _box(row["box"]), track.smile.value
-    track.face = replace(sight, id=int(row["id"]), box=box, smile=smile, landmarks=as_points(points[0]))
+    shown = replace(sight, id=int(row["id"]), box=box, smile=smile, landmarks=as_points(points[0]))
+    track.face = replace(shown, neutral=track.smile.neutral)
     return track
 
 

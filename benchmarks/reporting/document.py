@@ -68,8 +68,8 @@ _SECTIONS = {
         "Smiles over time",
         "A video in which a face changes from neutral to a smile and back, its last frame held for a moment; frames "
         "nearer than 0.3 s to a change are not judged, since there an eye is in doubt too. Then a still picture of a "
-        "smiling face, turned slowly to both sides. The probability is smoothed over about a tenth of a second, which "
-        "delays the label as much.",
+        "smiling face, turned slowly to both sides. The label changes when there is enough evidence, log-odds times "
+        "seconds, which for a clear smile takes about a tenth of a second; the evidence counts from the face's own neutral.",
     ),
     "soak": (
         "Viewers who come and go",

@@ -104,5 +104,9 @@ export const SMOOTHING = {
   BETA: 10.0,
   SPEED_CUTOFF: 2.0,
   TIME_CONSTANT: 0.08,
-  BAND: 0.07,
+  ENOUGH: 0.12,
+  SUREST: 3.0,
+  FALLS: 0.3,
+  RISES: 3.0,
+  LONGEST: 0.2,
 };

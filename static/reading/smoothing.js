@@ -29,21 +29,53 @@ export class OneEuroFilter {
   }
 }
 
-// P(smile) over time, with hysteresis about one half.
+// P(smile) over time, and a label that changes when there is enough evidence; what counts is how far a face is above where it rests.
 export class SmoothedSmile {
   #mean = null;
+  #evidence = 0;
+  #neutral = 0;
   #smiling = false;
 
   next(raw, elapsed) {
+    const odds = within(logOdds(raw), SMOOTHING.SUREST);
     if (this.#mean === null) {
       this.#mean = raw;
+      this.#evidence = SMOOTHING.ENOUGH * within(odds, 1);
+      this.#neutral = odds;
       this.#smiling = raw >= FACE.SMILE_THRESHOLD;
       return raw;
     }
-    this.#mean += (1 - Math.exp(-Math.max(0, elapsed) / SMOOTHING.TIME_CONSTANT)) * (raw - this.#mean);
-    this.#smiling = this.#mean >= FACE.SMILE_THRESHOLD + (this.#smiling ? -SMOOTHING.BAND : SMOOTHING.BAND);
+    elapsed = Math.max(0, elapsed);
+    const pace = odds < this.#neutral ? SMOOTHING.FALLS : SMOOTHING.RISES;
+    this.#neutral += (1 - Math.exp(-elapsed / pace)) * (odds - this.#neutral);
+    const line = lineOf(this.#neutral);
+    const now = probability(logOdds(raw) - line);
+    this.#mean += (1 - Math.exp(-elapsed / SMOOTHING.TIME_CONSTANT)) * (now - this.#mean);
+    this.#evidence = within(this.#evidence + (odds - line) * Math.min(elapsed, SMOOTHING.LONGEST), SMOOTHING.ENOUGH);
+    this.#smiling = this.#smiling ? this.#evidence > -SMOOTHING.ENOUGH : this.#evidence >= SMOOTHING.ENOUGH;
     return this.#smiling ? Math.max(this.#mean, FACE.SMILE_THRESHOLD) : Math.min(this.#mean, JUST_BELOW);
   }
+
+  // The probability at which the face rests, counted as the smoothed one is.
+  get neutral() {
+    return probability(this.#neutral - lineOf(this.#neutral));
+  }
+}
+
+// The log-odds from which on a face that rests at `neutral` smiles.
+function lineOf(neutral) {
+  return Math.min(Math.max(1 + neutral, 0), 1) * Math.min(Math.max(1.5 - neutral, 0), 1);
+}
+
+function logOdds(probability) {
+  const kept = Math.min(Math.max(probability, 1e-6), 1 - 1e-6);
+  return Math.log(kept / (1 - kept));
+}
+
+const probability = (odds) => 1 / (1 + Math.exp(-odds));
+
+function within(value, most) {
+  return Math.min(Math.max(value, -most), most);
 }
 
 // From `a` towards `b` by `share`, for points.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -80,6 +79,10 @@ def move_points(points: np.ndarray, view: View, mirror_order: np.ndarray) -> np.
     return moved[mirror_order] if view.mirrored else moved
 
 
+_FAINT = 18  # grey levels, the standard deviation within a crop
+_NOISY = 0.3  # share of the spoilt crops
+_MOST_NOISE = 28  # grey levels: what is left of noise of 60 in a face of 140 pixels
+
 # Left and right change places in a mirrored picture.
 MIRRORED_LANDMARKS = np.array([1, 0, 2, 4, 3])
 # fmt: off
@@ -92,27 +95,64 @@ MIRRORED_68 = np.array([
 
 def spoil(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What camera and light do to a crop uint8 `(h, h)`: the same face in a worse picture."""
-    size = gray.shape[0]
-    if rng.random() < 0.18:  # a small or far face: fewer real pixels
-        small = int(rng.integers(20, 48))
-        gray = cv2.resize(cv2.resize(gray, (small, small), interpolation=cv2.INTER_AREA), (size, size))
-    elif rng.random() < 0.15:
-        gray = cv2.GaussianBlur(gray, (0, 0), float(rng.uniform(0.5, 1.8)))
-    picture: Any = gray.astype(np.float32)
-    if rng.random() < 0.25:  # light from one side
-        ramp = np.linspace(-1, 1, size, dtype=np.float32) * float(rng.uniform(-0.5, 0.5))
-        picture *= 1 + (ramp[None] if rng.random() < 0.5 else ramp[:, None])
-    if rng.random() < 0.5:
-        gain, gamma = rng.uniform(0.35, 1.25), rng.uniform(0.6, 1.6)
-        picture = 255 * (np.clip(picture, 0, 255) / 255) ** gamma * gain + rng.uniform(-20, 20)
-    if rng.random() < 0.25:
-        picture += rng.standard_normal(picture.shape, np.float32) * rng.uniform(2, 12)
+    picture = _lit(_focused(gray, rng).astype(np.float32), rng)
+    faint = picture.std() < _FAINT  # has noise enough, and would not outlive JPEG
+    if rng.random() < _NOISY and not faint:
+        picture += _noise(picture.shape[0], rng) * np.exp(rng.uniform(np.log(2), np.log(_MOST_NOISE)))
     gray = np.clip(picture, 0, 255).astype(np.uint8)
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 and not faint:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 70))]
         gray = cv2.imdecode(cv2.imencode(".jpg", gray, quality)[1], cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
     if rng.random() < 0.1:  # something in front of the face, small enough that the mouth can still be read
+        size = gray.shape[0]
         h, w = rng.integers(size // 8, size // 4, 2)
         y, x = rng.integers(0, size - h), rng.integers(0, size - w)
         gray[y : y + h, x : x + w] = rng.integers(0, 256)
     return gray
+
+
+def _focused(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Fewer real pixels, as a small or far face has, or blurred by focus or by motion; or as it is."""
+    size, kind = gray.shape[0], rng.random()
+    if kind < 0.18:
+        small = int(rng.integers(16, 48))
+        return cv2.resize(cv2.resize(gray, (small, small), interpolation=cv2.INTER_AREA), (size, size))
+    if kind < 0.33:
+        return cv2.GaussianBlur(gray, (0, 0), float(rng.uniform(0.5, 2.6)))
+    if kind < 0.40:
+        length, turn = int(rng.integers(3, 12)), rng.uniform(0, np.pi)
+        way = np.round(np.outer(np.linspace(-1, 1, 2 * length), (np.cos(turn), np.sin(turn))) * length / 2 + length).astype(
+            int
+        )
+        kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
+        np.add.at(kernel, (way[:, 1], way[:, 0]), 1 / len(way))
+        return cv2.filter2D(gray, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    return gray
+
+
+def _lit(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Light from one side, other brightness and gamma, and now and then hardly any light, far too much, or haze."""
+    size = picture.shape[0]
+    if rng.random() < 0.25:
+        ramp = np.linspace(-1, 1, size, dtype=np.float32) * float(rng.uniform(-0.8, 0.8))
+        picture *= 1 + (ramp[None] if rng.random() < 0.5 else ramp[:, None])
+    kind = rng.random()
+    if kind < 0.4:
+        gain, gamma = rng.uniform(0.35, 1.25), rng.uniform(0.6, 1.6)
+        return 255 * (np.clip(picture, 0, 255) / 255) ** gamma * gain + rng.uniform(-20, 20)
+    if kind < 0.52:  # a dark room: what light is left, and the sensor's own noise
+        return picture * np.exp(rng.uniform(np.log(0.08), np.log(0.35))) + _noise(size, rng) * rng.uniform(0.5, 4)
+    if kind < 0.58:
+        return np.clip(picture * rng.uniform(1.3, 2.2), 0, 255)
+    if kind < 0.64:
+        return picture * rng.uniform(0.15, 0.4) + rng.uniform(40, 150)
+    return picture
+
+
+def _noise(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Of standard deviation 1, float32 `(size, size)`; or coarse as in a small face that was enlarged, and then of 0.7."""
+    if rng.random() < 0.65:
+        return rng.standard_normal((size, size), np.float32)
+    small = int(rng.integers(size // 3, size))
+    coarse = cv2.resize(rng.standard_normal((small, small), np.float32), (size, size))
+    return coarse * 0.7 / max(float(coarse.std()), 1e-6)

@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import MinMaxScaler
 
 from smile_recognition import CROP_SIZE
+from training.data.dense import MIRRORED_SHAPES, POINTS, SHAPES, Dense
 from training.data.faces import Faces
 from training.data.reading import five_points
 from training.fitting.augmentation import (
@@ -30,8 +31,19 @@ from training.networks.recipes import Recipe
 
 # How often a set's label is taken to be wrong, so that the network is not forced to learn it. Search terms and crowd-sourced
 # tags are wrong more often than labels that experts agreed on.
-LABEL_NOISE = {"getty_faces": 0.08, "fer": 0.05, "smiles": 0.03, "genki": 0.02, "celeba64": 0.03, "rafdb": 0.02}
+LABEL_NOISE = {
+    "getty_faces": 0.08,
+    "fer": 0.05,
+    "smiles": 0.03,
+    "genki": 0.02,
+    "celeba64": 0.03,
+    "rafdb": 0.02,
+    "affect": 0.05,
+}
 _USUAL_NOISE = 0.03
+_CHECKED = ("affect",)
+_SURELY_NONE, _SURELY_SMILES = 0.1, 0.6  # of the mouth's corners, 0 to 1
+_FEWEST_IN_COMMON = 500  # with fewer faces, hundreds of numbers for each coordinate can't be fitted
 _MEASURED_WEIGHT = 3.0  # of landmarks
 _MISSING_SHARE = 0.07  # share of the faces, shown so that they count as missing
 _BACKGROUND_SHARE = 0.12  # of an epoch
@@ -97,10 +109,11 @@ def make_targets(
 ) -> Targets:
     """Targets for every output. `soften` moves smile labels towards one half by what is known about a set's label noise.
 
-    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3. `taught`: what a teacher says
-    of the same faces.
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3; those from a teacher's dense
+    points count 1. `taught`: what teachers say of the same faces.
     """
     n = len(faces)
+    dense = taught.dense if taught else None
     smile = np.clip(faces.smile, 0, 1).astype(np.float32)
     if taught is not None:
         known = ~np.isnan(taught.smile)
@@ -112,7 +125,15 @@ def make_targets(
         smile = smile * (1 - 2 * noise) + noise
     measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
     shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
-    landmarks = np.where(measured[:, None, None], faces.landmarks, guessed_landmarks(faces))
+    landmarks = guessed_landmarks(faces)
+    meshed = np.zeros(n, bool)
+    mesh, shapes = np.zeros((n, 2 * len(POINTS)), np.float32), np.zeros((n, len(SHAPES)), np.float32)
+    if dense is not None:
+        meshed = ~np.isnan(dense.shapes[:, 0])
+        mesh, shapes = np.nan_to_num(dense.points.reshape(n, -1)).astype(np.float32), np.nan_to_num(dense.shapes)
+        both = np.concatenate([mesh, np.nan_to_num(faces.shape68.reshape(n, -1))], axis=1)
+        landmarks[meshed] = translated(both, faces.landmarks, meshed, otherwise=landmarks)
+    landmarks = np.where(measured[:, None, None], faces.landmarks, landmarks)
     folders = [_FOLDER_OF_EXPRESSION.get(name.partition("/")[0], name.partition("/")[0]) for name in faces.name]
     expression = np.array([EXPRESSIONS.index(folder) if folder in EXPRESSIONS else -1 for folder in folders])
     return Targets(
@@ -122,15 +143,28 @@ def make_targets(
             "landmarks": np.nan_to_num(landmarks).reshape(n, -1).astype(np.float32),
             "expression": np.eye(len(EXPRESSIONS), dtype=np.float32)[np.maximum(expression, 0)],
             "shape68": np.nan_to_num(faces.shape68).reshape(n, -1),
+            "mesh": mesh,
+            "shapes": shapes.astype(np.float32),
         },
         {
-            "smile": sample_weights(faces),
+            "smile": sample_weights(faces) * ~_contradicted(faces, dense),
             "presence": np.ones(n, np.float32),
-            "landmarks": np.where(measured, _MEASURED_WEIGHT, shaped * guessed_weight).astype(np.float32),
+            "landmarks": np.select([measured, meshed, shaped], [_MEASURED_WEIGHT, 1.0, guessed_weight]).astype(np.float32),
             "expression": ((expression >= 0) & (faces.face == 1)).astype(np.float32),
             "shape68": shaped.astype(np.float32),
+            "mesh": meshed.astype(np.float32),
+            "shapes": meshed.astype(np.float32),
         },
     )
+
+
+def _contradicted(faces: Faces, dense: Dense | None) -> np.ndarray:
+    """Which labels, bool `(n,)`, of sets that name expressions instead of smiles the teacher's blendshapes deny."""
+    if dense is None:
+        return np.zeros(len(faces), bool)
+    smiles = dense.smiles
+    denied = ((faces.smile == 1) & (smiles < _SURELY_NONE)) | ((faces.smile == 0) & (smiles > _SURELY_SMILES))
+    return denied & np.isin(faces.source, _CHECKED)
 
 
 def guessed_landmarks(faces: Faces) -> np.ndarray:
@@ -140,14 +174,20 @@ def guessed_landmarks(faces: Faces) -> np.ndarray:
     fitted where both have points, translates.
     """
     guess = five_points(faces.shape68)
-    both = ~np.isnan(faces.landmarks).any(axis=(1, 2)) & ~np.isnan(faces.shape68).any(axis=(1, 2))
-    if both.sum() < 500:  # too few faces to fit 137 numbers for each coordinate
-        return guess
-    known = faces.shape68[both].reshape(both.sum(), -1)
-    translate = Ridge(alpha=0.05).fit(known, faces.landmarks[both].reshape(both.sum(), -1))
     shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
-    guess[shaped] = translate.predict(faces.shape68[shaped].reshape(shaped.sum(), -1)).reshape(-1, 5, 2)
+    guess[shaped] = translated(faces.shape68.reshape(len(faces), -1), faces.landmarks, shaped, otherwise=guess)
     return guess
+
+
+def translated(points: np.ndarray, measured: np.ndarray, known: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
+    """Five landmarks for the rows `known` from other points `(n, k)`, by a map fitted where `measured` has landmarks too;
+    those of `otherwise` `(n, 5, 2)` if too few have both.
+    """
+    both = known & ~np.isnan(measured).any(axis=(1, 2))
+    if both.sum() < _FEWEST_IN_COMMON:
+        return otherwise[known]
+    translate = Ridge(alpha=0.05).fit(points[both], measured[both].reshape(both.sum(), -1))
+    return translate.predict(points[known]).reshape(-1, 5, 2)
 
 
 class Batches(keras.utils.PyDataset):
@@ -175,6 +215,9 @@ class Batches(keras.utils.PyDataset):
         self._faces, self._scaler, self._outputs, self._recipe, self._seed = faces, scaler, outputs, recipe, seed
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
         self._targets = make_targets(faces, soften=recipe.augmented, guessed_weight=recipe.guessed_weight, taught=taught)
+        self._mirrored = {"landmarks": MIRRORED_LANDMARKS, "shape68": MIRRORED_68}
+        if taught and taught.dense:
+            self._mirrored["mesh"] = taught.dense.mirrored_points
         self._share = share
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
@@ -241,9 +284,11 @@ class Batches(keras.utils.PyDataset):
         return look(self._faces.wide[row], view, self._recipe.size)
 
     def _move(self, view: View, i: int, value: dict) -> None:
-        for name, order in (("landmarks", MIRRORED_LANDMARKS), ("shape68", MIRRORED_68)):
+        for name, order in self._mirrored.items():
             if name in value:
                 value[name][i] = move_points(value[name][i].reshape(-1, 2), view, order).ravel()
+        if view.mirrored and "shapes" in value:
+            value["shapes"][i] = value["shapes"][i][MIRRORED_SHAPES]
 
 
 def use_one_opencv_thread() -> None:

@@ -32,11 +32,26 @@ if TYPE_CHECKING:
 # Modules that decide the result of a training.
 _CODE = (
     *(f"fitting/{name}.py" for name in ("fit", "plan", "progress", "finish", "batches", "augmentation", "distributed")),
-    *("data/faces.py", "data/reading.py", "networks/recipes.py", "networks/network.py", "networks/teacher.py"),
+    *(
+        "data/faces.py",
+        "data/reading.py",
+        "data/dense.py",
+        "networks/recipes.py",
+        "networks/network.py",
+        "networks/teacher.py",
+    ),
 )
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
 # How much each output's loss counts. The errors of points are hundredths, so theirs count more.
-_LOSS_WEIGHTS = {"smile": 1.0, "presence": 0.3, "landmarks": 5.0, "expression": 0.3, "shape68": 5.0}
+_LOSS_WEIGHTS = {
+    "smile": 1.0,
+    "presence": 0.3,
+    "landmarks": 5.0,
+    "expression": 0.3,
+    "shape68": 5.0,
+    "mesh": 5.0,
+    "shapes": 1.0,
+}
 
 
 def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -> Judged | None:
@@ -123,6 +138,8 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
         "landmarks": recipe.landmark_loss,
         "expression": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05),
         "shape68": "mae",
+        "mesh": "mae",
+        "shapes": keras.losses.BinaryCrossentropy(from_logits=True),
     }
     model.compile(
         keras.optimizers.AdamW(cosine_rate(recipe, steps), weight_decay=1e-3),
@@ -144,7 +161,9 @@ def digest_of_all_that_matters(faces: Faces, plan: Plan) -> str:
     options = [getattr(plan.recipe, field.name) for field in dataclasses.fields(plan.recipe) if field.name != "build"]
     options += [plan.seed, plan.precision, str(plan.start_from), plan.taught.share if plan.taught else None]
     digest = hashlib.sha256(repr(options).encode())
-    for array in (*faces.fields().values(), plan.taught.smile if plan.taught else np.empty(0)):
+    taught = plan.taught
+    dense = (taught.dense.points, taught.dense.shapes) if taught and taught.dense else ()
+    for array in (*faces.fields().values(), taught.smile if taught else np.empty(0), *dense):
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     for statement in _statements():
         digest.update(statement.encode())

@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.data.dense import Dense
+
 if TYPE_CHECKING:
     from training.networks.recipes import Recipe
 
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """What a teacher that was not trained on these faces says: P(smile), float `(n,)`, NaN where it is silent.
+    """What teachers that were not trained on these faces say: P(smile), float `(n,)`, NaN where they are silent, and `dense`
+    points and blendshapes.
 
-    `share`: of the target, beside the label (Hinton et al. 2015).
+    `share`: of P(smile) in the target, beside the label (Hinton et al. 2015).
     """
 
     smile: np.ndarray
     share: float = 0.5
+    dense: Dense | None = None
 
     def where(self, chosen: np.ndarray) -> Taught:
         """Of the faces `chosen`, bool `(n,)`."""
-        return Taught(self.smile[chosen], self.share)
+        return Taught(self.smile[chosen], self.share, self.dense.where(chosen) if self.dense else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,9 @@
 """The whole smile network, in one short file.
 
 64x64 grey in; smile, presence and five landmarks out. It has plain 3x3 convolutions with shortcuts, because they are fast on
-every CPU. The first layer removes each picture's own brightness and contrast, so a dim webcam looks like a studio photo. Two
-more outputs exist only in training. They teach the shared layers what a face is made of: the kind of expression, if a set
-names it, and dlib's 68 points.
+every CPU. The first layer removes each picture's own brightness and contrast, so a dim webcam looks like a studio photo.
+Four more outputs exist only in training. They teach the shared layers what a face is made of: the kind of expression, if a
+set names it, dlib's 68 points, and MediaPipe's dense points and blendshapes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from keras import layers
 from smile_recognition import CROP_SIZE, LANDMARKS
 
 EXPRESSIONS = ("happy", "neutral", "sad", "anger", "surprise", "disgust", "fear")
+DENSE_POINTS, BLENDSHAPES = 146, 52  # of training/data/dense.py
 SHIPPED_OUTPUTS = ("smile", "presence", "landmarks")
 
 
@@ -31,7 +32,8 @@ def build_network(config: NetworkConfig = NetworkConfig()) -> keras.Model:
     """Scaled crops float32 `(n, 64, 64, 1)` in 0 to 1 -> a dictionary of
 
     `smile` and `presence` float32 `(n, 1)`: logits; `landmarks` float32 `(n, 10)`: x, y of each point, 0 to 1 across the
-    crop; `expression` float32 `(n, 7)`: logits in the order of `EXPRESSIONS`; `shape68` float32 `(n, 136)`: as landmarks.
+    crop; `expression` float32 `(n, 7)`: logits in the order of `EXPRESSIONS`; `shape68` float32 `(n, 136)` and `mesh`
+    `(n, 292)`: as landmarks; `shapes` float32 `(n, 52)`: logits of the blendshapes.
     """
     first, second, third, fourth = config.channels
     inputs = keras.Input((CROP_SIZE, CROP_SIZE, 1), name="scaled")
@@ -56,6 +58,8 @@ def all_outputs(pooled, placed) -> dict:
         "landmarks": _points(len(LANDMARKS), name="landmarks")(placed),
         "expression": layers.Dense(len(EXPRESSIONS), name="expression", dtype="float32")(pooled),
         "shape68": _points(68, name="shape68")(placed),
+        "mesh": _points(DENSE_POINTS, name="mesh")(placed),
+        "shapes": layers.Dense(BLENDSHAPES, name="shapes", dtype="float32")(pooled),
     }
 
 
