@@ -32,6 +32,7 @@ pytestmark = pytest.mark.slow
 
 PAGES = {
     "/",
+    "/play",
     "/jokes",
     "/api",
     "/static/<path:filename>",

@@ -7,7 +7,7 @@ import { DeviceLoop } from "../reading/device_loop.js";
 import { Where } from "../reading/where.js";
 import { partying } from "../party/partying.js";
 import { keep, kept, remember } from "../remembered.js";
-import { drawCurtain, openCurtain, say, show, showNothing } from "../meter/reading.js";
+import { drawCurtain, nothing, openCurtain, say } from "./words.js";
 
 const RETRY_MS = 10_000; // on the party screen
 const START = "Start my camera", AGAIN = "Try again";
@@ -17,6 +17,7 @@ const frame = $("frame"), video = $("mine"), start = $("start"), choice = $("cho
 
 export class MyCamera {
   greeting = ""; // words above the invitation, before the first start
+  #show;
   #wanted = false; // started by the visitor, and not stopped
   #deviceId = kept("camera") ?? "";
   #remembered = true; // that camera was chosen in an earlier visit, and may be gone
@@ -26,7 +27,9 @@ export class MyCamera {
   #overlay = new Overlay($("overlay"));
   #where = new Where(() => this.#stream && this.#readFrames());
 
-  constructor() {
+  // `show(state, noReading)`: takes readings.
+  constructor({ show }) {
+    this.#show = show;
     start.addEventListener("click", () => this.#start());
     $("stop").addEventListener("click", () => {
       this.stop();
@@ -73,7 +76,7 @@ export class MyCamera {
     this.#wanted = true;
     const attempt = ++this.#attempt;
     drawCurtain("Starting your camera… If your browser asks, allow it.");
-    showNothing("Waiting for your camera");
+    this.#show(nothing("Waiting for your camera"));
     let stream;
     try {
       stream = await this.#open();
@@ -119,21 +122,22 @@ export class MyCamera {
     if (!this.#stream) return;
     openCurtain();
     say("Your camera is on.");
-    showNothing("Looking for faces…", "One moment");
+    this.#show(nothing("Looking for faces…"), "One moment");
     // The button that was clicked is gone, so the focus goes to the picture.
     if ([document.body, start].includes(document.activeElement)) frame.focus({ preventScroll: true });
   }
 
   #read(answer, fps) {
     openCurtain();
-    show({ faces: answer.faces, fps, message: "" });
+    const { faces, width, height } = answer;
+    this.#show({ faces, width, height, fps, message: "" });
     this.#overlay.show(answer);
     this.#where.measured(fps);
   }
 
   #trouble(words) {
     this.#overlay.show(null);
-    showNothing("No reading", "No reading just now");
+    this.#show(nothing("No reading"), "No reading just now");
     drawCurtain(words, { over: true });
   }
 
@@ -178,7 +182,7 @@ export class MyCamera {
 
   #invite(words, button) {
     drawCurtain(words, { button, welcome: button === START });
-    showNothing(OFF);
+    this.#show(nothing(OFF));
   }
 
   #release() {

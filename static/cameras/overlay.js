@@ -3,7 +3,7 @@
 import { paintBadge } from "../people/badges.js";
 import { SHOWN, slots } from "../people/face_slots.js";
 import { partying } from "../party/partying.js";
-import { percent } from "../meter/reading.js";
+import { percent } from "../meter/percent.js";
 
 const SMILE = "#ffd04d", NO_SMILE = "#a8bed6", INK = "#2b2118";
 

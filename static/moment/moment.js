@@ -1,7 +1,7 @@
 // The moment: three seconds round the session's best smile, as a clip. Nothing is kept before the visitor asks for it, and it is only in
 // this tab's memory until it is saved or shared.
 import { toldJoke } from "../jokes/jokes.js";
-import { percent } from "../meter/reading.js";
+import { percent } from "../meter/percent.js";
 import { stamp } from "../shutter/photo_strip.js";
 import { canMakeClips, drawFrame, makeClip, play } from "./clip.js";
 import { Frames, PER_SECOND } from "./frames.js";
