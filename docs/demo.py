@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,10 +59,10 @@ def webcam_frames() -> Iterator[bytes]:
 
 
 @contextmanager
-def app(source: str = "none", *, board: str | Path = "none") -> Iterator[str]:
-    """Runs the app in a process of its own and yields its address."""
+def app(source: str = "none", *, board: str | Path = "none", options: Sequence[str] = ()) -> Iterator[str]:
+    """Runs the app in a process of its own and yields its address. `options`: more of them."""
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--source", source, "--joke-url", "", "--board", str(board)],
+        [sys.executable, "app.py", "--port", "0", "--source", source, "--joke-url", "", "--board", str(board), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -67,6 +67,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream"]
+        flags += ["--host-resolver-rules=MAP smile.example 127.0.0.1"]
         file = webcam(folder)
         browser = playwright.chromium.launch(
             executable_path=chromium, args=[*flags, f"--use-file-for-fake-video-capture={file}"]
@@ -82,6 +83,8 @@ def main() -> int:
                 page.wait_for_timeout(2000)  # the face is found
                 camera.take(page, state)
                 page.context.close()
+        with app(str(folder / "face.png"), options=("--host", "0.0.0.0", "--allow-host", "smile.example")) as url:
+            of_phones(browser, url.replace("0.0.0.0", "smile.example"), camera)
         browser.close()
     print(f"{arguments.folder}: {camera.taken} screenshots")
     return 0
@@ -128,9 +131,19 @@ def of_own_camera(browser: Browser, url: str, camera: Camera) -> None:
     camera.take(page, "smile")
     page.click("#arm")
     page.locator("#strip-photos li").first.wait_for()
+    page.check("#moment-wanted")
+    page.locator("#moment-save").wait_for()
+    camera.take(page, "moment", whole=True)
+    page.click("#favourite")
+    page.click("#not-funny")
+    camera.take(page, "not-funny")
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     camera.take(page, "unfolded", whole=True)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = false")
+    page.locator("#toast:empty").wait_for(state="attached")
+    page.click("#party")
+    camera.take(page, "party")
+    page.keyboard.press("Escape")
     page.route("**/api/v1/analyze", lambda route: route.fulfill(json=several()))
     page.locator("#faces", has_text="4 faces").wait_for()
     camera.take(page, "several")
@@ -156,6 +169,20 @@ def several(smiles: Sequence[float] = SMILES, left: int = 30) -> dict[str, Any]:
         for i, (smile, box) in enumerate(zip(smiles, boxes, strict=True))
     ]
     return {"width": 640, "height": 480, "faces": faces, "state": ""}
+
+
+def of_phones(browser: Browser, url: str, camera: Camera) -> None:
+    page = visit(browser, url)
+    page.locator("#faces", has_text="1 face").wait_for()
+    page.click("#phones summary")
+    page.locator("#phones img").evaluate("(image) => image.decode()")
+    camera.take(page, "phones", whole=True)
+    page.goto(f"{url}/?party")
+    page.locator("#faces", has_text="1 face").wait_for(state="attached")
+    page.locator(".code img").evaluate("(image) => image.decode()")
+    page.locator("#toast:empty").wait_for(state="attached")
+    camera.take(page, "party-phones")
+    page.context.close()
 
 
 def of_game(browser: Browser, url: str, camera: Camera) -> None:

@@ -3,6 +3,12 @@ import { hearMore, revealPunchline, tellFirst } from "./jokes/jokes.js";
 import { startHandsFree } from "./jokes/hands_free.js";
 import { startSound } from "./jokes/sound.js";
 import { startLaughing } from "./meter/laugh.js";
+import { startParty } from "./party/party.js";
+import { startMoment } from "./moment/moment.js";
+import { showWayIn } from "./party/phones.js";
+import { partying } from "./party/partying.js";
+import { startKept } from "./kept/kept.js";
+import { startYourJokes } from "./jokes/your_jokes.js";
 import { show } from "./meter/reading.js";
 import { startCameras } from "./cameras/choice.js";
 import { finish } from "./jokes/reactions.js";
@@ -14,7 +20,9 @@ import { startTimeline } from "./session/timeline.js";
 
 document.getElementById("another").addEventListener("click", hearMore);
 document.querySelector(".joke").addEventListener("click", (event) => {
-  if (!event.target.closest("button, a, input, label")) revealPunchline(); // a tap on the bubble, too
+  if (event.target.closest("button, a, input, label")) return;
+  if (partying()) hearMore(); // a tap on the bubble, too
+  else revealPunchline();
 });
 onSpace(hearMore);
 window.addEventListener("pagehide", finish);
@@ -24,6 +32,11 @@ startPhotos();
 startHandsFree();
 startLaughing();
 startSound();
+startYourJokes();
+startKept();
 tellFirst();
 startCameras(show);
+startMoment();
+showWayIn();
+startParty();
 keepPage();

@@ -480,6 +480,7 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP smile.example 127.0.0.1",  # a name that is not this computer's own
 ]
 
 

@@ -39,6 +39,7 @@ PAGES = {
     "/device.json",
     "/device/<digest>/<name>",
     "/sw.js",
+    "/qr.svg",
 }  # for people and their browsers
 ANALYZE, REACTIONS, JOKE, BOARD = "/api/v1/analyze", "/api/v1/reactions", "/api/v1/jokes/random", "/api/v1/jokes/board"
 

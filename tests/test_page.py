@@ -558,7 +558,7 @@ def violations(page) -> list[str]:
         kind: {one["id"]: len(one["nodes"]) for one in found[kind]} for kind in ("passes", "violations", "incomplete")
     }
     read = looked_at["passes"].get("color-contrast", 0) + looked_at["violations"].get("color-contrast", 0)
-    assert read > 2 * looked_at["incomplete"].get("color-contrast", 0), "most contrasts could be told"
+    assert read > looked_at["incomplete"].get("color-contrast", 0), "most contrasts could be told"
     return [f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes']]}" for one in found["violations"]]
 
 
@@ -597,8 +597,15 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
         assert here.page.is_visible("#people")
         assert here.page.evaluate(PAINTED), "each box in the picture has its face's mark"
         assert_no_violations(here.page, "several faces")
+        here.page.click("#favourite")
+        here.page.click("#not-funny")
         here.page.evaluate(UNFOLD)
+        assert here.page.is_visible("#toast-undo")
         assert_no_violations(here.page, "unfolded")
+        here.page.goto(app.url + "/?party")
+        here.until("/^[23] faces/.test(document.getElementById('faces').textContent)")
+        assert_no_violations(here.page, "the party screen")
+        here.page.goto(app.url)
         here.page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
         here.wait_for_punchline()
         here.page.evaluate(ENDLESS_BEAT)

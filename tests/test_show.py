@@ -169,6 +169,29 @@ def test_what_is_wrong_with_the_camera_is_said_in_the_pages_own_letters(show, ru
     assert away.page.locator("input[name=camera]").count() == 0, "no choice where the app has no camera"
 
 
+def test_the_camera_that_was_chosen_comes_again_and_another_where_it_is_gone(show, board_app):
+    there = show(board_app.url)
+    page = there.page
+    page.check("input[name=camera][value=mine]", force=True)
+    page.context.grant_permissions(["camera"])
+    page.evaluate("localStorage.setItem('dad-jokes camera', 'gone')")
+    page.context.add_init_script(
+        """window.asked = [];
+        navigator.mediaDevices.getUserMedia = async ({ video: { deviceId } }) => {
+          window.asked.push(deviceId?.exact ?? "any");
+          if (deviceId) throw new DOMException("gone", "OverconstrainedError");
+          throw new DOMException("no", "NotReadableError");
+        };"""
+    )
+    page.reload()
+    assert page.get_attribute("body", "data-mode") == "mine", "whose camera is watched is remembered, too"
+    page.click("#start")
+    eventually(lambda: page.evaluate("window.asked") == ["gone", "any"])
+    page.check("input[name=camera][value=server]", force=True)
+    page.reload()
+    assert page.get_attribute("body", "data-mode") == "server"
+
+
 # --- looks ---
 
 

@@ -29,6 +29,7 @@ from web.joke_routes import joke_api
 from web.live_routes import live_routes
 from web.offline_routes import offline_routes
 from web.page_routes import camera_kind, page_routes
+from web.phone_routes import phone_routes
 from web.rate_limits import VisitorLimits, rate_limits
 from web.refusals import Refusals
 from web.security import HEADERS, WORKER_POLICY
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, *, watch: SmileWatch | None = N
         page_routes(tell_joke, watch, settings.source, keeps=lambda: files.complete),
         live_routes(watch, worker, reading=lambda: "device" if files.complete else "app"),
         device_routes(files),
+        phone_routes(),
         offline_routes(files, lambda: own or house_jokes(), f"{camera_kind(settings.source)} {board is not None}"),
     ):
         app.register_blueprint(routes)

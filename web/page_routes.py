@@ -8,6 +8,7 @@ from flask import Blueprint, render_template
 
 from jokes.joke import Joke
 from live.watch import SmileWatch
+from web.phone_routes import way_in
 
 
 def camera_kind(source: str) -> str:
@@ -32,7 +33,7 @@ def page_routes(
 
     @page.get("/")
     def index() -> str:
-        return render_template("index.html", joke=tell_joke(), source=kind, mode=mode(), keeps=keeps())
+        return render_template("index.html", joke=tell_joke(), source=kind, mode=mode(), keeps=keeps(), phones=way_in())
 
     @page.get("/play")
     def play() -> str:

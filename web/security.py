@@ -29,10 +29,15 @@ HEADERS = {
 }
 
 
+def host_name(host: str) -> str:
+    """A Host header without its port and brackets."""
+    name = host[1 : host.find("]")] if host.startswith("[") else host.rpartition(":")[0] or host
+    return name.lower().rstrip(".")
+
+
 def is_our_name(host: str, settings: Settings) -> bool:
     """Whether the Host header names this computer: by an address, or by a name that no stranger can claim."""
-    name = host[1 : host.find("]")] if host.startswith("[") else host.rpartition(":")[0] or host
-    name = name.lower().rstrip(".")
+    name = host_name(host)
     if name in _LOOPBACK or name == settings.host.lower() or name in settings.allow_host.lower().replace(",", " ").split():
         return True
     if settings.host in _LOOPBACK:

@@ -1,4 +1,5 @@
 // Which camera is shown: the app's or the visitor's own. One at a time, and none while the page is hidden.
+import { keep, kept } from "../remembered.js";
 import { MyCamera } from "./my_camera.js";
 import { ServerCamera } from "./server_camera.js";
 
@@ -34,11 +35,12 @@ export function startCameras(show) {
     one.addEventListener("change", () => {
       cameras.server.onNoCamera = null; // a choice made by hand holds
       choose(one.value);
+      keep("mode", one.value === "mine" ? "mine" : null);
     });
   }
   document.addEventListener("visibilitychange", () => (document.hidden ? current().pause() : current().resume()));
   window.addEventListener("pagehide", () => current().pause());
   window.addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) current().resume(); });
   if (body.dataset.mode === "mine") useMine();
-  else choose("server");
+  else choose(kept("mode") === "mine" ? "mine" : "server");
 }

@@ -5,8 +5,11 @@ import { Overlay } from "./overlay.js";
 import { PictureLoop } from "./picture_loop.js";
 import { DeviceLoop } from "../reading/device_loop.js";
 import { Where } from "../reading/where.js";
+import { partying } from "../party/partying.js";
+import { keep, kept, remember } from "../remembered.js";
 import { drawCurtain, nothing, openCurtain, say } from "./words.js";
 
+const RETRY_MS = 10_000; // on the party screen
 const START = "Start my camera", AGAIN = "Try again";
 const OFF = "Your camera is off";
 const $ = (id) => document.getElementById(id);
@@ -16,7 +19,8 @@ export class MyCamera {
   greeting = ""; // words above the invitation, before the first start
   #show;
   #wanted = false; // started by the visitor, and not stopped
-  #deviceId = "";
+  #deviceId = kept("camera") ?? "";
+  #remembered = true; // that camera was chosen in an earlier visit, and may be gone
   #stream = null;
   #loop = null;
   #attempt = 0; // a camera that comes too late for its attempt is released
@@ -34,8 +38,11 @@ export class MyCamera {
     });
     choice.addEventListener("change", () => {
       this.#deviceId = choice.value;
+      this.#remembered = false;
+      keep("camera", choice.value || null);
       this.#start();
     });
+    remember(mirror, "mirror", true);
     mirror.addEventListener("change", () => this.#mirror());
     video.addEventListener("loadeddata", () => this.#seen());
     video.addEventListener("pause", () => this.#stream && video.play().catch(() => {})); // by a key, or another program
@@ -72,7 +79,7 @@ export class MyCamera {
     this.#show(nothing("Waiting for your camera"));
     let stream;
     try {
-      stream = await openCamera(this.#deviceId);
+      stream = await this.#open();
     } catch (error) {
       if (attempt === this.#attempt) this.#failed(error);
       return;
@@ -90,6 +97,16 @@ export class MyCamera {
     this.#listCameras(track);
     await this.#where.ready;
     if (stream === this.#stream) this.#readFrames();
+  }
+
+  async #open() {
+    try {
+      return await openCamera(this.#deviceId);
+    } catch (error) {
+      if (!this.#remembered || error.name !== "OverconstrainedError") throw error;
+      this.#deviceId = "";
+      return openCamera("");
+    }
   }
 
   #readFrames() {
@@ -126,10 +143,18 @@ export class MyCamera {
 
   #failed(error) {
     this.#release();
-    // If there is no camera, one that is plugged in later starts by itself. Everything else waits for a click.
-    this.#wanted = ["NotFoundError", "OverconstrainedError"].includes(error.name);
+    // If there is no camera, one that is plugged in later starts by itself. Everything else waits for a click, for which there is
+    // nobody on the party screen.
+    const comesBack = ["NotFoundError", "OverconstrainedError"].includes(error.name);
+    this.#wanted = comesBack || (partying() && error.name !== "NotAllowedError");
     this.#deviceId = "";
     this.#invite(whyNot(error), AGAIN);
+    this.#startLater();
+  }
+
+  #startLater() {
+    const attempt = this.#attempt;
+    if (this.#wanted && partying()) setTimeout(() => attempt === this.#attempt && !document.hidden && this.#start(), RETRY_MS);
   }
 
   #unplugged(stream) {
@@ -137,6 +162,7 @@ export class MyCamera {
     this.#release();
     this.#deviceId = "";
     this.#invite("Your camera was unplugged or switched off. Connect it again, then try again.", AGAIN);
+    this.#startLater();
   }
 
   async #camerasChanged() {

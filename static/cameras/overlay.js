@@ -2,6 +2,7 @@
 // (faces/annotation.py).
 import { paintBadge } from "../people/badges.js";
 import { SHOWN, slots } from "../people/face_slots.js";
+import { partying } from "../party/partying.js";
 import { percent } from "../meter/percent.js";
 
 const SMILE = "#ffd04d", NO_SMILE = "#a8bed6", INK = "#2b2118";
@@ -79,7 +80,8 @@ const color = (label) => (label === "smile" ? SMILE : NO_SMILE);
 
 // Above, below or inside its box, where it covers least of `taken`. Returns the place that it took.
 function drawLabel(context, { id, box, smile, label }, taken, width, height) {
-  const size = Math.round(Math.min(19, Math.max(13, box.w / 7)));
+  const [most, share] = partying() ? [height / 14, 4.5] : [19, 7]; // it is read from across the room
+  const size = Math.round(Math.min(most, Math.max(13, box.w / share)));
   const pad = Math.round(size * 0.4);
   context.font = `600 ${size}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;
   const words = `Smile ${percent(smile)} %`;

@@ -1,4 +1,5 @@
-// A smile brings the next joke, unless the visitor switched that off.
+// A smile brings the next joke, unless the visitor switched that off. On the party screen it always does, once all have laughed.
+import { partying } from "../party/partying.js";
 import { remember } from "../remembered.js";
 import { hearMore } from "./jokes.js";
 import { TurnTaking } from "./turn_taking.js";
@@ -10,7 +11,8 @@ export function startHandsFree() {
   document.addEventListener("telling", () => turns.telling());
   document.addEventListener("joke", () => turns.told());
   document.addEventListener("smiles", ({ detail: { faces, message } }) => {
-    const due = turns.read(message || !faces.length ? null : faces[0].smile, performance.now());
-    if (due && box.checked && !document.hidden) hearMore();
+    const smiles = (partying() ? faces : faces.slice(0, 1)).map(({ smile }) => smile);
+    const due = turns.read(message || !smiles.length ? null : Math.max(...smiles), performance.now());
+    if (due && (box.checked || partying()) && !document.hidden) hearMore();
   });
 }

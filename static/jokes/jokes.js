@@ -1,19 +1,31 @@
 // Dad tells a joke: the set-up, a beat, the punchline. "Another one" brings the next, without a reload.
-import { at } from "../addresses.js";
+import { notFunny } from "../kept/joke_list.js";
+import { askJoke, HiddenError } from "./asking.js";
 import { fit } from "./fit.js";
 import { splitJoke } from "./joke_parts.js";
 import { finish, jokeBegins, jokeTold } from "./reactions.js";
 
 const BEAT_MS = 2500;
 const AGAIN_MS = 3000;
+const HIDDEN = "Every joke that came is one you hid. Bring some back below, under Your jokes.";
 const GONE = "Dad does not answer just now. Is the app still running? Trying again…";
 const $ = (id) => document.getElementById(id);
 const joke = $("joke"), button = $("another");
-let asking = false, again = null, reveal = null; // `reveal`: tells the punchline that is still to come
+let asking = false, again = null, beat = null, reveal = null; // `reveal`: tells the punchline that is still to come
+let current = null;
 
-// The joke that came with the page.
+// The joke that came with the page, or another where that one is hidden here.
 export function tellFirst() {
-  tell({ text: joke.textContent, id: joke.dataset.id, source: joke.dataset.source });
+  const first = { text: joke.textContent, id: joke.dataset.id, source: joke.dataset.source };
+  if (!notFunny.has(first)) return tell(first);
+  joke.replaceChildren();
+  joke.classList.add("ready");
+  tellAnother();
+}
+
+// The joke that is told: {id, source, text}, its punchline too.
+export function toldJoke() {
+  return current;
 }
 
 // The punchline if one is still to come, else another joke.
@@ -26,17 +38,17 @@ export function revealPunchline() {
   reveal?.();
 }
 
-async function tellAnother() {
+export async function tellAnother() {
   if (asking) return;
   asking = true;
   clearTimeout(again);
   finish(); // counts what the last joke did
   try {
-    const response = await fetch(at("api/v1/jokes/random"), { signal: AbortSignal.timeout(5000) });
-    if (!response.ok && response.status !== 429) throw new Error(response.statusText);
-    if (response.ok) tell(await response.json()); // else there were too many at once, and the current joke stays
+    const next = await askJoke();
+    if (next) tell(next); // else there were too many at once, and the current joke stays
     news("");
-  } catch {
+  } catch (error) {
+    if (error instanceof HiddenError) return news(HIDDEN);
     news(GONE); // beside the joke, which stays; the next comes as soon as he answers
     again = setTimeout(tellAnother, AGAIN_MS);
   } finally {
@@ -46,6 +58,9 @@ async function tellAnother() {
 
 function tell({ text, id, source }) {
   const [setUp, punchline] = splitJoke(text);
+  clearTimeout(beat);
+  reveal = null;
+  current = { id, source, text: `${setUp} ${punchline}`.trim() };
   joke.dataset.id = id;
   joke.dataset.source = source;
   $("told-by").textContent = source === "icanhazdadjoke" ? "icanhazdadjoke.com" : "this app's own dad";
@@ -54,8 +69,8 @@ function tell({ text, id, source }) {
   const told = () => jokeTold(id, source);
   if (!punchline) {
     joke.replaceChildren(part("set-up", setUp));
-    joke.classList.add("ready");
     fit();
+    wait(false);
     told();
     return;
   }
@@ -66,9 +81,9 @@ function tell({ text, id, source }) {
   joke.replaceChildren(part("set-up", setUp), " ", room);
   fit();
   wait(true);
-  const timer = setTimeout(() => reveal?.(), BEAT_MS);
+  beat = setTimeout(() => reveal?.(), BEAT_MS);
   reveal = () => {
-    clearTimeout(timer);
+    clearTimeout(beat);
     reveal = null;
     room.replaceWith(part("punchline", punchline));
     wait(false);

@@ -1,9 +1,10 @@
 // Where the visitor's pictures are read: on this device, or on the app's computer. The choice is kept on the device.
+import { keep, kept } from "../remembered.js";
 import { deviceFiles, whyNotHere } from "./device.js";
 
 export const SLOW_PER_S = 5;
 const SLOW_FOR_MS = 3000;
-const KEPT = "reading";
+const KEPT = "reading", USUAL = "device";
 const PROMISES = {
   device: "Your camera's pictures are read here, on this device. They never leave it.",
   computer: "Your camera's pictures go to the computer that runs this app. It looks at them in memory and forgets them at once. " +
@@ -29,10 +30,15 @@ export class Where {
     for (const one of this.#switches) {
       one.addEventListener("change", () => {
         this.#choose(one.value);
-        keep(one.value);
+        keep(KEPT, one.value === USUAL ? null : one.value);
         onChange();
       });
     }
+    document.addEventListener("kept", () => {
+      if ($("reading").hidden || this.#way === chosen()) return;
+      this.#choose(chosen());
+      onChange();
+    });
     this.ready = this.#begin();
   }
 
@@ -62,7 +68,7 @@ export class Where {
       return;
     }
     $("reading").hidden = false;
-    this.#choose(kept() === "computer" ? "computer" : "device");
+    this.#choose(chosen());
   }
 
   #choose(way) {
@@ -77,21 +83,8 @@ export class Where {
   }
 }
 
+const chosen = () => (kept(KEPT) === "computer" ? "computer" : USUAL);
+
 function say(words) {
   if ($("reading-slow").textContent !== words) $("reading-slow").textContent = words;
-}
-
-// A browser may keep nothing, or refuse to say so.
-function kept() {
-  try {
-    return localStorage.getItem(KEPT);
-  } catch {
-    return null;
-  }
-}
-
-function keep(way) {
-  try {
-    localStorage.setItem(KEPT, way);
-  } catch { /* it is chosen for this visit only */ }
 }

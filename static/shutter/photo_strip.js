@@ -147,7 +147,7 @@ function askFirst(event) {
 }
 
 // 2026-11-21-140512, in local time.
-function stamp(at) {
+export function stamp(at) {
   const [year, month, day, hour, minute, second] = [
     at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds(),
   ].map((number) => String(number).padStart(2, "0"));

@@ -1,5 +1,6 @@
 // The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
 import { copyPicture, hasPicture } from "../cameras/picture.js";
+import { remember } from "../remembered.js";
 import { MOST, PhotoStrip } from "./photo_strip.js";
 import { ShutterTiming } from "./shutter_timing.js";
 
@@ -187,6 +188,7 @@ function setText(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
+remember($("keep-going"), "keep going", false);
 arm.addEventListener("click", toggle);
 $("keep-going").addEventListener("change", () => (timing.keepGoing = $("keep-going").checked));
 document.addEventListener("smiles", read);

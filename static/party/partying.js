@@ -1,0 +1,1 @@
+export const partying = () => document.body.classList.contains("party");

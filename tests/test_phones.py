@@ -1,0 +1,95 @@
+"""Coming in by phone: what the page says about its own address, and the code that holds it."""
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.test_show import Show
+from tests.waiting import eventually
+
+FOLD = re.compile(r'<details id="phones".*?</details>', re.S)
+CODE = "/qr.svg"
+
+
+def said(client, address: str, **headers: str) -> str:
+    page = client.get("/", base_url=address, headers=headers).text
+    fold = FOLD.search(page)
+    return re.sub(r"\s+", " ", fold[0]) if fold else ""
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:5000", "http://127.0.0.1", "http://127.0.0.9:80", "https://[::1]:5000", "http://0.0.0.0"]
+)
+def test_nothing_is_said_where_only_this_computer_reaches_the_address(make_client, address):
+    client = make_client(host="0.0.0.0")
+    assert said(client, address) == ""
+    assert CODE not in client.get("/", base_url=address).text
+
+
+def test_over_https_there_is_a_code(make_client):
+    client = make_client(allow_host="smile.example", trusted_proxies=1)
+    fold = said(client, "http://smile.example", X_Forwarded_Prefix="/fun")
+    assert "plain http" in fold, "as far as the app can tell"
+    secure = client.get("/", base_url="https://smile.example", headers={"X-Forwarded-Prefix": "/fun"}).text
+    assert FOLD.search(secure)[0].count('src="/fun/qr.svg"') == 1
+    assert 'data-address="https://smile.example/fun/"' in secure
+    assert "plain http" not in secure
+    assert '<p class="code"' in secure, "on the party screen too"
+
+
+@pytest.mark.parametrize(("source", "coded"), [("0", True), ("none", False)])
+def test_over_plain_http_the_page_says_what_to_do(make_client, source, coded):
+    client = make_client(host="0.0.0.0", source=source)
+    fold = said(client, "http://192.168.1.20:5000")
+    assert "serve it over https" in fold
+    assert (CODE in fold) == coded, "a phone that can do nothing there is not sent there"
+
+
+def test_a_name_that_is_not_ours_gets_no_code(make_client):
+    assert make_client(host="0.0.0.0").get(CODE, base_url="http://evil.example").status_code == 400
+    assert make_client().get(CODE, base_url="http://192.168.1.20").status_code == 400
+
+
+def test_the_code_is_a_picture_that_browsers_keep_and_changes_with_the_address(make_client):
+    client = make_client(host="0.0.0.0", trusted_proxies=1)
+    codes = set()
+    for address, prefix in [("http://192.168.1.20", ""), ("https://192.168.1.20", ""), ("http://192.168.1.20", "/fun")]:
+        response = client.get(CODE, base_url=address, headers={"X-Forwarded-Prefix": prefix})
+        assert response.mimetype == "image/svg+xml"
+        assert response.headers["Cache-Control"] == "private, max-age=3600"
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert "style" not in response.text, "the policy allows none"
+        codes.add(response.text)
+    assert len(codes) == 3
+
+
+@pytest.mark.slow
+def test_a_phone_reads_the_address_off_the_page(run_app, browser, face_picture):
+    app = run_app("--source", face_picture, "--host", "0.0.0.0", "--allow-host", "smile.example")
+    address = f"http://smile.example:{app.port}/"
+    there = Show(browser, address)
+    try:
+        page = there.page
+        page.click("#phones summary")
+
+        def read() -> str:
+            image = cv2.imdecode(np.frombuffer(page.locator("#phones img").screenshot(), np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None
+            return cv2.QRCodeDetector().detectAndDecode(image)[0]
+
+        eventually(lambda: read() == address)
+        assert "serve it over https" in page.text_content("#phones")
+        assert page.is_hidden(".code")
+        page.goto(address + "?party")
+        eventually(lambda: page.is_visible(".code"))
+        page.evaluate(
+            """import("/static/party/phones.js").then(({ showWayIn }) => {
+              document.getElementById("phones").dataset.address = "http://inside.example/";
+              showWayIn();
+            })"""
+        )
+        assert page.evaluate("document.getElementById('phones').hidden"), "a proxy gives the app another address"
+    finally:
+        there.context.close()
