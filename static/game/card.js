@@ -4,6 +4,7 @@ import { dad, FONT, INK, MUTED, PAPER, tablecloth, wrapped } from "../shutter/sh
 import { paintFaces, placed } from "./marks.js";
 
 const SIDE = 1080, EDGE = 60, CLOTH = 48, SUN = "#ffd04d";
+const LETTERS = [36, 32, 28, 25], MOST_LETTERS = 110, MOST_LINES = 6; // pixels of the joke's letters, of all lines together
 const SLAB = 'Rockwell, "Roboto Slab", "DejaVu Serif", "Sitka Small", serif';
 
 // Draws the card onto `canvas`. `moment`: {picture: a canvas, faces: [{box, slot}, ...]} or null; `headline`; `joke`: text, or "";
@@ -17,19 +18,23 @@ export async function drawCard(canvas, { moment, headline, joke, why, players, d
   tablecloth(context, 0, SIDE, CLOTH);
   tablecloth(context, SIDE - CLOTH, SIDE, CLOTH);
   const several = players.length > 1;
-  const lines = told(context, joke, several ? 2 : 3), spoken = joke ? lines.length * 46 + 78 : 0;
+  const said = joke ? told(context, joke) : null, spoken = said ? said.high + 22 : 0;
   const listed = several ? 46 : 0, foot = SIDE - CLOTH - 76;
   const bottom = foot - spoken - listed - 110; // of the picture
   paintMoment(context, moment, face, { x: EDGE, y: CLOTH + 30, w: SIDE - 2 * EDGE, h: bottom - CLOTH - 30 });
   paintHeadline(context, headline, bottom + 76);
   if (several) paintRow(context, players, bottom + 104);
-  if (joke) paintJoke(context, { why, lines }, foot - spoken, spoken - 22);
+  if (said) paintJoke(context, why, said, foot - spoken);
   paintFoot(context, face, date, foot);
 }
 
-function told(context, joke, most) {
-  context.font = `600 36px ${FONT}`;
-  return joke ? wrapped(context, joke, SIDE - 2 * EDGE - 64, most) : [];
+// A long joke is set smaller, so that its punchline stands there, too: {lines, size: of its letters, high: all of the bubble}.
+function told(context, joke) {
+  for (const size of LETTERS) {
+    context.font = `600 ${size}px ${FONT}`;
+    const last = size === LETTERS.at(-1), lines = wrapped(context, joke, SIDE - 2 * EDGE - 64, last ? MOST_LINES : Infinity);
+    if (last || lines.length * size <= MOST_LETTERS) return { lines, size, high: 70 + Math.round(1.28 * size * lines.length) };
+  }
 }
 
 // The picture fills its place; what does not fit is cut off on both sides, never a face's middle.
@@ -91,10 +96,10 @@ function paintRow(context, players, y) {
   });
 }
 
-function paintJoke(context, { why, lines }, y, height) {
+function paintJoke(context, why, { lines, size, high }, y) {
   context.fillStyle = SUN;
   context.beginPath();
-  context.roundRect(EDGE, y, SIDE - 2 * EDGE, height, 26);
+  context.roundRect(EDGE, y, SIDE - 2 * EDGE, high, 26);
   context.fill();
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
@@ -102,8 +107,8 @@ function paintJoke(context, { why, lines }, y, height) {
   context.font = `600 24px ${FONT}`;
   context.fillText(why, EDGE + 32, y + 38);
   context.fillStyle = INK;
-  context.font = `600 36px ${FONT}`;
-  lines.forEach((line, i) => context.fillText(line, EDGE + 32, y + 82 + i * 46));
+  context.font = `600 ${size}px ${FONT}`;
+  lines.forEach((line, i) => context.fillText(line, EDGE + 32, y + 48 + size + i * 1.28 * size));
 }
 
 function paintFoot(context, face, date, y) {

@@ -52,7 +52,7 @@ function keepClosest() {
 
 function keepMoment(players, held = 0) {
   const picture = copyPicture(moment?.picture ?? document.createElement("canvas"));
-  const faces = stage.marks.filter(({ slot }) => players.some((player) => player.slot === slot));
+  const faces = stage.marksIn(picture).filter(({ slot }) => players.some((player) => player.slot === slot));
   moment = { picture, faces: faces.map((face) => ({ ...face, held })) };
 }
 

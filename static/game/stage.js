@@ -53,10 +53,21 @@ export class Stage {
   read(state) {
     this.#state = state;
     if (!state) return;
-    const middle = ({ left, right }) => (this.#mirrored ? state.width - (left + right) / 2 : (left + right) / 2);
     this.faces = state.faces.filter(({ id }) => !this.#aside.has(id)).map(({ id, smile, label, box }) =>
-      ({ id, smile, label, x: middle(box), y: (box.top + box.bottom) / 2, w: box.right - box.left }));
+      ({ id, smile, label, ...this.#whereabouts(box) }));
     this.marks = state.faces.map(({ id, box }) => ({ box, ...this.#markOf(id) }));
+  }
+
+  // The marks over `picture`, which may be larger than the one that was read.
+  marksIn(picture) {
+    const scale = picture.width / this.#state.width, grown = ([side, at]) => [side, scale * at];
+    return this.marks.map((one) => ({ ...one, box: Object.fromEntries(Object.entries(one.box).map(grown)) }));
+  }
+
+  // In widths of the picture, whose size in pixels changes with how fast it is read.
+  #whereabouts({ left, top, right, bottom }) {
+    const { width } = this.#state, x = (left + right) / 2 / width;
+    return { x: this.#mirrored ? 1 - x : x, y: (top + bottom) / 2 / width, w: (right - left) / width };
   }
 
   tellSetUp() {
