@@ -28,7 +28,7 @@ from web.application import close_app, create_app
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
 from web.openapi import describe
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 PAGES = {
     "/",

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import new_context, opened_and_closed, save_screenshot
 from tests.waiting import PATIENCE_S, always, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(75)
 
 SHOWN = "document.getElementById('clean').dataset.frame > 0"  # a picture of the app's camera
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
@@ -250,7 +250,7 @@ def test_a_dying_camera_is_said_and_the_face_comes_back(run_app, visit, network_
     camera.mode = "dead"
     page.until("document.getElementById('faces').textContent.includes('Trying again')")
     camera.mode = "live"
-    page.until("document.getElementById('faces').textContent.startsWith('1 face')", timeout=60)
+    page.until("document.getElementById('faces').textContent.startsWith('1 face')")
 
 
 def test_a_hidden_page_takes_no_place(seeing_app, visit):

@@ -13,7 +13,7 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, new_con
 from tests.test_browser import ON_REQUEST, SIZES
 from tests.waiting import PATIENCE_S, always, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(85)
 
 ANALYZE = "/api/v1/analyze"
 OPENS = {**SIZES, "phone": (390, 844), "small": (320, 640)}

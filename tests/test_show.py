@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import new_context
 from tests.waiting import always, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
 PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}

@@ -13,7 +13,7 @@ from tests import posing
 from tests.test_my_camera import ANALYZE, HIDE, OPENS, Visit
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(75)
 
 Reading = tuple[float, dict[int, float] | None]  # milliseconds, and P(smile) of each face; None: nothing could be read
 
