@@ -67,6 +67,7 @@ class Face:
     `id`: its number among the faces of a picture, or over time; 0 before it has one.
     `box`: where it is, before it leans by `angle` degrees clockwise.
     `smile`: P(smile), smoothed over time if the face is followed; `raw_smile`: of this picture alone.
+    `neutral`: P(smile), as `smile` counts it, at which a followed face rests; None in a single picture.
     `presence`: P(there is a face).
     `landmarks`: five `(x, y)` in pixels of the picture (whole numbers are pixel centres), in the order of `LANDMARKS`.
     """
@@ -78,6 +79,7 @@ class Face:
     landmarks: tuple[tuple[float, float], ...] = ()
     presence: float = 1.0
     angle: float = 0.0
+    neutral: float | None = None
 
     @property
     def label(self) -> str:
@@ -101,6 +103,7 @@ class Face:
             "smile": round(self.smile, 4),
             "raw_smile": round(self.raw_smile, 4),
             "label": self.label,
+            "neutral": None if self.neutral is None else round(self.neutral, 4),
         }
 
     def as_full_json(self) -> dict[str, Any]:

@@ -116,6 +116,11 @@ class SmoothedSmile:
         return max(mean, SMILE_THRESHOLD) if smiling else min(mean, math.nextafter(SMILE_THRESHOLD, 0))
 
     @property
+    def neutral(self) -> float:
+        """The probability at which the face rests, counted as the smoothed one is."""
+        return _probability(self.state.neutral - _line(self.state.neutral))
+
+    @property
     def state(self) -> SmileState:
         """Only after a call."""
         assert self._state is not None

@@ -168,7 +168,8 @@ class FaceTracker:
         landmarks = track.steady(sight.points, elapsed, sight.box.height)
         box = _held(track.face.box, align(landmarks)[0])
         smile = track.smile(sight.smile, elapsed)
-        track.face = replace(sight, id=track.face.id, box=box, smile=smile, landmarks=as_points(landmarks))
+        face = replace(sight, id=track.face.id, box=box, smile=smile, landmarks=as_points(landmarks))
+        track.face = replace(face, neutral=track.smile.neutral)
         track.sight, track.seen_at, track.missed = sight, now, False
         seen = portrait(gray, sight)
         if track.likeness(seen) >= _LIKE:

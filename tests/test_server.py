@@ -36,7 +36,7 @@ def test_faces_are_boxed_and_read(run_app, face_video):
     app = run_app("--source", face_video)
     event = app.wait_for(lambda event: bool(event["faces"]))
     (face,) = event["faces"]
-    assert set(face) == {"id", "box", "smile", "raw_smile", "label"}
+    assert set(face) == {"id", "box", "smile", "raw_smile", "label", "neutral"}
     assert face["box"]["left"] < 200 < face["box"]["right"]
     assert 0 <= face["smile"] <= 1
     events = app.events(20)

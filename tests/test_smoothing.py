@@ -1,6 +1,6 @@
 """Positions that neither tremble nor lag; a probability whose label does not flicker."""
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_a_face_between_two_expressions_does_not_flicker():
     smile = SmoothedSmile()
     values = [smile(0.5 + 0.04 * (-1) ** i, FRAME) for i in range(60)]
     labels = [value >= SMILE_THRESHOLD for value in values]
-    assert sum(a != b for a, b in itertools.pairwise(labels)) <= 1
+    assert sum(a != b for a, b in pairwise(labels)) <= 1
     smile = SmoothedSmile()
     smile(0.1, 0.0)
     values = [smile(0.5 + 0.05 * np.sin(i / 5), FRAME) for i in range(200)]
@@ -104,3 +104,16 @@ def test_after_a_long_time_only_the_present_counts():
     smile = SmoothedSmile()
     smile(0.9, 0.0)
     assert smile(0.1, 10.0) == pytest.approx(0.1)
+
+
+def test_the_neutral_is_where_a_face_rests_and_a_smile_hardly_moves_it():
+    smile = SmoothedSmile()
+    for _ in range(60):
+        smile(0.1, FRAME)
+    assert smile.neutral == pytest.approx(0.1, abs=0.01)
+    for _ in range(30):
+        smile(0.97, FRAME)
+    assert smile.neutral < 0.4
+    for _ in range(30):
+        smile(0.1, FRAME)
+    assert smile.neutral < 0.15

@@ -76,7 +76,7 @@ def test_a_still_is_analysed(analysis, scene, suffix):
     assert set(answer) == {"width", "height", "elapsed_ms", "faces"}
     assert (answer["width"], answer["height"]) == (512, 400)
     (face,) = answer["faces"]
-    assert set(face) == {"id", "box", "smile", "raw_smile", "label", "landmarks"}
+    assert set(face) == {"id", "box", "smile", "raw_smile", "label", "neutral", "landmarks"}
     assert face["label"] == "smile"
     assert face["smile"] == face["raw_smile"] > 0.7
     assert list(face["landmarks"]) == list(LANDMARKS)

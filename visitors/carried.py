@@ -194,7 +194,8 @@ def _read(row: np.void, clock: float) -> Track:
     kept = row["portraits"][: min(int(row["portraits_kept"]), PORTRAITS)]
     track.portraits = deque((portrait.astype(np.float32) for portrait in kept), maxlen=PORTRAITS)
     box, smile = _box(row["box"]), track.smile.value
-    track.face = replace(sight, id=int(row["id"]), box=box, smile=smile, landmarks=as_points(points[0]))
+    shown = replace(sight, id=int(row["id"]), box=box, smile=smile, landmarks=as_points(points[0]))
+    track.face = replace(shown, neutral=track.smile.neutral)
     return track
 
 

@@ -34,9 +34,11 @@ def _pictures() -> dict[str, Schema]:
     face: dict[str, Schema] = {
         "id": count | {"description": "The same for the same face throughout a stream; for a single picture 1, 2, ..."},
         "box": box,
-        "smile": _RATIO | {"description": "Probability that the face smiles; in a stream smoothed over time, and counted from where the face rests."},
+        "smile": _RATIO
+        | {"description": "Probability of a smile; in a stream smoothed over time and counted from where the face rests."},
         "raw_smile": _RATIO | {"description": "The same for this picture alone."},
         "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
+        "neutral": _RATIO | {"type": ["number", "null"], "description": "Where the face rests; null for a single picture."},
     }
     picture: dict[str, Schema] = {
         "width": {"type": "integer", "minimum": 1},

@@ -25,6 +25,13 @@ export function show(state, noReading = "No picture") {
   if (state.message) showMeter(null, noReading);
   else if (!biggest) showMeter(null, "Show your face to the camera");
   else showMeter(biggest.smile, biggest.label === "smile" ? "That is a smile!" : "Not smiling yet");
+  showNeutral(state.message || !biggest ? null : biggest.neutral ?? null);
+}
+
+// A mark on the meter: where the face rests, from which its smile is counted. Whoever has only smiled so far has none.
+function showNeutral(neutral) {
+  $("neutral").hidden = neutral === null || neutral >= 0.5;
+  if (neutral !== null) $("neutral").style.setProperty("--at", neutral);
 }
 
 function note(faces) {

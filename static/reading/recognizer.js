@@ -72,8 +72,8 @@ export const isPresent = (face) => face.presence >= FACE.STILL_THERE;
 const rounded = (value, digits) => round(value * 10 ** digits) / 10 ** digits;
 
 // The face as the app's API tells it.
-export function asJson({ id, box, smile, rawSmile, landmarks }) {
+export function asJson({ id, box, smile, rawSmile, landmarks, neutral = null }) {
   const points = Object.fromEntries(FACE.LANDMARKS.map((name, i) => [name, landmarks[i].map((one) => rounded(one, 1))]));
   const label = smile >= FACE.SMILE_THRESHOLD ? "smile" : "no_smile";
-  return { id, box, smile: rounded(smile, 4), raw_smile: rounded(rawSmile, 4), label, landmarks: points };
+  return { id, box, smile: rounded(smile, 4), raw_smile: rounded(rawSmile, 4), label, neutral: neutral && rounded(neutral, 4), landmarks: points };
 }

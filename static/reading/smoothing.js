@@ -49,11 +49,16 @@ export class SmoothedSmile {
     const pace = odds < this.#neutral ? SMOOTHING.FALLS : SMOOTHING.RISES;
     this.#neutral += (1 - Math.exp(-elapsed / pace)) * (odds - this.#neutral);
     const line = lineOf(this.#neutral);
-    const now = 1 / (1 + Math.exp(line - logOdds(raw)));
+    const now = probability(logOdds(raw) - line);
     this.#mean += (1 - Math.exp(-elapsed / SMOOTHING.TIME_CONSTANT)) * (now - this.#mean);
     this.#evidence = within(this.#evidence + (odds - line) * Math.min(elapsed, SMOOTHING.LONGEST), SMOOTHING.ENOUGH);
     this.#smiling = this.#smiling ? this.#evidence > -SMOOTHING.ENOUGH : this.#evidence >= SMOOTHING.ENOUGH;
     return this.#smiling ? Math.max(this.#mean, FACE.SMILE_THRESHOLD) : Math.min(this.#mean, JUST_BELOW);
+  }
+
+  // The probability at which the face rests, counted as the smoothed one is.
+  get neutral() {
+    return probability(this.#neutral - lineOf(this.#neutral));
   }
 }
 
@@ -66,6 +71,8 @@ function logOdds(probability) {
   const kept = Math.min(Math.max(probability, 1e-6), 1 - 1e-6);
   return Math.log(kept / (1 - kept));
 }
+
+const probability = (odds) => 1 / (1 + Math.exp(-odds));
 
 function within(value, most) {
   return Math.min(Math.max(value, -most), most);

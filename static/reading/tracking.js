@@ -103,7 +103,7 @@ export class FaceTracker {
     }
     const landmarks = track.steady.next(sight.landmarks, elapsed, heightOf(sight.box));
     const box = held(track.face.box, align(landmarks).box);
-    track.face = { ...sight, id: track.face.id, box, smile: track.smile.next(sight.smile, elapsed), landmarks };
+    track.face = { ...sight, id: track.face.id, box, smile: track.smile.next(sight.smile, elapsed), landmarks, neutral: track.smile.neutral };
     track.sight = sight;
     track.seenAt = now;
     track.missed = false;
