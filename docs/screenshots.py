@@ -10,13 +10,15 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from demo import BROWSERS, ROOT, app
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 from skimage import data
 
 SIZES = "320x640,390x844,844x390,768x1024,1280x720,1920x1080"
@@ -71,6 +73,7 @@ def main() -> int:
         )
         with app("none", board=folder / "board.sqlite3") as url:
             of_own_camera(browser, url, camera)
+            of_game(browser, url, camera)
             of_other_pages(browser, url, camera)
         for state, source in (("app-camera", str(folder / "face.png")), ("camera-lost", "97")):
             with app(source) as url:
@@ -96,12 +99,16 @@ def webcam(folder: Path) -> Path:
     return file
 
 
-def visit(browser: Browser, url: str, *, allowed: bool = True) -> Page:
-    context: BrowserContext = browser.new_context(reduced_motion="reduce", service_workers="block")
+def new_context(browser: Browser, *, allowed: bool = True) -> BrowserContext:
+    context = browser.new_context(reduced_motion="reduce", service_workers="block")
     context.grant_permissions(["camera"] if allowed else ["geolocation"])
     # The faces come from this program, in place of the app's.
     context.add_init_script('if (location.protocol !== "about:") localStorage.setItem("reading", "computer");')
-    page = context.new_page()
+    return context
+
+
+def visit(browser: Browser, url: str, *, allowed: bool = True) -> Page:
+    page = new_context(browser, allowed=allowed).new_page()
     page.goto(url, wait_until="load")
     page.locator("#another", has_text="Another one").wait_for()
     return page
@@ -141,14 +148,57 @@ def of_own_camera(browser: Browser, url: str, camera: Camera) -> None:
     page.context.close()
 
 
-def several() -> dict[str, Any]:
-    """An answer of the app's, of faces beside each other."""
-    boxes = [{"top": 100, "right": 150 * i + 140, "bottom": 240, "left": 150 * i + 30} for i in range(len(SMILES))]
+def several(smiles: Sequence[float] = SMILES, left: int = 30) -> dict[str, Any]:
+    """An answer of the app's, of faces beside each other. `left`: where the first begins, in pixels of 640."""
+    boxes = [{"top": 100, "right": left + 150 * i + 110, "bottom": 240, "left": left + 150 * i} for i in range(len(smiles))]
     faces = [
         {"id": i, "smile": smile, "label": "smile" if smile >= 0.5 else "no_smile", "box": box}
-        for i, (smile, box) in enumerate(zip(SMILES, boxes, strict=True))
+        for i, (smile, box) in enumerate(zip(smiles, boxes, strict=True))
     ]
     return {"width": 640, "height": 480, "faces": faces, "state": ""}
+
+
+def of_game(browser: Browser, url: str, camera: Camera) -> None:
+    """Keep a straight face, alone and for two; how they look is made up."""
+    for players in (1, 2):
+        context = new_context(browser)
+        page, smiles = context.new_page(), [0.1] * players
+        page.route("**/api/v1/analyze", answering(smiles))
+        page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
+        page.goto(f"{url}/play?pace=4", wait_until="load")
+        page.click("#start")
+        page.locator("#players li").nth(players - 1).wait_for()
+        camera.take(page, f"play-choose-{players}")
+        page.click("#go")
+        page.locator("#progress", has_text="Joke 2 of 5").wait_for()
+        page.locator("#joke .punchline").wait_for()
+        with stopped(page):
+            camera.take(page, f"play-telling-{players}")
+        page.click("#go")
+        page.locator("#go", has_text="Go on").wait_for()
+        camera.take(page, f"play-paused-{players}")
+        page.click("#go")
+        page.locator("#joke .set-up").wait_for()
+        smiles[0] = 0.92
+        page.locator("#stamp").wait_for()
+        with stopped(page):
+            camera.take(page, f"play-out-{players}")
+        page.locator("#card").wait_for()
+        camera.take(page, f"play-result-{players}", whole=True)
+        context.close()
+
+
+@contextmanager
+def stopped(page: Page) -> Iterator[None]:
+    """The page's time stands still, and the game does not go on."""
+    page.evaluate("{ const now = performance.now(); performance.now = () => now; }")
+    yield
+    page.evaluate("delete performance.now")
+
+
+def answering(smiles: list[float]) -> Callable[[Route], None]:
+    """Answers with faces that smile as the list says at that time; the first is where the webcam shows one."""
+    return lambda route: route.fulfill(json=several(smiles, left=217))
 
 
 def of_other_pages(browser: Browser, url: str, camera: Camera) -> None:

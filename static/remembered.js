@@ -1,5 +1,5 @@
 // What a visitor chose, kept in this browser if it allows that, and nowhere else.
-function store(act) {
+export function store(act) {
   try {
     return act(window.localStorage);
   } catch {

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.slow(30)
 
 PAGES = {
     "/",
+    "/play",
     "/jokes",
     "/api",
     "/static/<path:filename>",

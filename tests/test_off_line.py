@@ -91,7 +91,7 @@ def test_once_opened_it_works_without_a_network_and_an_update_replaces_it(stoppi
     page = visit(stopping.start())
     page.until(CONTROLLED)
     ((first, kept),) = page.page.evaluate(KEPT).items()
-    assert {"/", "/device.json", "/api/v1/jokes/own", "/static/app.js", "/static/reading/worker.js"} <= set(kept)
+    assert {"/", "/play", "/device.json", "/api/v1/jokes/own", "/static/app.js", "/static/reading/worker.js"} <= set(kept)
     assert {path for path in kept if path.startswith("/api")} == {"/api/v1/jokes/own"}, "nothing personal is kept"
     assert len([path for path in kept if path.endswith(".wasm")]) == 1, "one engine is enough"
 
@@ -104,6 +104,10 @@ def test_once_opened_it_works_without_a_network_and_an_update_replaces_it(stoppi
     assert page.page.evaluate("window.sent.length") == 0
     assert hear_another(page)["source"] == "house"
     assert page.page.text_content("#joke-news") == ""
+    page.page.goto(page.page.url + "play")
+    page.page.click("#go")
+    page.until("document.getElementById('game-news').textContent === 'Stop smiling first.'")
+    page.page.goto(page.page.url.removesuffix("play"))
 
     script = Path(stopping.app.static_folder, "app.js")
     script.write_text(script.read_text(encoding="utf-8") + "document.body.dataset.edition = 'second';\n", encoding="utf-8")

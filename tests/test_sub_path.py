@@ -31,7 +31,7 @@ def addresses(page: str) -> list[str]:
     return re.findall(r'(?:href|src|action)="([^"#][^"]*)"', page)
 
 
-@pytest.mark.parametrize("path", ["/", "/jokes", "/api"])
+@pytest.mark.parametrize("path", ["/", "/play", "/jokes", "/api"])
 @pytest.mark.parametrize("keeps_prefix", [True, False])
 def test_every_address_of_a_page_begins_with_the_path_that_a_trusted_proxy_names(make_client, path, keeps_prefix):
     ours = make_client(trusted_proxies=1)
@@ -67,7 +67,7 @@ def test_what_is_said_about_addresses_has_the_path_too(make_client):
 def test_a_path_that_is_none_is_not_believed(make_client, prefix):
     page = make_client(trusted_proxies=1).get("/", headers={"X-Forwarded-Prefix": prefix})
     assert page.status_code == 200
-    assert all(re.fullmatch(r"/|/static/.+|/jokes|/api", address) for address in addresses(page.text))
+    assert all(re.fullmatch(r"/|/static/.+|/play|/jokes|/api", address) for address in addresses(page.text))
 
 
 def test_strangers_are_not_believed(make_client):

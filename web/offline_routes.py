@@ -33,7 +33,8 @@ def offline_routes(files: DeviceFiles, own: Callable[[], Sequence[Joke]], page: 
         static, kept, version = Path(current_app.static_folder or ""), [], ""
         if files.complete:
             device = _device(files, request.args.get("engine", ""))
-            kept = ["", "device.json", OWN_JOKES, *device, *(f"static/{name}" for name in _below(static) if name != WORKER)]
+            ours = [f"static/{name}" for name in _below(static) if name != WORKER]
+            kept = ["", "play", "device.json", OWN_JOKES, *device, *ours]
             version = _version(static, page, _told(own()), *device)
         begin = f"const KEPT = {json.dumps({'version': version, 'files': kept})};\n"
         response = Response(begin + (static / WORKER).read_text(encoding="utf-8"), mimetype="text/javascript")

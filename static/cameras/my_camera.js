@@ -5,7 +5,7 @@ import { Overlay } from "./overlay.js";
 import { PictureLoop } from "./picture_loop.js";
 import { DeviceLoop } from "../reading/device_loop.js";
 import { Where } from "../reading/where.js";
-import { drawCurtain, openCurtain, say, show, showNothing } from "../meter/reading.js";
+import { drawCurtain, nothing, openCurtain, say } from "./words.js";
 
 const START = "Start my camera", AGAIN = "Try again";
 const OFF = "Your camera is off";
@@ -14,6 +14,7 @@ const frame = $("frame"), video = $("mine"), start = $("start"), choice = $("cho
 
 export class MyCamera {
   greeting = ""; // words above the invitation, before the first start
+  #show;
   #wanted = false; // started by the visitor, and not stopped
   #deviceId = "";
   #stream = null;
@@ -22,7 +23,9 @@ export class MyCamera {
   #overlay = new Overlay($("overlay"));
   #where = new Where(() => this.#stream && this.#readFrames());
 
-  constructor() {
+  // `show(state, noReading)`: takes readings.
+  constructor({ show }) {
+    this.#show = show;
     start.addEventListener("click", () => this.#start());
     $("stop").addEventListener("click", () => {
       this.stop();
@@ -66,7 +69,7 @@ export class MyCamera {
     this.#wanted = true;
     const attempt = ++this.#attempt;
     drawCurtain("Starting your camera… If your browser asks, allow it.");
-    showNothing("Waiting for your camera");
+    this.#show(nothing("Waiting for your camera"));
     let stream;
     try {
       stream = await openCamera(this.#deviceId);
@@ -102,21 +105,22 @@ export class MyCamera {
     if (!this.#stream) return;
     openCurtain();
     say("Your camera is on.");
-    showNothing("Looking for faces…", "One moment");
+    this.#show(nothing("Looking for faces…"), "One moment");
     // The button that was clicked is gone, so the focus goes to the picture.
     if ([document.body, start].includes(document.activeElement)) frame.focus({ preventScroll: true });
   }
 
   #read(answer, fps) {
     openCurtain();
-    show({ faces: answer.faces, fps, message: "" });
+    const { faces, width, height } = answer;
+    this.#show({ faces, width, height, fps, message: "" });
     this.#overlay.show(answer);
     this.#where.measured(fps);
   }
 
   #trouble(words) {
     this.#overlay.show(null);
-    showNothing("No reading", "No reading just now");
+    this.#show(nothing("No reading"), "No reading just now");
     drawCurtain(words, { over: true });
   }
 
@@ -152,7 +156,7 @@ export class MyCamera {
 
   #invite(words, button) {
     drawCurtain(words, { button, welcome: button === START });
-    showNothing(OFF);
+    this.#show(nothing(OFF));
   }
 
   #release() {

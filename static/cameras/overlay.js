@@ -2,7 +2,7 @@
 // (faces/annotation.py).
 import { paintBadge } from "../people/badges.js";
 import { SHOWN, slots } from "../people/face_slots.js";
-import { percent } from "../meter/reading.js";
+import { percent } from "../meter/percent.js";
 
 const SMILE = "#ffd04d", NO_SMILE = "#a8bed6", INK = "#2b2118";
 

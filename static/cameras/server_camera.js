@@ -3,15 +3,16 @@
 import { at } from "../addresses.js";
 import { canDraw, watchClean } from "./clean_stream.js";
 import { Overlay } from "./overlay.js";
-import { drawCurtain, openCurtain, show, showNothing } from "../meter/reading.js";
+import { drawCurtain, nothing, openCurtain } from "./words.js";
 
 const RETRY_MS = 3000;
 const ANSWER_MS = 5000;
 const live = document.getElementById("live"), clean = document.getElementById("clean");
 
 export class ServerCamera {
-  // `onNoCamera`: called if there turns out to be no camera before any picture came; or null.
-  constructor({ onNoCamera }) {
+  // `show(state, noReading)`: takes readings. `onNoCamera`: called if there turns out to be no camera before any picture came; or null.
+  constructor({ show, onNoCamera }) {
+    this.show = show;
     this.onNoCamera = onNoCamera;
     this.events = null;
     this.retry = null;
@@ -66,7 +67,7 @@ export class ServerCamera {
       live.width = state.width; // the space that the picture takes before it has loaded
       live.height = state.height;
     }
-    show(state);
+    this.show(state);
     if (clean.hidden) this.marks.show(state);
   }
 
@@ -105,7 +106,7 @@ export class ServerCamera {
   async #lost(stream) {
     if (this.retry) return;
     this.pause();
-    showNothing("No picture");
+    this.show(nothing("No picture"));
     const retry = (this.retry = setTimeout(() => this.#connect(), ANSWER_MS + RETRY_MS));
     const words = await whyLost(stream);
     if (this.retry !== retry) return; // left meanwhile

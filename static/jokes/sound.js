@@ -33,7 +33,7 @@ function wake() {
   if (context.state === "suspended") context.resume().catch(() => {});
 }
 
-function hush() {
+export function hush() {
   clearTimeout(timer);
   window.speechSynthesis?.cancel();
 }

@@ -1,7 +1,8 @@
-// Shows what is read off the pictures, in words and on the meter, and the curtain's words when there is no picture. Both
-// cameras use it.
+// Shows what is read off the pictures, in words and on the meter. Both cameras use it.
+import { tellFacts } from "../cameras/words.js";
 import { drawDad } from "./dad.js";
 import { showFaces } from "./face_meters.js";
+import { percent } from "./percent.js";
 import { slots } from "../people/face_slots.js";
 import { noteSmile } from "../jokes/reactions.js";
 import { countFaces } from "../session/session.js";
@@ -16,9 +17,7 @@ let lastVerdict = "", lastVerdictAt = -Infinity;
 // `state`.
 export function show(state, noReading = "No picture") {
   document.dispatchEvent(new CustomEvent("smiles", { detail: state }));
-  const count = state.faces.length;
-  $("faces").textContent = state.message || (count === 1 ? "1 face" : `${count || "No"} faces`);
-  $("fps").textContent = state.fps ? `${state.fps.toFixed(0)} pictures a second` : "";
+  tellFacts(state);
   const biggest = state.faces[0];
   note(state.message ? [] : state.faces);
   noteSmile(biggest && !state.message ? biggest.smile : null);
@@ -42,14 +41,6 @@ function note(faces) {
   countFaces(numbered);
 }
 
-export function showNothing(words, noReading) {
-  show({ faces: [], fps: 0, message: words }, noReading);
-}
-
-export function percent(smile) {
-  return Math.floor(smile * 100 + 1e-6); // rounded down, so that 49.6 %, which is no smile yet, does not read 50 %
-}
-
 function showMeter(smile, verdict) {
   const number = smile === null ? 0 : percent(smile);
   drawDad(smile);
@@ -65,28 +56,4 @@ function showMeter(smile, verdict) {
     lastVerdictAt = performance.now();
     $("announcement").textContent = verdict;
   }
-}
-
-// `button`: what the button under the words says; null: no button. `over`: a strip that leaves the picture in sight.
-// `welcome`: Dad knocks, and one line says what happens to pictures.
-export function drawCurtain(words, { button = null, over = false, welcome = false } = {}) {
-  document.body.classList.toggle("knocking", welcome);
-  $("words").textContent = words;
-  $("invitation").hidden = button === null;
-  $("start").textContent = button ?? "";
-  $("curtain").classList.toggle("over", over);
-  $("curtain").hidden = false;
-  say(words);
-}
-
-export function openCurtain() {
-  if ($("curtain").hidden) return;
-  $("curtain").hidden = true;
-  document.body.classList.remove("knocking");
-  say("");
-}
-
-// For screen readers.
-export function say(words) {
-  if ($("camera-state").textContent !== words) $("camera-state").textContent = words;
 }

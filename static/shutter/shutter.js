@@ -1,4 +1,5 @@
 // The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
+import { copyPicture, hasPicture } from "../cameras/picture.js";
 import { MOST, PhotoStrip } from "./photo_strip.js";
 import { ShutterTiming } from "./shutter_timing.js";
 
@@ -11,7 +12,7 @@ const ANOTHER = " Arm the shutter for another.";
 const WAITING = "Armed: waiting for everyone to smile.";
 const HIDDEN = "Shutter off: this page was hidden.";
 const $ = (id) => document.getElementById(id);
-const body = document.body, frame = $("frame"), video = $("mine"), live = $("live"), clean = $("clean"), arm = $("arm");
+const body = document.body, frame = $("frame"), arm = $("arm");
 
 const ring = $("shutter-ring"), flash = $("shutter-flash");
 const timing = new ShutterTiming();
@@ -24,22 +25,6 @@ let lastEvent = ""; // the app repeats an event if nothing new comes
 let spokenCount = "", spokenAt = 0;
 
 // --- which camera there is ---
-
-function hasPicture() {
-  if (body.dataset.mode === "mine") return video.videoWidth > 0 && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
-  return clean.hidden ? live.hasAttribute("src") && live.naturalWidth > 0 : Boolean(clean.dataset.frame);
-}
-
-// Draws the current picture onto `canvas`, in the camera's size. A visitor's own picture is not mirrored.
-function copyPicture(canvas) {
-  const source = body.dataset.mode === "mine" ? video : clean.hidden ? live : clean;
-  const width = source.videoWidth ?? source.naturalWidth ?? source.width;
-  const height = source.videoHeight ?? source.naturalHeight ?? source.height;
-  if (canvas.width !== width) canvas.width = width;
-  if (canvas.height !== height) canvas.height = height;
-  canvas.getContext("2d", { alpha: false }).drawImage(source, 0, 0);
-  return canvas;
-}
 
 function cameraFound() {
   shownFor = body.dataset.mode;

@@ -5,8 +5,9 @@ import { at } from "../addresses.js";
 const ROWS = 4;
 const SIDE = 960; // at most so many pixels for a picture's longer side
 const LINES = 4; // of a joke
-const PAPER = "#fff8ea", INK = "#2b2118", MUTED = "#66574a", CLOTH = ["#fff8ea", "#e2958a", "#c0392b"], WALL = "#c9e4e2";
-const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+export const PAPER = "#fff8ea", INK = "#2b2118", MUTED = "#66574a";
+const CLOTH = ["#fff8ea", "#e2958a", "#c0392b"], WALL = "#c9e4e2";
+export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 // `pictures`: `{blob, joke}` in the order they were taken; `date`: words. A JPEG blob.
 export async function printStrip(pictures, date) {
@@ -28,7 +29,7 @@ export function dealt(count) {
   return Array.from({ length: columns }, (_, i) => Math.ceil((count - i) / columns));
 }
 
-async function dad() {
+export async function dad() {
   const image = new Image(256, 256);
   image.src = at("static/icon.svg");
   await image.decode().catch(() => null); // a strip without Dad is better than none
@@ -74,15 +75,15 @@ function draw(images, jokes, date, face) {
   return canvas;
 }
 
-// Lines of a joke that fit; what is too long ends with an ellipsis.
-function wrapped(context, text, width) {
+// Lines of a text that fit, `most` of them; what is too long ends with an ellipsis.
+export function wrapped(context, text, width, most = LINES) {
   const lines = [];
   for (const word of text.split(/\s+/).filter(Boolean)) {
     const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
     if (lines.length && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
     else lines.push(word);
   }
-  return lines.length > LINES ? [...lines.slice(0, LINES - 1), `${lines[LINES - 1]} …`] : lines;
+  return lines.length > most ? [...lines.slice(0, most - 1), `${lines[most - 1]} …`] : lines;
 }
 
 function caption(context, lines, middle, top, letter) {
@@ -103,7 +104,7 @@ function standIn(context, face, left, top, width, height) {
 }
 
 // Gingham: stripes both ways, darker where they cross.
-function tablecloth(context, top, width, height) {
+export function tablecloth(context, top, width, height) {
   const square = height / 4;
   for (let y = 0; y < 4; y++) {
     for (let x = 0; x * square < width; x++) {
