@@ -19,7 +19,10 @@ LEFT_OUT := genki smiles getty_faces rafdb celeba64 fer
 run: $(VENV)/.app
 	@$(BIN)/python app.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
-# Three processes on two cores: many tests wait for a camera or a browser most of the time. Slow files come first.
+# The tests start some hundred processes of our own: compiled once, also where a shell says that nothing be kept.
+test check: export PYTHONDONTWRITEBYTECODE =
+
+# Three processes on two cores: many tests wait for a camera or a browser most of the time. The longest files come first.
 test: lint
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -40,12 +40,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Quick ones first; in several processes slow ones first, so that none of them is left to the end.
+    """Quick ones first; in several processes the longest first, so that all processes end at about the same time.
 
-    A file is marked `slow` that takes more than some seconds: processes, browsers, training.
+    A file is marked `slow` that takes more than some seconds: processes, browsers, training. `slow(60)` is one that takes
+    about a minute; without a number it is one of less than half a minute.
     """
-    several = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None) == several)
+    direction = -1 if hasattr(config, "workerinput") else 1
+    items.sort(key=lambda item: direction * about_seconds(item))
+
+
+def about_seconds(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("slow")
+    return 0 if marker is None else marker.args[0] if marker.args else 10
 
 
 @pytest.fixture(scope="session")
@@ -270,6 +276,13 @@ def new_context(browser, *, off_line: bool = False, **options):
     if not off_line:
         context.add_init_script("delete Navigator.prototype.serviceWorker")
     return context
+
+
+def save_screenshot(page, name: str) -> None:
+    """The whole page in screenshots/, for who wants to look: `SCREENSHOTS=1 make test`. It takes a third of a second."""
+    if os.environ.get("SCREENSHOTS"):
+        (ROOT / "screenshots").mkdir(exist_ok=True)
+        page.screenshot(path=str(ROOT / "screenshots" / f"{name}.png"), full_page=True)
 
 
 def launch_with_webcam(browser, file: Path):

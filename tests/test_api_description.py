@@ -22,13 +22,13 @@ from PIL import Image
 from benchmarks.stages.fuzz_findings import Answer, Description, Sent
 from common.errors import TooBusy
 from common.settings import Settings
-from tests.conftest import CHROMIUM, ROOT
+from tests.conftest import CHROMIUM, save_screenshot
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.application import close_app, create_app
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
 from web.openapi import describe
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 PAGES = {
     "/",
@@ -340,26 +340,26 @@ def test_the_pages_commands_work_as_they_stand(run_app, tmp_path, picture):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1100, "light"), (1100, "dark")])
-def test_the_page_fits_every_screen(run_app, browser, tmp_path, width, scheme):
+def test_the_page_fits_every_screen(run_app, browser, tmp_path):
     app = run_app("--source", "none", "--board", tmp_path / "board.sqlite3")
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = browser.new_page()
     complaints: list[str] = []
     requests: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(app.url + "/api")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
     beyond = "[...document.querySelectorAll('header, header *, main > *')].filter((one) => {" \
         " const box = one.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth + 1; }).length"  # fmt: skip
-    assert page.evaluate(beyond) == 0
-    assert page.locator(".copy").count() == page.locator("pre[aria-label^=Command]").count() == 5
-    if width == 320:
-        assert_commands_are_copied(page)
+    for width, scheme in ((1100, "light"), (1100, "dark"), (320, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") == width, scheme
+        assert page.evaluate(beyond) == 0, (width, scheme)
+        assert page.locator(".copy").count() == page.locator("pre[aria-label^=Command]").count() == 5
+        save_screenshot(page, f"api-{width}-{scheme}")
+    assert_commands_are_copied(page)
     assert complaints == []
     assert all(request.startswith(app.url) for request in requests)
-    (ROOT / "screenshots").mkdir(exist_ok=True)
-    page.screenshot(path=str(ROOT / "screenshots" / f"api-{width}-{scheme}.png"), full_page=True)
     page.close()
 
 

@@ -20,7 +20,7 @@ from common.errors import BenchmarkError
 from tests.conftest import ROOT, SHARED
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow(90), pytest.mark.timeout(1200)]
 
 EXPECTED = {
     "one-face": {"one_face_median", "one_face_p95", "flat_out_median", "network_median", "draw_median", "encode_median"},

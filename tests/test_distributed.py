@@ -29,7 +29,7 @@ from training.fitting.batches import Batches, fit_scaler
 from training.fitting.cluster import Cluster, meet, read_cluster
 from training.networks.recipes import RECIPES, build_lenet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow(100), pytest.mark.timeout(900)]
 
 TWO = {"worker": ["127.0.0.1:9000", "127.0.0.1:9001"]}
 
@@ -298,10 +298,10 @@ ALONE = "import sys; from training.train import main; sys.exit(main())"
 class Together:
     """`python -m training.train`, as two processes with TF_CONFIG, or as one without.
 
-    `code` to run instead is run by copies of a process that has TensorFlow, unless they shall be `fresh`.
+    `code` to run instead is run by copies of a process that has TensorFlow; only worker number `fresh` begins from nothing.
     """
 
-    def __init__(self, folder: Path, *options: object, code: str = ALONE, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, *options: object, code: str = ALONE, fresh: int | None = None) -> None:
         self.folder, self.code, self.fresh = folder, code, fresh
         self.options = [str(option) for option in options]
         self.processes: list[subprocess.Popen | Forked] = []
@@ -329,7 +329,7 @@ class Together:
             for file in (out, err):
                 file.write_text("")
             self.said.append((out, err))
-            if self.fresh:
+            if index == self.fresh:
                 with out.open("w") as output, err.open("w") as errors:
                     command = [sys.executable, "-c", self.code, *options]
                     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=errors)
@@ -362,7 +362,7 @@ class Together:
 def test_two_processes_train_the_network_that_one_would(data, tmp_path):
     options = ("--data", data, "--network", "lenet", "--epochs", 2, "--seed", 3)
     for name, count in (("one", 1), ("two", 2)):
-        with Together(tmp_path / name, *options, code=IN_LONG_NUMBERS, fresh=count == 2) as together:
+        with Together(tmp_path / name, *options, code=IN_LONG_NUMBERS, fresh=1) as together:
             together.start(count)
             ended = together.end()
             assert [code for code, _, _ in ended] == [0] * count

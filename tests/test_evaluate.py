@@ -22,7 +22,7 @@ from training.judging import records as report
 from training.judging import scores
 from training.judging.plots import mistakes_sheet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 TRAINING = {
     "network": "smile",

@@ -26,7 +26,7 @@ from tests.conftest import ROOT, RunningApp, arrivals, clean_environment, pictur
 from tests.waiting import always, eventually
 from web.application import close_app, create_app
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 
 def is_well(event: dict) -> bool:

@@ -19,7 +19,7 @@ from training.finding.pictures import Pictures, part_of, without_copies
 from training.finding.scenes import SceneMaker
 from training.finding.targets import TARGETS, targets
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 
 def drawn_pictures(count: int = 24) -> Pictures:

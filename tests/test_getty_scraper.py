@@ -23,7 +23,7 @@ from tests.scraper_runs import Scraper
 from tests.waiting import eventually
 from training.data.sources import find_source, iterate_images
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 
 @pytest.fixture

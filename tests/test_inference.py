@@ -25,7 +25,7 @@ from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(45)
 
 FIELDS = [
     *("file", "frame", "time_s", "face", "track", "top", "right", "bottom", "left", "smile", "label"),

@@ -1,4 +1,4 @@
-"""The visitor's own camera in a real Chromium whose webcam is a file. Screenshots go to screenshots/."""
+"""The visitor's own camera in a real Chromium whose webcam is a file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, new_context, opened_and_closed
-from tests.test_browser import ON_REQUEST, SCREENSHOTS, SIZES
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, new_context, opened_and_closed, save_screenshot
+from tests.test_browser import ON_REQUEST, SIZES
 from tests.waiting import PATIENCE_S, always, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(85)
 
 ANALYZE = "/api/v1/analyze"
 OPENS = {**SIZES, "phone": (390, 844), "small": (320, 640)}
@@ -103,8 +103,7 @@ class Visit:
         return int(self.page.get_attribute("#meter", "aria-valuenow"))
 
     def screenshot(self, name: str) -> None:
-        SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+        save_screenshot(self.page, name)
 
     def box_center(self) -> float:
         """Where the overlay's yellow is, from 0 (left) to 1; -1 when it shows nothing."""
@@ -307,24 +306,25 @@ def test_no_camera_is_said_and_a_browser_without_one_waits_for_it(app, visit, br
     page.until_words("No camera was found")
 
 
-@pytest.mark.parametrize(
-    ("failure", "words"),
-    [
+def test_a_camera_that_can_not_be_started_is_said_and_recovers(app, visit):
+    page = visit(app.url, script=FAIL % "NotReadableError")
+    for failure, words in (
         ("NotReadableError", "another program may be using it"),
-        ("NotFoundError", "No camera was found"),
         ("OddError", "OddError"),
-    ],
-)
-def test_a_camera_that_can_not_be_started_is_said_and_recovers(app, visit, failure, words):
-    page = visit(app.url, script=FAIL % failure)
-    page.until_words(words)
-    assert page.page.text_content("#faces") == "Your camera is off"
-    page.page.evaluate("window.failure = ''")
-    if failure == "NotFoundError":  # starts by itself
-        page.page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
-    else:
-        page.start()
-    page.wait_for_face()
+        ("NotFoundError", "No camera was found"),
+    ):
+        if failure != "NotReadableError":
+            page.page.click("#stop")
+            page.page.evaluate("(failure) => { window.failure = failure; }", failure)
+            page.start()
+        page.until_words(words)
+        assert page.page.text_content("#faces") == "Your camera is off"
+        page.page.evaluate("window.failure = ''")
+        if failure == "NotFoundError":  # starts by itself
+            page.page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+        else:
+            page.start()
+        page.wait_for_face()
 
 
 def test_an_unplugged_camera_is_said_and_starts_again_when_it_is_back(app, visit):

@@ -24,7 +24,7 @@ from tests.getty_server import Card, GettyServer, pages_of
 from training.data.faces import Faces
 from training.labels.decisions import read_decisions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow(120), pytest.mark.timeout(1800)]
 
 NOTEBOOK = ROOT / "notebooks" / "cnn_model_training.ipynb"
 SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "2"}
@@ -46,10 +46,18 @@ def make_client(notebook) -> NotebookClient:
 
 
 @pytest.fixture(scope="module")
-def executed(work):
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    make_client(notebook).execute(env=environment(work, SMALL))
-    return notebook
+def kernel(work) -> Iterator[NotebookClient]:
+    """A kernel with small settings; loading all that the notebook needs takes it as long as some of the cells."""
+    client = make_client(nbformat.read(NOTEBOOK, as_version=4))
+    with client.setup_kernel(env=environment(work, SMALL)):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def executed(kernel):
+    for place, cell in enumerate(kernel.nb.cells):
+        kernel.execute_cell(cell, place)
+    return kernel.nb
 
 
 def environment(work: Path, settings: dict[str, str]) -> dict[str, str]:
@@ -207,12 +215,14 @@ class Session:
 
 
 @pytest.fixture
-def session(site, tmp_path) -> Iterator[Session]:
-    """With settings that say to gather photos from `site`, but not that this is permitted."""
-    client = make_client(nbformat.read(NOTEBOOK, as_version=4))
-    client.allow_errors = True
-    with client.setup_kernel(env=environment(tmp_path, {"SMILE_SEARCH": "grin|serious look", "SMILE_SITE": site.url})):
-        yield Session(client)
+def session(kernel, executed, site, tmp_path) -> Session:
+    """The notebook once more, with settings that say to gather photos from `site`, but not that this is permitted."""
+    kernel.nb = nbformat.read(NOTEBOOK, as_version=4)
+    kernel.allow_errors = True
+    begun = Session(kernel)
+    begun.code("for name in [name for name in os.environ if name.startswith('SMILE_')]: del os.environ[name]")
+    begun.settings(SMILE_WORK=str(tmp_path), SMILE_SEARCH="grin|serious look", SMILE_SITE=site.url)
+    return begun
 
 
 def sentence_of(cell) -> str:
@@ -224,7 +234,6 @@ def sentence_of(cell) -> str:
 
 
 def test_gathered_photos_become_its_set_but_not_without_permission(session, site, tmp_path):
-    session.cell("settings")
     session.cell("imports")
     refused = sentence_of(session.cell("gather"))
     assert TERMS_OF_USE in refused

@@ -29,7 +29,7 @@ from training.fitting.hold import load_hold
 from training.fitting.standing import judged_by
 from training.judging.judge import read_crops
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset_workers_in_this_process")]
+pytestmark = [pytest.mark.slow(75), pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
 
 @pytest.fixture(autouse=True)

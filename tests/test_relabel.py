@@ -34,7 +34,7 @@ from training.labels.decisions import AUTOMATIC, Journal, apply_decisions, count
 from training.labels.relabel_queue import make_queue
 from training.labels.relabel_server import RelabelServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("dataset_workers_in_this_process")]
+pytestmark = [pytest.mark.slow(45), pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
 _HEAD = "source,name,decision,by,time\n"
 _TIME = "2026-01-02T03:04:05Z"

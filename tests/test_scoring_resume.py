@@ -95,7 +95,7 @@ def stopped(event: Path, table: Path, *arguments) -> dict:
     process = start(event, "--cropped", "--out", table, *arguments)
     wait_for_size(table.with_name(f"{table.name}.part"), 9000, process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert err.endswith(f"Stopped. The rows so far are in {table}.part. Run the same command again to go on.\n"), err
     assert err.count("\n") <= 2, "no process complains"

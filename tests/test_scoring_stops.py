@@ -22,7 +22,7 @@ from scoring import resume, table_writer
 from scoring.rows import empty_row, face_row
 from scoring.work import Work
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(40)
 
 FILES = ("1.jpg", "2.jpg", "3.avi")  # a face, a damaged file, a face in each of two frames
 STEPS = {"open", "write", "writerow", "flush", "fsync", "close", "replace", "unlink", "truncate", "write_table"}

@@ -20,9 +20,9 @@ from scoring.rows import empty_row
 from scoring.work import PackedRows
 from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers
 from tests.conftest import ROOT, clean_environment
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # many processes
+pytestmark = [pytest.mark.slow(40), pytest.mark.timeout(600)]  # many processes
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def test_the_workers_end_when_the_first_process_is_killed(tmp_path, folder):
     finally:
         process.kill()
         process.wait(120)
-    assert not psutil.wait_procs(children, timeout=30)[1]
+    assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
 
 
 def test_a_folder_of_any_size_is_read_in_name_order_with_few_names_in_memory(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from tests.conftest import ROOT, clean_environment
 from tests.getty_server import Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import QuickClock, Scraper
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 
 @pytest.fixture

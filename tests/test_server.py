@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import ROOT, Arrival, RunningApp, arrivals, clean_environment, http_server, pictures, viewer
 from tests.waiting import PATIENCE_S, always, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(55)
 
 
 def test_the_video_feed_is_a_multipart_stream_of_pictures(run_app, face_video):

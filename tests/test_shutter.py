@@ -1,7 +1,4 @@
-"""The smile shutter: when it fires, on made-up readings; and in a real Chromium, whose webcam shows people who smile on cue.
-
-Screenshots go to screenshots/.
-"""
+"""The smile shutter: when it fires, on made-up readings; and in a real Chromium whose webcam shows people smiling on cue."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from tests import posing
 from tests.test_my_camera import ANALYZE, HIDE, OPENS, Visit
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(75)
 
 Reading = tuple[float, dict[int, float] | None]  # milliseconds, and P(smile) of each face; None: nothing could be read
 
@@ -373,21 +370,25 @@ def test_armed_before_the_smile_it_fires_once_and_the_picture_is_the_cameras(app
     assert visited.complaints == []
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark"), ("small", "light")])
-def test_it_can_be_used_on_every_screen(app, visit, person, size, scheme):
-    visited = visit(app.url, person, size=size, color_scheme=scheme)
+def test_it_can_be_used_on_every_screen(app, visit, person):
+    visited = visit(app.url, person)
     page = visited.page
     wait_for_camera(visited)
-    page.click("#arm")
-    assert page.text_content("#shutter-state") == "Armed: waiting for everyone to smile."
-    posing.smile(page)
-    visited.until(f"{PICTURES} === 1")
-    visited.screenshot(f"shutter-{size}-{scheme}")
-    assert page.evaluate("document.documentElement.scrollWidth") == OPENS[size][0], "nothing sticks out sideways"
-    for control in page.query_selector_all("#shutter button, #shutter label, #strip button, #strip a"):
-        box = control.bounding_box()
-        if box:
-            assert min(box["width"], box["height"]) >= 44, control.text_content()
+    for number, (size, scheme) in enumerate([("desktop", "light"), ("phone", "dark"), ("small", "light")], 1):
+        width, height = OPENS[size]
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        rest(visited)
+        page.click("#arm")
+        assert page.text_content("#shutter-state") == "Armed: waiting for everyone to smile."
+        posing.smile(page)
+        visited.until(f"{PICTURES} === {number}")
+        visited.screenshot(f"shutter-{size}-{scheme}")
+        assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out sideways"
+        for control in page.query_selector_all("#shutter button, #shutter label, #strip button, #strip a"):
+            box = control.bounding_box()
+            if box:
+                assert min(box["width"], box["height"]) >= 44, (size, control.text_content())
 
 
 def test_kept_going_it_takes_one_picture_of_every_smile(app, visit, person, tmp_path):
@@ -440,8 +441,8 @@ PRINT = """async ([count, joke]) => {
 }"""
 
 
-def test_the_strip_has_no_empty_cells_and_the_joke_under_each_picture(app, visit, person):
-    page = visit(app.url, person).page
+def test_the_strip_has_no_empty_cells_and_the_joke_under_each_picture(app, visit):
+    page = visit(app.url, start=False).page
 
     def printed(count: int, joke: str) -> tuple[list[int], np.ndarray]:
         columns, data = page.evaluate(PRINT, [count, joke])

@@ -22,7 +22,7 @@ import requests
 from tests.conftest import opened_and_closed
 from tests.test_my_camera import Visit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(35)
 
 ROOT = Path(__file__).parents[1]
 

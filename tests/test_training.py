@@ -28,7 +28,7 @@ from training.networks import recipes
 from training.networks.network import SHIPPED_OUTPUTS, PictureNormalization, build_network, shipped_part
 from training.networks.recipes import RECIPES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(70)
 
 EPOCHS = 6
 
