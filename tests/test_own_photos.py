@@ -212,6 +212,9 @@ def test_the_table_of_what_photos_are_worth(drawn, tmp_path, monkeypatch, capsys
     assert how_many.main([*command, "--strengths", "2", "9"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" | ")[1] for line in lines if "%" in line] == ["0", "8, strength 2", "8, strength 9"] * 2
+    replace(drawn, source=np.full(len(drawn), "affect")).save(tmp_path / "known.npz")
+    assert how_many.main([*command[:2], "--others", str(tmp_path / "known.npz")]) == 2
+    assert "was trained on affect; give --others that it has never seen" in capsys.readouterr().err
     assert how_many.main([*command, "--part", "val"]) == 2
     assert "has no genki, smiles, getty_faces, rafdb" in capsys.readouterr().err
     assert how_many.main([*command, "--part", "val", "--write-docs"]) == 2

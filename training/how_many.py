@@ -2,14 +2,14 @@
 
     python -m training.dataset ../shared/data/{genki,smiles,getty_faces,rafdb}.zip --split models/split.csv.gz
     python -m training.dataset ../shared/data/affect.zip --out datasets/affect
-    python -m training.how_many --write-docs
-    python -m training.how_many --part val --strengths 1 2 4 6 10       # for choosing how firmly old weights are held
+    python -m training.how_many --model runs/without_affect --write-docs
+    python -m training.how_many --model runs/without_affect --part val --strengths 1 2 4 6 10       # for choosing a strength
 
 It stands in for a user twice. One has a definition of her own: of GENKI's smiles, only wide ones with an open mouth count.
-The other has faces of another kind: those of `--others`, of which the shipped network has seen none. From the training part
-of each, 20, 60, 150 and 1,000 faces of each class are drawn, three times each, and the shipped network's smile output is
-fitted to them (`training/fitting/tune.py`). The table says how many test faces are then read right: of that kind, and of the
-shipped network's own sets, as they were labelled.
+The other has faces of another kind: those of `--others`, of which the network must have seen none. (The shipped one has seen
+affect; `--model` names one of a training `--without affect`.) From the training part of each, 20, 60, 150 and 1,000 faces of
+each class are drawn, three times each, and the network's smile output is fitted to them (`training/fitting/tune.py`). The
+table says how many test faces are then read right: of that kind, and of the network's own sets, as they were labelled.
 """
 
 from __future__ import annotations
@@ -120,6 +120,11 @@ def table(options: argparse.Namespace) -> str:
     if lacking:
         data = options.data
         raise DatasetError(f"{data} has no {', '.join(lacking)}; build it with these sets and --split models/split.csv.gz.")
+    if seen := sorted(set(strangers.source.tolist()) & what_was_trained(options.model)["trained_on"].keys()):
+        raise DatasetError(
+            f"The network in {options.model} was trained on {', '.join(seen)}; give --others that it has never seen, or --model "
+            "of a training --without them."
+        )
     genki = wide_smiles(faces.where(faces.source == "genki"))
     own = {name: faces.part(part, name) for name in OWN_SETS}
     read = {name: (shipped.look(some, 0)[:, 0], some) for name, some in own.items()}
