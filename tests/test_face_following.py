@@ -28,7 +28,7 @@ def test_a_face_is_seen_with_all_that_is_known_of_it(gray, recognizer):
     assert sight.presence > 0.9
     assert sight.smile > 0.7
     assert sight.box.iou(FACE) > 0.5
-    assert sight.box.width == sight.box.height
+    assert abs(sight.box.width - sight.box.height) <= 1, "square, but for rounding"
 
 
 def test_following_a_still_face_stays_where_it_is(gray, recognizer):
