@@ -68,8 +68,13 @@ class Judged:
 
 
 def attach(network: bytes, judged: Judged) -> bytes:
-    """The bytes of a network's file that carries the record."""
+    """The bytes of a network's file that carries the record, instead of one that it carried before."""
     file = io.BytesIO(network)
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            begins = {info.filename: info.header_offset for info in archive.infolist()}
+        if list(begins) == [_NAME]:
+            file = io.BytesIO(network[: begins[_NAME]])
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(zipfile.ZipInfo(_NAME), json.dumps(asdict(judged)))  # without a time: same record, same bytes
     return file.getvalue()

@@ -185,6 +185,10 @@ def test_a_finder_learns_is_killed_goes_on_and_is_exported(tmp_path, capsys):
     made = json.loads((out / "finder_training.json").read_text())
     assert made["frames"] == 192
     assert made["trained_on"] == {"backgrounds": 12, "genki": 12}
+    (tmp_path / "finder_training.json").write_text(json.dumps({"frames": 1000}))
+    begun = ["--export-only", "--start-from", str(tmp_path / "finder.keras"), "--out", str(out), "--data", str(data)]
+    assert finder.main(begun) == 0
+    assert json.loads((out / "finder_training.json").read_text())["frames"] == 1192, "with those of the training before"
     gray = np.random.default_rng(0).integers(0, 255, (128, 160), np.uint8)
     expected = model.predict(gray[None, :, :, None].astype(np.float32), verbose=0)[0]
     expected[..., 0] = 1 / (1 + np.exp(-expected[..., 0]))

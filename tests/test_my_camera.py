@@ -202,9 +202,13 @@ def test_the_box_is_mirrored_with_the_video_and_its_text_is_not(app, visit):
     plain = page.box_center()
     assert mirrored > 0.52
     assert 0 < plain < 0.48
-    [face] = page.page.evaluate("window.answers.at(-1).faces")
-    middle = (face["box"]["left"] + face["box"]["right"]) / 2 / 640
-    assert plain == pytest.approx(middle, abs=0.08), "the label's plate may stand a little aside"
+
+    def aside() -> float:
+        """How far what is drawn stands from the box of the latest answer, in widths of the picture; the face moves on."""
+        [face] = page.page.evaluate("window.answers.at(-1).faces")
+        return abs(page.box_center() - (face["box"]["left"] + face["box"]["right"]) / 2 / 640)
+
+    eventually(lambda: aside() < 0.08, "the label's plate may stand a little aside, but not far")
 
 
 def test_another_of_several_cameras_can_be_chosen(app, visit, browser):

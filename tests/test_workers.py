@@ -154,7 +154,8 @@ def test_a_joke_told_by_one_worker_is_counted_once_by_another(run_app, tmp_path)
         assert {here.worker, there.worker} == {1, 2}
         joke = here.get("/api/v1/jokes/random")
         reaction = {"joke": {"id": joke["id"], "source": joke["source"]}, "before": 0.1, "peak": 0.8, "seconds": 2.5}
-        assert there.post("/api/v1/reactions", reaction | {"agreed": True}) == 204
+        # What one worker told, the others know a moment later.
+        eventually(lambda: there.post("/api/v1/reactions", reaction | {"agreed": True}) == 204, "the joke is known")
         for visitor in (here, there):
             assert visitor.post("/api/v1/reactions", reaction | {"agreed": True}) == 409
             (counted,) = visitor.get("/api/v1/jokes/board")["jokes"]

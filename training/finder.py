@@ -22,6 +22,7 @@ from training.judging.records import read_json, write_json
 from training.quiet import tensorflow_quiet
 
 _TEACHER = Path("../shared/models/face_detection_yunet_2026may.onnx")
+_MADE = "finder_training.json"
 
 
 def export_finder(model, path: Path) -> None:
@@ -49,10 +50,12 @@ def _made(options: argparse.Namespace, model) -> dict:
 
     pictures, history = Pictures.load(options.data), read_json(options.out / "history.json")
     trained = pictures.source[pictures.split == "train"]
+    begun = options.start_from.with_name(_MADE) if options.start_from else None  # with what an earlier training learned
+    earlier = int(read_json(begun)["frames"]) if begun and begun.is_file() else 0
     return {
         "trained_on": {str(name): int((trained == name).sum()) for name in sorted(set(trained.tolist()))},
         "weights": model.count_params(),
-        "frames": history["history"][-1]["step"] * history["recipe"]["batch"],
+        "frames": earlier + history["history"][-1]["step"] * history["recipe"]["batch"],
         **history,
     }
 
@@ -110,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         model = load_trained(options.out)  # without the parts that only a training needs
         export_finder(model, options.out / "finder.tflite")
         save_network(model, options.out / "finder.keras")
-        write_json(options.out / "finder_training.json", _made(options, model))
+        write_json(options.out / _MADE, _made(options, model))
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2

@@ -122,8 +122,8 @@ def table(options: argparse.Namespace) -> str:
         raise DatasetError(f"{data} has no {', '.join(lacking)}; build it with these sets and --split models/split.csv.gz.")
     if seen := sorted(set(strangers.source.tolist()) & what_was_trained(options.model)["trained_on"].keys()):
         raise DatasetError(
-            f"The network in {options.model} was trained on {', '.join(seen)}; give --others that it has never seen, or --model "
-            "of a training --without them."
+            f"The network in {options.model} was trained on {', '.join(seen)}; give --others that it has never seen, or the "
+            "--model of a training --without them."
         )
     genki = wide_smiles(faces.where(faces.source == "genki"))
     own = {name: faces.part(part, name) for name in OWN_SETS}

@@ -54,7 +54,7 @@ left out.
 The sets are research sets with no grant to redistribute; because of CelebA this file is for non-commercial research only.
 
 ## Known limits
-- {frames:,} frames are few for such a network: a longer training finds more (`python -m training.finder --frames ...`).
+- {frames:,} frames are few for such a network: a longer training found more each time (`training.finder --start-from`).
 - Where the whole face is turned far to the side, teachers' marks are poor, and so are boxes.
 - Accuracy by age, gender or skin colour was not measured: the sets have no such labels.
 """
