@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-SIZES = {"smile": 1, "presence": 1, "landmarks": 10, "expression": 7, "shape68": 136}
+SIZES = {"smile": 1, "presence": 1, "landmarks": 10, "expression": 7, "shape68": 136, "mesh": 292, "shapes": 52}
 
 
 def build_small() -> keras.Model:

@@ -96,7 +96,12 @@ def test_the_worker_reads_what_the_app_reads_from_the_same_frames(app, visit, as
     assert {len(faces) for faces in here} >= {0, 1, 2}, "the frames show what they should"
     assert_alike(here, there)
     photo = cv2.cvtColor(cv2.resize(astronaut, None, fx=1.7, fy=1.7), cv2.COLOR_BGR2GRAY)
-    group = np.hstack([photo[:600, 200:700], photo[:600, 200:700][:, ::-1], photo[:600, 200:700]])
+    near = photo[:600, 200:700]
+    further = [
+        cv2.copyMakeBorder(cv2.resize(near[:, ::-1], None, fx=f, fy=f), 0, 600 - round(600 * f), 0, 0, cv2.BORDER_REPLICATE)
+        for f in (0.85, 0.7)
+    ]
+    group = np.hstack([near, *further])  # of three sizes: the largest face comes first
     here = [[face.as_full_json() for face in analyze_photo(group, detector, recognizer)]]
     assert_alike(here, [read_there(page, "photo", group)])
 

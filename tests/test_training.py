@@ -104,7 +104,7 @@ def test_the_network_has_the_outputs_it_promises():
     for name in SHIPPED_OUTPUTS:
         assert part[name].shape == (3, SIZES[name])
         assert np.allclose(part[name], whole[name], atol=1e-6)
-    for name in ("landmarks", "shape68"):
+    for name in ("landmarks", "shape68", "mesh"):
         assert np.abs(whole[name] - 0.5).max() < 0.3, "points begin near the middle of the crop"
 
 
