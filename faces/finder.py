@@ -191,7 +191,7 @@ class FinderDetector:
 
     name = "finder"
 
-    def __init__(self, model: Path | None = None, *, threshold: float = 0.55) -> None:
+    def __init__(self, model: Path | None = None, *, threshold: float = 0.45) -> None:
         self._lock = threading.Lock()
         self._path = model or DEFAULT_FINDER
         self._threshold = threshold

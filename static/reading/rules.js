@@ -30,7 +30,7 @@ export const FINDER = {
   ONE_LOOK: 1.2,
   SLACK: 0.1,
   TOO_SMALL: 0.7,
-  THRESHOLD: 0.55,
+  THRESHOLD: 0.45,
 };
 export const FOLLOWING = {
   SURE: 0.95,
