@@ -1,10 +1,10 @@
 // What a visitor chose, kept in this browser if it allows that, and nowhere else. Other pages of this host may keep things of their
 // own, so ours are known by name. Whoever keeps something listens to the document's "kept" event: it may be forgotten, or back.
 const PREFIX = "dad-jokes ";
-const WITHOUT = ["hands-free", "sound", "count my smiles", "reading", "straight face"]; // older than the prefix
+const WITHOUT = ["hands-free", "sound", "count my smiles", "reading"]; // older than the prefix
 const key = (name) => (WITHOUT.includes(name) ? name : PREFIX + name);
 
-export function store(act) {
+function store(act) {
   try {
     return act(window.localStorage);
   } catch {

@@ -71,7 +71,7 @@ def test_a_whole_game_alone(app, browser, shared_videos):
         there.until(f"{PHASE} === 'over' && !document.getElementById('card').hidden")
         posing.rest(page)
         assert page.text_content("#joke") == "You survived 1 of 3 jokes."
-        assert page.evaluate("JSON.parse(localStorage['straight face'])") == {"3": 1}
+        assert page.evaluate("JSON.parse(localStorage['dad-jokes straight face'])") == {"3": 1}
         assert page.text_content("#best") == "Your best so far on this device!"
         assert " ".join(fell_by.split())[:20] in page.get_attribute("#card", "aria-label")
         with page.expect_download() as download:
@@ -93,7 +93,7 @@ def test_a_whole_game_alone(app, browser, shared_videos):
         assert page.evaluate(PHASE) == "choosing"
         assert page.text_content("#best-words") == "Your best of 3, alone: 1"
         page.click("#forget")
-        assert page.evaluate("localStorage['straight face']") is None
+        assert page.evaluate("localStorage['dad-jokes straight face']") is None
         assert {request for request in there.requests if not request.startswith(app.url)} == set()
         assert not any("api/v1/reactions" in request for request in there.requests), (
             "nobody's straight face counts for the board"
@@ -135,7 +135,7 @@ def test_a_duel_before_one_camera(app, browser, two_faces):
         ranking = page.locator("#ranking li").all_inner_texts()
         assert "Player 1 kept a straight face" in ranking[0]
         assert "Player 2 smiled at joke" in ranking[1]
-        assert page.evaluate("localStorage['straight face']") is None, "a duel is nobody's best"
+        assert page.evaluate("localStorage['dad-jokes straight face']") is None, "a duel is nobody's best"
         with page.expect_download() as download:
             page.click("#save")
         card = image_of(download.value.path())[80:600]
@@ -296,6 +296,14 @@ def test_a_game_waits_pauses_and_says_why(table):
     page.unroute("**/api/v1/jokes/random")
     page.route("**/api/v1/jokes/random", lambda route: route.fulfill(json=RIDDLE))
     table.until("document.querySelector('#joke .set-up')")
+    page.click("#quit")
+    table.smiles = [0.1, 0.1]
+    table.until("document.querySelectorAll('#players input').length === 2")
+    page.uncheck("#players li:first-child input")
+    table.until("document.querySelectorAll('#players input:checked').length === 1")
+    page.click("#stop")
+    page.click("#start")
+    table.until("document.querySelectorAll('#players input:checked').length === 2")  # faces are numbered anew
 
 
 def test_nothing_sticks_out_and_the_stage_stays_where_it_is(table):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import new_context
+from tests.test_page import RIDDLE
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +61,7 @@ def play(app, browser) -> Iterator:
     ) -> dict[str, Any]:
         return page.evaluate(PLAY, [[one for some in readings for one in some], jokes, pace, list(acts), texts])
 
+    run.page = page
     yield run
     context.close()
 
@@ -357,6 +359,101 @@ def test_a_joke_without_a_punchline_is_told_in_one_piece(play):
     assert kinds(played) == ["began", *["breath", "set-up"] * 3, "over"]
 
 
+def test_a_pause_while_a_smile_is_seen_goes_on_to_what_comes_next(play):
+    two, three = (dict.fromkeys(names, STRAIGHT) for names in ("ab", "abc"))
+    set_up = times(play(every(50, 0, 9000, **three)), "set-up")[0]
+    falls, acts = set_up + 450, ([set_up + 1000, "pause"], [20_000, "resume"])
+
+    def paused(players: dict[str, float], end: float) -> dict[str, Any]:
+        smiling = every(50, set_up, falls, **players | {"a": SMILING})
+        return play(every(50, 0, set_up, **players), smiling, every(50, falls, end, **players), acts=acts)
+
+    assert (paused(three, 15_000)["phase"], paused(three, 15_000)["number"]) == ("paused", 2)
+    after = [(now, kind) for now, kind, _ in paused(three, 25_000)["happened"] if now >= 20_000]
+    assert [kind for _, kind in after][:2] == ["breath", "set-up"], "the frozen moment does not come back"
+    ended = paused(two, 15_000)
+    assert (ended["phase"], ended["winners"]) == ("over", [2]), "nothing is left that could be paused"
+
+
+# --- who is left out ---
+
+LEFT_OUT = """async (readings) => {
+  const { Aside } = await import("/static/game/aside.js");
+  const aside = new Aside();
+  aside.read("camera", 0);
+  aside.set(2, false);
+  return readings.map(([camera, now]) => {
+    aside.read(camera, now);
+    return aside.has(2);
+  });
+}"""
+
+
+@pytest.mark.parametrize(
+    ("readings", "left_out"),
+    [
+        ([["camera", 1900], ["camera", 3800]], [True, True]),
+        ([["camera", 2100], ["camera", 2200]], [False, False]),
+        ([["another", 100], ["camera", 200]], [False, False]),
+    ],
+)
+def test_nobody_stays_left_out_by_a_number_that_is_given_anew(play, readings, left_out):
+    assert play.page.evaluate(LEFT_OUT, readings) == left_out
+
+
+# --- jokes ---
+
+ASK = """async (times) => {
+  const { Jokes } = await import("/static/game/jokes.js");
+  const now = performance.now, said = [], told = [];
+  const jokes = new Jokes({ onJoke: ({ id }) => told.push(id), onTrouble: (words) => said.push(words) });
+  try {
+    for (const time of times) {
+      if (time === null) localStorage.clear();
+      else performance.now = () => time;
+      await jokes.ask();
+    }
+  } finally {
+    performance.now = now;
+  }
+  return { said, told };
+}"""
+
+
+@pytest.fixture
+def asked(play) -> Iterator:
+    """Asks for a joke at so many times, of an app that answers `status`. Gives what was said and told, and the requests."""
+    page, hits = play.page, []
+
+    def ask(times: list[float | None], status: int = 200) -> tuple[list[str], list[str], int]:
+        hits.clear()
+        page.unroute("**/api/v1/jokes/random")
+        page.route("**/api/v1/jokes/random", lambda route: (hits.append(1), route.fulfill(status=status, json=RIDDLE))[1])
+        answer = page.evaluate(ASK, times)
+        return answer["said"], answer["told"], len(hits)
+
+    yield ask
+    page.unroute("**/api/v1/jokes/random")
+    page.evaluate("localStorage.clear()")
+
+
+def test_if_every_joke_is_hidden_here_the_game_says_so_and_asks_again_when_one_is_not(play, asked):
+    play.page.evaluate("(joke) => localStorage.setItem('dad-jokes not funny', JSON.stringify([joke]))", RIDDLE)
+    said, told, hits = asked([0, 4000, 8000])
+    assert [words[:39] for words in said] == ["Every joke that came is one you hid. Br"]
+    assert (told, hits) == ([], 40)
+    said, told, hits = asked([0, 4000, None])
+    assert (said[1:], told, hits) == ([""], [RIDDLE["id"]], 41)
+
+
+def test_too_many_requests_are_no_dead_app(asked):
+    assert asked([0, 2000], 429) == ([""], [], 1)
+    assert asked([0, 2000, 4000], 429)[2] == 2
+    said, _, hits = asked([0, 2000, 4000], 500)
+    assert [words.split(".")[0] for words in said] == ["Dad does not answer just now"] * 2
+    assert hits == 2
+
+
 # --- in words ---
 
 
@@ -375,6 +472,12 @@ def test_the_end_is_said_in_a_line(play):
     assert ended(two, two) == "Both kept a straight face: a draw."
     assert ended(three, dict.fromkeys("ac", SMILING) | {"b": STRAIGHT}) == "Player 2 wins!"
     assert ended(three, three | {"b": SMILING}) == "Player 1 and player 3 win."
+
+
+def test_who_has_left_is_said_of_one_and_of_several(play):
+    left = "(slots) => import('/static/game/words.js').then(({ left }) => left(slots.map((slot) => ({ slot }))))"
+    assert play.page.evaluate(left, [2]) == "Player 2 was away for too long and is out."
+    assert play.page.evaluate(left, [2, 1]) == "Player 1 and player 2 were away for too long and are out."
 
 
 def test_what_dad_waits_for_is_said(play):

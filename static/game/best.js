@@ -1,5 +1,5 @@
 // Your best so far, alone, for each number of jokes. It stays in this browser.
-import { store } from "../remembered.js";
+import { keep, kept } from "../remembered.js";
 
 const KEPT = "straight face";
 
@@ -13,14 +13,18 @@ export function best(jokes) {
 export function noteBest(jokes, survived) {
   const before = best(jokes);
   if (before !== null && survived <= before) return false;
-  store((storage) => storage.setItem(KEPT, JSON.stringify({ ...all(), [jokes]: survived })));
+  keep(KEPT, JSON.stringify({ ...all(), [jokes]: survived }));
   return survived > 0;
 }
 
 export function forgetBest() {
-  store((storage) => storage.removeItem(KEPT));
+  keep(KEPT, null);
 }
 
 function all() {
-  return store((storage) => JSON.parse(storage.getItem(KEPT))) ?? {};
+  try {
+    return JSON.parse(kept(KEPT)) ?? {};
+  } catch {
+    return {};
+  }
 }

@@ -1,13 +1,13 @@
 // One player's face: how it rests, and when it smiles. This needs no page and no clock: every reading comes with its time in
 // milliseconds.
-export const HOLD_MS = 400; // who smiles for so long is out
-export const MOST_A_GAP_COUNTS_MS = 250; // nobody knows what happened in a longer gap between two readings
-export const FORGIVEN_MS = 150; // a dip that short only halts the count
+const HOLD_MS = 400; // who smiles for so long is out
+const MOST_A_GAP_COUNTS_MS = 250; // nobody knows what happened in a longer gap between two readings
+const FORGIVEN_MS = 150; // a dip that short only halts the count
 const FORGOTTEN_MS = 1000; // after a gap that long nothing is left of a smile before it
 const EBB = 0.1; // a smile that began ends only so far below its limit
-export const REST_MS = 1500; // of a face that does not smile make its rest
+const REST_MS = 1500; // of a face that does not smile make its rest
 const ENOUGH = 3; // readings
-export const PATIENCE_MS = 6000; // some faces read as a smile while they rest
+const PATIENCE_MS = 6000; // some faces read as a smile while they rest
 
 // From which P(smile) on a face smiles that rests at `neutral`: half of the way from there to a full smile. For most faces that
 // is hardly more than one half, from where on a face is labelled a smile.

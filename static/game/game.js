@@ -1,11 +1,11 @@
 // Keep a straight face: the rules. This needs no page and no clock; every call comes with its time in milliseconds.
 //
-// choosing -> calming (each resting face is read) -> breath -> telling -> breath -> ... -> over. Who smiles is `out`: that moment
-// stays for a while. While a player is missing or nothing can be read, Dad waits and nobody is judged.
+// choosing -> calming (each resting face is read) -> breath -> telling -> breath -> ... -> over. Whoever smiles is `out`: that
+// moment stays for a while. While a player is missing or nothing can be read, Dad waits and nobody is judged.
 import { Players } from "./players.js";
 import { BREATH_MS, MOMENT_MS, timingOf } from "./timing.js";
 
-export const AWAY_MS = 10_000; // out of view in one game, all absences together; who is away for longer is out
+const AWAY_MS = 10_000; // out of view in one game, all absences together; who is away for longer is out
 const STALE_MS = 1000; // after so long without a reading nothing can be told
 const LONGEST_STEP_MS = 1000;
 const RUNNING = ["calming", "breath", "telling", "out"];
@@ -100,6 +100,7 @@ export class Game {
   }
 
   pause() {
+    if (this.phase === "out") this.#goOn(); // the moment has been seen
     if (!this.running) return;
     this.#goesOnWith = this.phase === "telling" ? "breath" : this.phase; // a joke is told from its beginning again
     this.phase = "paused";
@@ -191,7 +192,7 @@ export class Game {
     this.#tellOf("out", fallen);
   }
 
-  // The moment has been seen.
+  // After the moment.
   #goOn() {
     const { length } = this.players.living;
     if (length > 1 && this.number < this.jokes) this.#next();

@@ -5,29 +5,28 @@ import { tellFacts } from "../cameras/words.js";
 import { hush, startSound } from "../jokes/sound.js";
 import { onSpace } from "../jokes/space_bar.js";
 import { keepPage } from "../offline/keep.js";
+import { keepAwake, letSleep } from "../party/awake.js";
 import { Game } from "./game.js";
 import { Jokes } from "./jokes.js";
 import { startEnding } from "./ending.js";
 import { Stage } from "./stage.js";
-import { fell, names } from "./words.js";
+import { fell, left } from "./words.js";
 
 const TICK_MS = 50;
 const CLOSER = 0.05; // so much nearer to a smile, and the moment is kept
-const GONE = "Dad does not answer just now. Is the app still running? Trying again…";
 const $ = (id) => document.getElementById(id);
-const body = document.body;
 // For tests and for the impatient: how many times faster Dad tells. What counts as a smile stays as it is.
 const pace = Math.min(20, Math.max(0.25, Number(new URLSearchParams(location.search).get("pace")) || 1));
 const game = new Game({ pace });
 const stage = new Stage(game, pace);
 const jokes = new Jokes({
   onJoke: (joke) => game.tell(joke),
-  onTrouble: (trouble) => { stage.trouble = trouble && game.running ? GONE : ""; },
+  onTrouble: (words) => { stage.trouble = words; },
 });
 let moment = null; // {picture, faces}: the last smile that counted, or the closest call
 let closest = 0; // how near that came, 1 being a smile
 let lastEvent = ""; // the app repeats an event if nothing new comes
-let timer = null, awake = null;
+let timer = null;
 
 // --- readings ---
 
@@ -67,7 +66,7 @@ function happened() {
     if (kind === "set-up") stage.tellSetUp();
     else if (kind === "punchline") stage.tellPunchline();
     else if (kind === "out") fall(players);
-    else if (kind === "left") stage.news = `${names(players)} was away for too long and is out.`;
+    else if (kind === "left") stage.news = left(players);
     else if (kind === "paused") stage.news = "Nobody is in view.";
     else if (kind === "breath") stage.news = "";
     else if (kind === "over") stage.end(moment);
@@ -88,12 +87,8 @@ function run() {
   if (game.running === (timer !== null)) return;
   clearInterval(timer);
   timer = game.running ? setInterval(tick, TICK_MS) : null;
-  if (!game.running) {
-    awake?.then((lock) => lock?.release());
-    awake = null;
-  } else if (navigator.wakeLock) {
-    awake = navigator.wakeLock.request("screen").catch(() => null);
-  }
+  if (game.running) keepAwake();
+  else letSleep();
 }
 
 // --- what the player does ---

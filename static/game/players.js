@@ -3,12 +3,12 @@
 import { Hold, limitOf, Rest } from "./faces.js";
 
 export const MOST = 8; // as many as there are marks
-export const LOST_MS = 700; // a face that is missing for less than this is still in view
+const LOST_MS = 700; // a face that is missing for less than this is still in view
 const ADOPTED_MS = 300; // after so long its place can be taken by a face that came since
-const RESTARTED_MS = 2000; // after such a gap between readings faces are numbered anew
+export const RESTARTED_MS = 2000; // after such a gap between readings faces are numbered anew
 const DROPPED_MS = 1000; // who is not seen for so long before the game begins does not play
 
-export class Player {
+class Player {
   smile = 0;
   rise = 0; // the highest smile while a joke was told, above the resting face
   peak = 0; // that smile

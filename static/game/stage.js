@@ -1,6 +1,7 @@
 // How a game looks: what Dad says, everyone's marks and bars, the frozen moment, and the end.
 import { drawDad } from "../meter/dad.js";
 import { percent } from "../meter/percent.js";
+import { Aside } from "./aside.js";
 import { best, forgetBest, noteBest } from "./best.js";
 import { clearEnding, showEnding } from "./ending.js";
 import { Marks } from "./marks.js";
@@ -12,9 +13,8 @@ import { headline, wish } from "./words.js";
 const $ = (id) => document.getElementById(id);
 const body = document.body;
 const SAYS = {
-  choosing: "I tell the jokes. You keep a straight face. Who smiles is out.",
-  calming: "Faces straight, please. I look at how you rest.",
-  paused: "Paused. When you go on, I tell the joke again.",
+  choosing: "I tell the jokes. You keep a straight face. Whoever smiles is out.",
+  calming: "Faces straight, please. Let me see your face at rest.",
 };
 const GO = { choosing: "Start", paused: "Go on", over: "Play again" };
 
@@ -26,7 +26,7 @@ export class Stage {
   #game;
   #pace;
   #state = null; // the newest reading
-  #aside = new Set(); // faces that don't play
+  #aside = new Aside();
   #places = new Marks($("places"));
 
   constructor(game, pace) {
@@ -53,6 +53,12 @@ export class Stage {
   read(state) {
     this.#state = state;
     if (!state) return;
+    this.#aside.read(body.dataset.mode === "mine" ? $("mine").srcObject?.id : "the app's", performance.now());
+    this.#sort();
+  }
+
+  #sort() {
+    const state = this.#state;
     this.faces = state.faces.filter(({ id }) => !this.#aside.has(id)).map(({ id, smile, label, box }) =>
       ({ id, smile, label, ...this.#whereabouts(box) }));
     this.marks = state.faces.map(({ id, box }) => ({ box, ...this.#markOf(id) }));
@@ -108,7 +114,7 @@ export class Stage {
   }
 
   draw(now) {
-    const { phase, number, jokes } = this.#game;
+    const { phase, number, jokes, joke } = this.#game;
     if (phase !== "out") this.#thaw();
     body.dataset.phase = phase;
     put($("go"), GO[phase] ?? "Pause");
@@ -118,6 +124,7 @@ export class Stage {
     put($("progress"), ["choosing", "calming", "over"].includes(phase) ? "" : `Joke ${number} of ${jokes}`);
     if (phase === "over") say(headline(this.#game));
     else if (phase === "breath") say(number === 1 ? "Ready? Here comes the first." : number === jokes ? "And now the last." : "Here comes the next.");
+    else if (phase === "paused") say(joke ? "Paused. When you go on, I tell the joke again." : "Paused. I wait until you go on.");
     else if (SAYS[phase]) say(SAYS[phase]);
     put($("game-news"), (this.#game.wantsJoke && this.trouble) || wish(this.#game, now) || this.news);
     this.#drawPlayers(now);
@@ -178,9 +185,8 @@ export class Stage {
     });
     showPlayers(gathered, (key, plays) => {
       const id = Number(key.split(" ")[1]);
-      if (plays) this.#aside.delete(id);
-      else this.#aside.add(id);
-      this.read(this.#state);
+      this.#aside.set(id, plays);
+      this.#sort();
     });
   }
 

@@ -37,6 +37,12 @@ export function fell(game) {
   return `${names(game.fallen)} smiled!`;
 }
 
+// Whoever was out of view for too long.
+export function left(players) {
+  const [was, is] = players.length > 1 ? ["were", "are"] : ["was", "is"];
+  return `${names(players)} ${was} away for too long and ${is} out.`;
+}
+
 // Why Dad waits, or what he asks for; "" if nothing.
 export function wish(game, now) {
   const why = game.waitsFor(now);
@@ -44,8 +50,7 @@ export function wish(game, now) {
   if (why === "camera") return "Dad waits for a picture.";
   if (why === "players") {
     if (game.alone) return "Dad waits: come back into view.";
-    const missing = game.players.missing(now);
-    return `Dad waits for ${missing.map((player) => name(player).toLowerCase()).join(" and ")}.`;
+    return `Dad waits for ${names(game.players.missing(now)).toLowerCase()}.`;
   }
   if (game.phase !== "calming") return "";
   const grinning = game.players.all.filter(({ rest, neutral }) => rest.grins && neutral === null);
