@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from faces.finder import HEIGHT, WIDTH
+from training.finding.drawn import clouds, letter
 from training.finding.light import lit
 from training.finding.pictures import BACKGROUNDS, Pictures
 
@@ -30,7 +31,7 @@ _SHARES = {
     "dlib_faces": 0.04,
 }
 _OTHER_SHARE = 0.3  # for each set that is not in the table, such as a user's own
-_COUNTS = ((0, 0.10), (1, 0.54), (2, 0.20), (4, 0.10), (12, 0.06))  # at most so many faces, and how often
+_COUNTS = ((0, 0.16), (1, 0.48), (2, 0.20), (4, 0.10), (12, 0.06))  # at most so many faces, and how often
 _SMALLEST, _LARGEST = 8.0, 260.0  # side of a face in a frame of 160x128
 _TAUGHT_FROM = 6.5  # pixels: smaller faces are neither taught nor counted as mistakes
 # Visible share of a face's square: below the first it is no face, below the second not a sure one.
@@ -56,6 +57,8 @@ class SceneMaker:
         frame = self._background()
         for _ in range(rng.integers(0, 3) if rng.random() < 0.25 else 0):
             self._patch(frame)
+        for _ in range(rng.integers(1, 3) if rng.random() < 0.12 else 0):
+            letter(frame, rng)
         most = int(rng.choice([most for most, _ in _COUNTS], p=[share for _, share in _COUNTS]))
         count = most if most < 3 else int(rng.integers(most // 2, most + 1))
         faces, sure = np.empty((0, 13), np.float32), np.empty(0, bool)
@@ -73,6 +76,8 @@ class SceneMaker:
         rng = self._rng
         if rng.random() < 0.07 or not len(self._backgrounds):
             return self._noise()
+        if rng.random() < 0.10:
+            return clouds((WIDTH, HEIGHT), rng)
         picture = self._pictures.picture(int(rng.choice(self._backgrounds)))
         return self._part(picture, WIDTH, HEIGHT)
 
