@@ -35,7 +35,7 @@ def letter(frame: np.ndarray, rng: np.random.Generator) -> None:
     font, scale = int(rng.choice(_FONTS)), float(np.exp(rng.uniform(np.log(0.25), np.log(4.0))))
     thick = max(1, round(scale * rng.uniform(0.8, 5.0)))
     (wide, high), _ = cv2.getTextSize(word, font, scale, thick)
-    place = int(rng.uniform(-0.3 * wide, width - 0.5 * wide)), int(rng.uniform(0.3 * high, height + 0.5 * high))
+    place = int(rng.uniform(-0.5, 0.5) * wide + rng.uniform(-0.2, 0.8) * width), int(rng.uniform(0.3, 1.2) * height)
     ink, edge = (float(value) for value in rng.uniform(0, 255, 2))
     if rng.random() < 0.6:
         moved = place[0] + int(rng.integers(-2, 3)), place[1] + int(rng.integers(-2, 3))
