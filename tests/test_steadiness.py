@@ -38,6 +38,14 @@ def test_wrong_frames_flips_and_delays_are_counted():
     assert np.isnan(sleepy.late_s)
 
 
+def test_a_face_may_stay_longer():
+    """The neutral face comes for 3 s of 6 in each kind of sequence, and one frame of it is wrong."""
+    pairs = pair(0.02, 0.97)
+    pairs[0, 0, 20] = 0.9
+    assert judge(pairs, each_alone, held=2).flips == judge(pairs, each_alone).flips + 1
+    assert judge(pairs, by_evidence, held=8).right == 1
+
+
 def test_the_same_seed_shows_the_same_sequences():
     faces = drawn_set("mine", 4, 0)
     first, again = (read_pairs(SmileRecognizer(), faces, most=1, seed=3) for _ in range(2))
@@ -56,7 +64,8 @@ def test_the_command_prints_a_row_for_each_way(tmp_path, capsys):
     replace(faces, smile=np.minimum(faces.smile, 0)).save(tmp_path / "serious.npz")
     for wrong, sentence in (
         (["--data", "no.npz"], "There is no dataset"),
-        (["--most", "0"], "--most must be 1 or more"),
+        (["--most", "0"], "--most and --held must be 1 or more"),
+        (["--held", "0"], "--most and --held must be 1 or more"),
         (["--data", str(tmp_path / "serious.npz")], "has both smiling and other faces in the part test"),
     ):
         assert steadiness(["--data", str(tmp_path / "faces.npz"), *wrong]) == 2
