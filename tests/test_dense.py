@@ -178,6 +178,25 @@ def test_points_and_shapes_follow_the_view_and_a_network_learns_them():
     assert len({digest_of_all_that_matters(faces, plan) for plan in plans}) == 3
 
 
+def test_a_training_goes_on_with_a_network_from_before_these_outputs(tmp_path):
+    from training.fitting.lineage import take_weights
+    from training.fitting.progress import BEST
+    from training.networks.network import NetworkConfig, build_network, part_with
+
+    before, now = (build_network(NetworkConfig((4, 4, 4, 8))) for _ in range(2))
+    part_with(before, ["smile", "landmarks", "shape68"]).save(tmp_path / BEST)
+    mesh = now.get_layer("mesh").get_weights()[0]
+    take_weights(now, tmp_path)
+    for layer in ("conv2d", "shape68"):
+        ours, theirs = (next(one for one in net.layers if one.name.startswith(layer)) for net in (now, before))
+        assert np.array_equal(ours.get_weights()[0], theirs.get_weights()[0]), layer
+    assert np.array_equal(now.get_layer("mesh").get_weights()[0], mesh), "it begins anew"
+    part_with(before, ["mesh"]).save(tmp_path / BEST)
+    for other in (part_with(now, ["smile"]), build_network(NetworkConfig((4, 4, 8, 8)))):
+        with pytest.raises(DatasetError, match="is not a network of this kind"):
+            take_weights(other, tmp_path)
+
+
 def wide_crop(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The face in a picture BGR as a dataset holds it: wide crop `(128, 128)` and gray `(64, 64)`."""
     gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)

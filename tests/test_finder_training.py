@@ -277,7 +277,7 @@ def test_a_probe_without_pictures_is_said_in_a_sentence(tmp_path, capsys):
     assert "python -m training.finder" in capsys.readouterr().err
 
 
-def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, capsys):
+def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, capsys, monkeypatch):
     """Drawn faces are no faces to the shipped network: the figures may be anything, but they must stand in the card."""
     photos = tmp_path / "genki.zip"
     with zipfile.ZipFile(photos, "w") as archive:
@@ -303,3 +303,7 @@ def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, ca
     assert figures["false_faces"]["pictures"] == 6
     assert "5,678" in card
     assert figures["sha256"] in card
+    (tmp_path / "finder_training.json").unlink()
+    monkeypatch.setattr(finder_probe, "CONDITIONS", dict([*CONDITIONS.items()][:1]))
+    assert finder_probe.main([str(photos), *options]) == 2
+    assert "There is no" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from common.commands import stopped
 from common.errors import DatasetError, SmileError
 from training.data.faces import SPLITS, Faces
 from training.data.grouping import connected_groups, near_copies, opposite
@@ -69,8 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. The same command begins anew.", file=sys.stderr)
-        return 130
+        return stopped()
     print(f"Wrote {options.out}.")
     return 0
 

@@ -242,8 +242,8 @@ def _without_face(f: Mapping[str, Any]) -> str:
     there = f"{'one' if found else 'none'} there" if one else f"one in {found:,} of these" if found else "none in these"
     counts = "it, so it counts" if one else "them, so each counts"
     return (
-        f"The dataset's search found no face in {photos} of the set, so {'that is' if one else 'these are'} in no part; the app "
-        f"finds {there}.\n"
+        f"The dataset's search found no face in {photos} of the set, so {'that is' if one else 'these are'} in no part; "
+        f"the app finds {there}.\n"
         f"Nothing was trained on {counts} {f['weight']:.3f}, the test part's share of all others."
     )
 
