@@ -303,6 +303,7 @@ def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, ca
     assert figures["false_faces"]["pictures"] == 6
     assert "5,678" in card
     assert figures["sha256"] in card
+    assert "research only" not in card, "genki does not say so"
     (tmp_path / "finder_training.json").unlink()
     monkeypatch.setattr(finder_probe, "CONDITIONS", dict([*CONDITIONS.items()][:1]))
     assert finder_probe.main([str(photos), *options]) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -254,10 +254,15 @@ def _points(f: Mapping[str, Any]) -> str:
     return _POINTS.format(faces=f["faces"], **said, table=landmark_table(f))
 
 
-def _licences(trained_on: set[str]) -> str:
+def research_only(trained_on: Set[str]) -> str:
+    """A sentence and a space where one of these sets limits what its network is for, or nothing."""
     research = sorted(trained_on & _RESEARCH_ONLY)
-    only = f"Because of {', '.join(research)} this file is for non-commercial research only. " if research else ""
+    return f"Because of {', '.join(research)} this file is for non-commercial research only. " if research else ""
+
+
+def _licences(trained_on: Set[str]) -> str:
     return (
-        f"{only}The pictures are not in this project.\nPart of the landmark targets of every set came from dlib's 68-point "
-        "predictor, whose own training data, 300-W, excludes\ncommercial use; for another use it must be replaced, too."
+        f"{research_only(trained_on)}The pictures are not in this project.\n"
+        "Part of the landmark targets of every set came from dlib's 68-point predictor, whose own training data, 300-W, "
+        "excludes\ncommercial use; for another use it must be replaced, too."
     )

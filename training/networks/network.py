@@ -71,7 +71,7 @@ def shipped_part(model: keras.Model) -> keras.Model:
 
 def part_with(model: keras.Model, outputs: Iterable[str]) -> keras.Model:
     """The network with only these outputs, and with what these need."""
-    return keras.Model(model.inputs, {name: model.output[name] for name in outputs}, name=model.name)
+    return keras.Model(model.inputs, {name: model.output[name] for name in outputs}, name="smile")
 
 
 def _points(count: int, *, name: str) -> layers.Dense:
