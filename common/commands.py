@@ -20,6 +20,12 @@ def command(module: str, *arguments: object, **options: object) -> str:
     return shlex.join([*words, *(word for pair in named for word in pair)])
 
 
+def stopped(what_next: str = "The same command begins anew.") -> int:
+    """Says that a command was ended by Ctrl-C. Returns its exit code, 130."""
+    print(f"Stopped. {what_next}", file=sys.stderr)
+    return 130
+
+
 def _from_here(path: Path) -> str:
     """The short way from the current folder down to a file, where there is one."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -337,9 +337,11 @@ def test_what_is_no_dataset_is_said_in_a_sentence(tmp_path):
         (tmp_path / "bad.npz").write_bytes(data)
         with pytest.raises(DatasetError, match="is not a dataset"):
             Faces.load(tmp_path / "bad.npz")
-    np.savez(tmp_path / "other.npz", gray=np.zeros(3))
-    with pytest.raises(DatasetError, match="is not a dataset"):
-        Faces.load(tmp_path / "other.npz")
+    whole = drawn_set("a", 2, 0).fields()
+    for other in ({"gray": np.zeros(3)}, {**whole, "name": np.array(["one"])}, {**whole, "wide": whole["gray"]}):
+        np.savez(tmp_path / "other.npz", **other)
+        with pytest.raises(DatasetError, match="is not a dataset"):
+            Faces.load(tmp_path / "other.npz")
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from common.commands import command
+from common.commands import command, stopped
 from common.csv_lines import csv_writer, harmless
 from common.errors import DatasetError, SmileError
 from common.whole_files import replacing, write_whole
@@ -265,6 +265,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"The dataset could not be written: {error}.", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return stopped()
     print(f"Wrote {options.out}.npz; train with:\n{_next(options)}")
     return 0
 

@@ -18,6 +18,7 @@ import os
 import sys
 from pathlib import Path
 
+from common.commands import stopped
 from common.errors import DatasetError, SmileError
 from common.judged import Judged
 from common.places import MODELS
@@ -154,6 +155,8 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"Something is missing, damaged or in the way: {type(error).__name__}: {error}.", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return stopped()
     return 0
 
 

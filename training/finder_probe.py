@@ -22,6 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from common.commands import stopped
 from common.errors import DatasetError, SmileError
 from common.face import Box
 from faces.detection import FaceDetector
@@ -191,15 +192,20 @@ def main(argv: list[str] | None = None) -> int:
             results[condition] = probe_condition(condition, photos, detectors, app, options.seed)
             print(condition, results[condition], file=sys.stderr, flush=True)
         false = false_faces(pictures, options.part, 300, detectors)
+        print("found (overlap with face_recognition's box where both see the face, median time)\n")
+        shown = table(results, names, len(photos))
+        print(shown)
+        print(f"\nfalse faces: {false}")
+        if options.card:
+            _write(options, results, false, len(photos), shown)
     except SmileError as error:
         print(error, file=sys.stderr)
         return 2
-    print("found (overlap with face_recognition's box where both see the face, median time)\n")
-    shown = table(results, names, len(photos))
-    print(shown)
-    print(f"\nfalse faces: {false}")
-    if options.card:
-        _write(options, results, false, len(photos), shown)
+    except OSError as error:
+        print(f"{error.filename or options.card} can't be read or written ({error.strerror}).", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return stopped()
     return 0
 
 

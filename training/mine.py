@@ -15,7 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.commands import command
+from common.commands import command, stopped
 from common.errors import SmileError
 from common.places import MODELS
 from training import evaluate
@@ -42,8 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{error.filename or out} can't be written or read ({error.strerror}).", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped. The same command begins anew.", file=sys.stderr)
-        return 130
+        return stopped()
     code = 1 if tuned.judged.hopeless else 0
     print("\n3 of 3: judgement", flush=True)
     if (faces.part("test").smile >= 0).any():

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 
-from common.commands import command
+from common.commands import command, stopped
 from common.errors import DatasetError, SmileError
 from training.data.assembling import deal_folds as deal_folds
 from training.data.faces import Faces
@@ -150,6 +150,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"Nothing could be written to {options.out}: {error}.", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return stopped("The same command goes on where it was.")
     print(f"Wrote {path}; look at what it doubts with:")
     print(command("training.relabel", data=options.data, predictions=path))
     return 0

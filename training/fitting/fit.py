@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from common.errors import DatasetError
 from common.judged import Judged
+from training.data.dense import Dense
 from training.data.faces import Faces
 from training.data.predictions import read_predictions
 from training.fitting.distributed import Workers, fit_together
@@ -195,3 +197,12 @@ def taught_labels(faces: Faces, path: Path) -> np.ndarray:
     if np.isnan(taught).all():
         raise DatasetError(f"{path} says nothing about this dataset's training faces; make it from the same dataset.")
     return taught
+
+
+def taught_points(faces: Faces, paths: Sequence[Path]) -> Dense:
+    """What the teacher in `paths` sees in the faces, NaN where it is silent. Raises DatasetError."""
+    dense = Dense.of_files(paths).of(faces)
+    if np.isnan(dense.shapes[faces.split == "train"]).all():
+        said = ", ".join(map(str, paths))
+        raise DatasetError(f"Of this dataset's training faces none is seen in {said}; make it from the same dataset.")
+    return dense

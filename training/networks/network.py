@@ -8,6 +8,7 @@ set names it, dlib's 68 points, and MediaPipe's dense points and blendshapes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import keras
@@ -65,7 +66,12 @@ def all_outputs(pooled, placed) -> dict:
 
 def shipped_part(model: keras.Model) -> keras.Model:
     """The network without the outputs that exist only in training."""
-    return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
+    return part_with(model, SHIPPED_OUTPUTS)
+
+
+def part_with(model: keras.Model, outputs: Iterable[str]) -> keras.Model:
+    """The network with only these outputs, and with what these need."""
+    return keras.Model(model.inputs, {name: model.output[name] for name in outputs}, name="smile")
 
 
 def _points(count: int, *, name: str) -> layers.Dense:
