@@ -20,8 +20,8 @@ from faces.alignment import TYPICAL_LANDMARKS, align
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 _SURE = 0.95  # of a new face whose detector only says yes or no; chosen on validation frames
-# Of a new face whose detector gives a score: log-odds of this and of the presence, the latter weighted and cut off. Chosen on
-# the frames of `training.finder_probe --part val`.
+# Of a new face whose detector gives a score: the sum of its log-odds and those of the presence, weighted and cut off. Chosen
+# on the frames of `training.finder_probe --part val`.
 _WEIGHT, _ENOUGH, _CUT_OFF = 0.75, 4.0, 0.001
 _UPRIGHT = 8.0  # degrees of lean that the network reads as well as an upright face; detectors' boxes don't show them
 # How far off a look may be and still see the face. Beyond that, a second look from the better place costs a millisecond.

@@ -61,7 +61,7 @@ def play(app, browser) -> Iterator:
     ) -> dict[str, Any]:
         return page.evaluate(PLAY, [[one for some in readings for one in some], jokes, pace, list(acts), texts])
 
-    run.page = page
+    run.page = page  # type: ignore[attr-defined]
     yield run
     context.close()
 
@@ -428,7 +428,12 @@ def asked(play) -> Iterator:
     def ask(times: list[float | None], status: int = 200) -> tuple[list[str], list[str], int]:
         hits.clear()
         page.unroute("**/api/v1/jokes/random")
-        page.route("**/api/v1/jokes/random", lambda route: (hits.append(1), route.fulfill(status=status, json=RIDDLE))[1])
+
+        def answer_it(route) -> None:
+            hits.append(1)
+            route.fulfill(status=status, json=RIDDLE)
+
+        page.route("**/api/v1/jokes/random", answer_it)
         answer = page.evaluate(ASK, times)
         return answer["said"], answer["told"], len(hits)
 
