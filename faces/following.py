@@ -68,7 +68,7 @@ def may_be_a_face(presence: float, score: float | None) -> bool:
     """
     if score is None:
         return presence >= _SURE
-    return _log_odds(score) + _WEIGHT * _log_odds(presence) >= _ENOUGH
+    return presence >= PRESENCE_THRESHOLD and _log_odds(score) + _WEIGHT * _log_odds(presence) >= _ENOUGH
 
 
 def _log_odds(probability: float) -> float:
@@ -91,7 +91,7 @@ def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer, 
     mirror = np.ascontiguousarray(gray[top:bottom, left:right][:, ::-1])
     box = Box(face.box.top - top, right - face.box.left, face.box.bottom - top, right - face.box.right)
     (seen,) = recognizer.read(mirror, [box], [-face.angle])
-    return seen.presence >= PRESENCE_THRESHOLD and (score is None or may_be_a_face(seen.presence, score))
+    return seen.presence >= PRESENCE_THRESHOLD if score is None else may_be_a_face(seen.presence, score)
 
 
 def distance(box: Box, other: Box) -> float:
