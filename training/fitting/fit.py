@@ -88,10 +88,11 @@ def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -
     batches.start(len(progress.history))
     first = recipe.epochs if progress.finished() else len(progress.history)
     callbacks = [progress.callback(), keras.callbacks.TensorBoard(out / "logs", write_graph=False)]
+    if workers or first < recipe.epochs:
+        _make_variables(model, batches[0])
     if workers:
         fit_together(model, batches, workers, seed=plan.seed, epochs=recipe.epochs, first=first, callbacks=callbacks)
     elif first < recipe.epochs:
-        _make_variables(model, batches[0])
         model.fit(batches, epochs=recipe.epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
     return finish(progress, faces, training, scaler) if chief else None
 
