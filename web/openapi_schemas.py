@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.face import FIELDS, LANDMARKS
 from faces.tracking import MAX_FACES
 from jokes.joke import MAX_SECONDS
-from smile_recognition import LANDMARKS
 from visitors.carried import MAX_NUMBER
 from web.joke_routes import MOST_SHOWN
 
@@ -34,11 +34,7 @@ def _pictures() -> dict[str, Schema]:
     face: dict[str, Schema] = {
         "id": count | {"description": "The same for the same face throughout a stream; for a single picture 1, 2, ..."},
         "box": box,
-        "smile": _RATIO
-        | {"description": "Probability of a smile; in a stream smoothed over time and counted from where the face rests."},
-        "raw_smile": _RATIO | {"description": "The same for this picture alone."},
-        "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
-        "neutral": _RATIO | {"type": ["number", "null"], "description": "Where the face rests; null for a single picture."},
+        **FIELDS,
     }
     picture: dict[str, Schema] = {
         "width": {"type": "integer", "minimum": 1},

@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -42,16 +42,6 @@ _CODE = (
     ),
 )
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
-# How much each output's loss counts. The errors of points are hundredths, so theirs count more.
-_LOSS_WEIGHTS = {
-    "smile": 1.0,
-    "presence": 0.3,
-    "landmarks": 5.0,
-    "expression": 0.3,
-    "shape68": 5.0,
-    "mesh": 5.0,
-    "shapes": 1.0,
-}
 
 
 def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -> Judged | None:
@@ -131,21 +121,13 @@ def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     import keras
 
+    from training.networks.network import LOSS_WEIGHTS, losses
     from training.networks.recipes import cosine_rate
 
-    losses: dict[str, Any] = {
-        "smile": keras.losses.BinaryCrossentropy(from_logits=True),
-        "presence": keras.losses.BinaryCrossentropy(from_logits=True),
-        "landmarks": recipe.landmark_loss,
-        "expression": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05),
-        "shape68": "mae",
-        "mesh": "mae",
-        "shapes": keras.losses.BinaryCrossentropy(from_logits=True),
-    }
     model.compile(
         keras.optimizers.AdamW(cosine_rate(recipe, steps), weight_decay=1e-3),
-        {name: losses[name] for name in model.output},
-        loss_weights={name: _LOSS_WEIGHTS[name] for name in model.output},
+        {name: losses(recipe.landmark_loss)[name] for name in model.output},
+        loss_weights={name: LOSS_WEIGHTS[name] for name in model.output},
         jit_compile=False,  # XLA, Keras' own choice, takes twice as long for these layers on a processor
     )
 
