@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.errors import SmileError
+from common.commands import said_plainly
 from common.places import MODELS
 from training.data.faces import Faces
 from training.fitting.hold import FILE_NAME, measure_hold, save_hold
@@ -23,6 +23,7 @@ from training.quiet import tensorflow_quiet
 
 
 @tensorflow_quiet()
+@said_plainly("The measures could not be written")
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0, or 2 with one sentence."""
     parser = argparse.ArgumentParser(prog="python -m training.hold", description="Measure what holds a smile output.")
@@ -30,18 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    try:
-        faces, made = Faces.load(options.data), read_training(options.model)
-        check_start(options.model, faces)
-        model, scaler = whole_network(options.model)
-        known = faces.where((faces.split == "train") & (faces.face == 1))
-        save_hold(options.model, measure_hold(model, scaler, made["temperature"], known, seed=options.seed))
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{options.model} can't be written to ({error.strerror}).", file=sys.stderr)
-        return 2
+    faces, made = Faces.load(options.data), read_training(options.model)
+    check_start(options.model, faces)
+    model, scaler = whole_network(options.model)
+    known = faces.where((faces.split == "train") & (faces.face == 1))
+    save_hold(options.model, measure_hold(model, scaler, made["temperature"], known, seed=options.seed))
     print(f"Wrote {options.model / FILE_NAME}.")
     return 0
 
