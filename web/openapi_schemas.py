@@ -13,6 +13,17 @@ from web.joke_routes import MOST_SHOWN
 Schema = dict[str, Any]
 
 
+# The names of the description's errors, by status.
+ERRORS = {
+    400: "NotUnderstood",
+    403: "OtherSite",
+    404: "NoBoard",
+    409: "Counted",
+    413: "TooLarge",
+    429: "TooMany",
+    500: "Failed",
+    503: "Busy",
+}
 _RATIO = {"type": "number", "minimum": 0, "maximum": 1}
 _TEXT = {"type": "string", "minLength": 1}
 
@@ -165,9 +176,16 @@ def answer(text: str, schema: Schema) -> Schema:
     return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
-def error(name: str) -> Schema:
-    """One of the description's errors."""
-    return {"$ref": f"#/components/responses/{name}"}
+def operation(tag: str, identity: str, summary: str, right: Schema, *errors: int, description: str = "") -> Schema:
+    """One operation. `right`: the answer 200; `errors`: the statuses of `ERRORS` that it also has, beside 429."""
+    return {
+        "operationId": identity,
+        "tags": [tag],
+        "summary": summary,
+        **({"description": description} if description else {}),
+        "responses": {"200": right}
+        | {str(status): {"$ref": f"#/components/responses/{ERRORS[status]}"} for status in sorted({*errors, 429})},
+    }
 
 
 def _object(properties: dict[str, Schema], *, description: str = "") -> Schema:
