@@ -358,7 +358,7 @@ def test_without_matplotlib_a_plot_is_refused_before_any_work_and_all_else_goes_
         (["photos", "--annotate", "photos"], "would fall among the files that are read"),
         (["a.jpg", "--annotate", "plain"], "can't be made"),
         (["a.jpg", "photos", "--plot", "plots"], "none of the files is a video"),
-        (["v.avi", "--plot", "."], "The plots in . would fall among the files that are read from v.avi"),
+        (["v.avi", "--plot", "."], "The plots in . would end up among the files that are read from v.avi"),
         (["v.avi", "--plot", "plain"], "choose another --plot"),
     ],
 )
