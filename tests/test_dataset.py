@@ -302,6 +302,15 @@ def test_two_sets_of_one_name_and_no_set_at_all_get_one_sentence(tmp_path):
         build_dataset([], tmp_path / "out")
 
 
+def test_ctrl_c_is_a_sentence_too(built, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "build_dataset", stop)
+    assert build(built / "fer.zip", "--out", tmp_path / "faces") == 130
+    assert_one_sentence(capsys, "Stopped.")
+
+
 def test_a_place_that_can_not_be_written_is_said_in_a_sentence(built, tmp_path, capsys, monkeypatch):
     (tmp_path / "taken").write_text("")
     assert build(built / "fer.zip", "--out", tmp_path / "taken" / "faces") == 2

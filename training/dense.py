@@ -17,25 +17,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from training.data.dense import POINTS, SHAPES, Dense, FaceLandmarker
 from training.data.faces import Faces
 from training.data.reading import five_points
 
 
+@said_plainly("The points could not be written", "Stopped; nothing was written.")
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     out = options.out or options.data.with_suffix(".dense.npz")
-    try:
-        teacher = FaceLandmarker(options.teacher)
-        dense = ask(teacher, _training_faces(options.data))
-        dense.save(out)
-    except (SmileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
-        return 130
+    teacher = FaceLandmarker(options.teacher)
+    dense = ask(teacher, _training_faces(options.data))
+    dense.save(out)
     for source in np.unique(dense.source):
         seen = ~np.isnan(dense.shapes[dense.source == source, 0])
         print(f"{source}: {seen.sum():,} of {len(seen):,} faces seen")

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.commands import stopped
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from common.places import MODELS, ROOT
 from common.whole_files import write_whole
 from training.data.faces import Faces
@@ -152,6 +152,7 @@ def _some(faces: Faces) -> Faces:
 
 
 @tensorflow_quiet()
+@said_plainly("The table could not be made")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.how_many", description="What photos of your own are worth.")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="the shipped network's sets")
@@ -162,20 +163,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--strengths", type=float, nargs="+", help="how firmly old weights are held (default: by the size)")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/training.md")
     options = parser.parse_args(argv)
-    try:
-        if options.strengths and not all(strength > 0 for strength in options.strengths):
-            raise DatasetError("--strengths must be more than 0.")
-        if options.write_docs and (options.part != "test" or options.strengths):
-            raise DatasetError("--write-docs is for the table as it is; leave --part and --strengths out.")
-        made = table(options)
-        print(made)
-        if options.write_docs:
-            _write_into(ROOT / "docs" / "training.md", made)
-    except (SmileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return stopped()
+    if options.strengths and not all(strength > 0 for strength in options.strengths):
+        raise DatasetError("--strengths must be more than 0.")
+    if options.write_docs and (options.part != "test" or options.strengths):
+        raise DatasetError("--write-docs is for the table as it is; leave --part and --strengths out.")
+    made = table(options)
+    print(made)
+    if options.write_docs:
+        _write_into(ROOT / "docs" / "training.md", made)
     return 0
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from common.commands import stopped
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from training.data.faces import SPLITS, Faces
 from training.data.grouping import connected_groups, near_copies, opposite
 from training.data.sources import KNOWN, Source
@@ -53,24 +53,19 @@ def join(first: Faces, other: Faces) -> Faces:
     return whole if kept.all() else whole.where(kept)
 
 
+@said_plainly("The joined dataset could not be written")
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    try:
-        whole = Faces.load(options.first)
-        for path in options.others:
-            before, other = len(whole), Faces.load(path)
-            whole = join(whole, other)
-            new = whole.split[before:]
-            sides = ", ".join(f"{side} {(new == side).sum():,}" for side in SPLITS)
-            print(f"{path}: {len(other) - len(new):,} of {len(other):,} left out; {sides}", flush=True)
-        report = _report([options.first, *options.others], whole)
-        whole.save(options.out)
-        write_json(options.out.with_suffix(".json"), report)
-    except (SmileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return stopped()
+    whole = Faces.load(options.first)
+    for path in options.others:
+        before, other = len(whole), Faces.load(path)
+        whole = join(whole, other)
+        new = whole.split[before:]
+        sides = ", ".join(f"{side} {(new == side).sum():,}" for side in SPLITS)
+        print(f"{path}: {len(other) - len(new):,} of {len(other):,} left out; {sides}", flush=True)
+    report = _report([options.first, *options.others], whole)
+    whole.save(options.out)
+    write_json(options.out.with_suffix(".json"), report)
     print(f"Wrote {options.out}.")
     return 0
 
