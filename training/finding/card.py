@@ -37,8 +37,9 @@ and how many smiles were then read right. Times are of one run on a computer tha
 
 False faces in {backgrounds} pictures without a face of the {part} part: {false}.
 
-The score from which on a face counts was set on validation photos, but after this table had been seen once with another
-score. So the table is not quite blind, least of all its false faces.
+How sure finder and smile network must be together was set on validation photos, but this table had been seen before with
+other networks, and clouds came into the training because a test video had shown them taken for faces. So the table is not
+quite blind, least of all its false faces.
 
 Conditions, photos and backgrounds are made by this project's own commands, from a set of which other photos were trained on.
 
@@ -46,7 +47,7 @@ Conditions, photos and backgrounds are made by this project's own commands, from
 {trained_on}
 
 Frames were made of these on the fly, {frames:,} of them: faces of any size and lean set before other pictures, cut by the
-border, covered, dim, noisy, blurred, backlit. Where the faces are was said by YuNet (OpenCV's model zoo, MIT) and by the
+border, covered, dim, noisy, blurred, backlit, some among clouds and lettering that are drawn. Where the faces are was said by YuNet (OpenCV's model zoo, MIT) and by the
 smile network's landmarks; so what these two never see, it was never taught. Parts are those of the smile network's dataset,
 and by name in sets that this does not know; training pictures that are near-copies of others outside the training part were
 left out.
