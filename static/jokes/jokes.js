@@ -12,7 +12,7 @@ const GONE = "Dad does not answer just now. Is the app still running? Trying aga
 const $ = (id) => document.getElementById(id);
 const joke = $("joke"), button = $("another");
 let asking = false, again = null, beat = null, reveal = null; // `reveal`: tells the punchline that is still to come
-let current = null;
+let current = null, said = ""; // the joke, and as much of it as was told
 
 // The joke that came with the page, or another where that one is hidden here.
 export function tellFirst() {
@@ -26,6 +26,11 @@ export function tellFirst() {
 // The joke that is told: {id, source, text}, its punchline too.
 export function toldJoke() {
   return current;
+}
+
+// What Dad has said of it so far.
+export function heard() {
+  return said;
 }
 
 // The punchline if one is still to come, else another joke.
@@ -61,6 +66,7 @@ function tell({ text, id, source }) {
   clearTimeout(beat);
   reveal = null;
   current = { id, source, text: `${setUp} ${punchline}`.trim() };
+  said = setUp;
   joke.dataset.id = id;
   joke.dataset.source = source;
   $("told-by").textContent = source === "icanhazdadjoke" ? "icanhazdadjoke.com" : "this app's own dad";
@@ -85,6 +91,7 @@ function tell({ text, id, source }) {
   reveal = () => {
     clearTimeout(beat);
     reveal = null;
+    said = current.text;
     room.replaceWith(part("punchline", punchline));
     wait(false);
     told();

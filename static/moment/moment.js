@@ -1,6 +1,6 @@
 // The moment: three seconds round the session's best smile, as a clip. Nothing is kept before the visitor asks for it, and it is only in
 // this tab's memory until it is saved or shared.
-import { toldJoke } from "../jokes/jokes.js";
+import { heard } from "../jokes/jokes.js";
 import { percent } from "../meter/percent.js";
 import { stamp } from "../shutter/photo_strip.js";
 import { canMakeClips, drawFrame, makeClip, play } from "./clip.js";
@@ -22,7 +22,7 @@ export function startMoment() {
   $("moment-play").addEventListener("click", replay);
   $("moment-share").addEventListener("click", share);
   $("moment-delete").addEventListener("click", remove);
-  $("anew").addEventListener("click", () => picker.anew());
+  document.addEventListener("anew", () => picker.anew());
   document.addEventListener("smiles", ({ detail }) => taking && read(detail));
   document.addEventListener("visibilitychange", () => (document.hidden ? making?.abort() : make()));
 }
@@ -36,17 +36,18 @@ function end() {
   clearInterval(taking);
   taking = null;
   frames.clear();
-  picker.anew();
+  picker.drop();
   say(moment ? "" : "Off: nothing is kept.");
 }
 
 function read({ faces, message }) {
   inView = !message && faces.length > 0;
-  if (inView) picker.read(Math.max(...faces.map(({ smile }) => smile)), performance.now(), toldJoke()?.text ?? "");
+  if (inView) picker.read(Math.max(...faces.map(({ smile }) => smile)), performance.now(), heard());
 }
 
 function tick() {
   const now = performance.now(), peak = picker.take(now);
+  frames.forget(now);
   if (inView && !document.hidden) frames.take(now);
   if (!peak) return;
   const round = frames.round(peak.at);

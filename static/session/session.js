@@ -41,7 +41,10 @@ function startOver() {
   stats = new SessionStats();
   clearTimeline();
   clearTimeout(undoTimer);
-  undoTimer = setTimeout(forget, UNDO_MS);
+  undoTimer = setTimeout(() => {
+    forget();
+    document.dispatchEvent(new Event("anew")); // it can't come back
+  }, UNDO_MS);
   $("anew-undo").hidden = false;
   draw();
   $("session-news").textContent = "All numbers begin at zero again. Undo brings them back.";

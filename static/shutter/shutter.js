@@ -1,5 +1,6 @@
 // The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
 import { copyPicture, hasPicture } from "../cameras/picture.js";
+import { heard } from "../jokes/jokes.js";
 import { remember } from "../remembered.js";
 import { MOST, PhotoStrip } from "./photo_strip.js";
 import { ShutterTiming } from "./shutter_timing.js";
@@ -115,11 +116,6 @@ async function fire() {
   if (strip.full) disarmWith(`${taken} ${FULL}`);
   else if (timing.state === "off") say(taken + ANOTHER);
   else if (timing.keepGoing) say(`${taken} Stop smiling, and smile again for the next.`);
-}
-
-// What Dad has said so far of his joke.
-function heard() {
-  return document.getElementById("joke").textContent.replace(/\s+/g, " ").trim();
 }
 
 function disarmWith(words) {
