@@ -34,7 +34,7 @@ function enter() {
   looking = setInterval(look, LOOK_EVERY_MS);
   $("joke").focus({ preventScroll: true }); // what had the focus is out of sight, and space means a joke
   inUse();
-  toast("Party screen. To leave it, press Esc or tap the screen.");
+  toast("Party screen. To leave it, press Esc, or tap the screen and then Leave.");
 }
 
 function leave() {
