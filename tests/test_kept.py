@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.conftest import opened_and_closed
 from tests.test_show import LONG, PLAIN, RIDDLE, SHORT, Show
 
 pytestmark = pytest.mark.slow
@@ -17,11 +15,6 @@ pytestmark = pytest.mark.slow
 STORED = "Object.fromEntries(Object.entries(localStorage))"
 TO_ITS_END = "if (document.body.classList.contains('waiting')) document.getElementById('another').click();"
 SAID = "document.getElementById('toast').textContent"
-
-
-@pytest.fixture
-def show(browser, app) -> Iterator:
-    yield from opened_and_closed(lambda url=app.url, **options: Show(browser, url, **options))
 
 
 def hear(there: Show, joke: dict[str, str]) -> None:

@@ -83,10 +83,11 @@ PICK = """async () => {
   for (let i = 0; i < 1000; i += 1) frames.add({ at: 67 * i, blob: null });
   return [taken, frames.length, frames.round(66_000).map((one) => one.at)];
 }"""
-# What becomes of a clip whose recorder fails, as some browsers' do.
+NO_PUNCHLINE = "{ const after = setTimeout; window.setTimeout = (act, ms) => after(act, ms === 2500 ? 1e8 : ms); }"
+# What becomes of a clip whose recorder fails.
 FAILS = """async () => {
   const { makeClip } = await import("/static/moment/clip.js");
-  const blob = await new Promise((done) => Object.assign(document.createElement("canvas"), { width: 8, height: 8 }).toBlob(done));
+  const blob = await new Promise((done) => document.createElement("canvas").toBlob(done));
   window.MediaRecorder = class extends EventTarget {
     static isTypeSupported = () => true;
     start() { this.dispatchEvent(Object.assign(new Event("error"), { error: new DOMException("", "UnknownError") })); }
@@ -172,7 +173,7 @@ def test_the_best_smile_becomes_a_clip_that_is_saved_or_shared(webcam, tmp_path)
     there.pose(0.8, RED)
     always(lambda: "80 %" not in page.evaluate(STATE), "nothing worse while the session can come back", seconds=1.7)
     there.jokes = [RIDDLE]
-    page.evaluate("{ const after = setTimeout; window.setTimeout = (act, ms) => after(act, ms === 2500 ? 1e8 : ms); }")  # no punchline
+    page.evaluate(NO_PUNCHLINE)
     page.evaluate("document.getElementById('another').click()")
     there.until("document.getElementById('joke').dataset.id === 'riddle' && document.body.classList.contains('waiting')")
     there.pose(0.2, BLUE)

@@ -59,19 +59,6 @@ class Show:
         return self.page.get_attribute("#joke", "data-id")
 
 
-@pytest.fixture
-def show(browser, app) -> Iterator:
-    shows: list[Show] = []
-
-    def open_page(url: str = app.url, **options: Any) -> Show:
-        shows.append(Show(browser, url, **options))
-        return shows[-1]
-
-    yield open_page
-    for one in shows:
-        one.context.close()
-
-
 @pytest.fixture(scope="module")
 def board_app(tmp_path_factory) -> Iterator:
     """With a joke board and a camera that sees a face."""
