@@ -95,7 +95,13 @@ def test_a_hidden_joke_does_not_come_with_the_page_either(show, app):
     same = page.request.get(app.url).text()
     same = re.sub('data-id="[^"]*"', f'data-id="{told["id"]}"', same)
     page.route(app.url + "/", lambda route: route.fulfill(body=same, content_type="text/html"))
+    there.asked, there.answer = 0, 429
+    page.clock.install()
     page.reload()
+    there.until("document.getElementById('joke-news').textContent.endsWith('Trying again…')")
+    assert there.asked == 1
+    there.answer = 200
+    page.clock.fast_forward(3000)
     there.until("document.getElementById('joke').dataset.id === 'plain'")
 
 

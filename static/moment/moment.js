@@ -1,8 +1,9 @@
 // The moment: three seconds round the session's best smile, as a clip. Nothing is kept before the visitor asks for it, and it is only in
 // this tab's memory until it is saved or shared.
+import { stamp } from "../download.js";
 import { heard } from "../jokes/jokes.js";
 import { percent } from "../meter/percent.js";
-import { stamp } from "../shutter/photo_strip.js";
+import { put } from "../put.js";
 import { canMakeClips, drawFrame, makeClip, play } from "./clip.js";
 import { Frames, PER_SECOND } from "./frames.js";
 import { MomentPicker } from "./moment_picker.js";
@@ -131,5 +132,5 @@ function forget() {
 }
 
 function say(words) {
-  if ($("moment-state").textContent !== words) $("moment-state").textContent = words;
+  put($("moment-state"), words);
 }

@@ -1,8 +1,8 @@
 // The party screen: joke, picture and Dad fill the screen, and Dad goes on by himself, for hours. For a wall, a television, a kiosk.
+import { ask, keepAwake, letSleep } from "../awake.js";
 import { fit } from "../jokes/fit.js";
 import { hearMore } from "../jokes/jokes.js";
 import { toast } from "../toast.js";
-import { ask, keepAwake, letSleep } from "./awake.js";
 import { partying } from "./partying.js";
 
 const SILENCE_MS = 60_000; // then a joke comes, whether somebody is there or not
