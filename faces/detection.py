@@ -23,10 +23,14 @@ from common.face import Box
 
 
 class Candidate(NamedTuple):
-    """A box that may hold a face that leans `angle` degrees clockwise."""
+    """A box that may hold a face that leans `angle` degrees clockwise.
+
+    `score`: how sure the detector is, 0 to 1; None for one that only says yes or no.
+    """
 
     box: Box
     angle: float = 0.0
+    score: float | None = None
 
 
 class FaceDetector(Protocol):
@@ -46,7 +50,7 @@ class LeaningDetector(Protocol):
     """A detector that sees faces at any angle and knows the angle."""
 
     def candidates(self, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
-        """Like `detect`, with the lean of each face."""
+        """Like `detect`, with the lean and score of each face, and with doubtful ones, which somebody else must confirm."""
 
 
 def candidates(detector: FaceDetector, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:

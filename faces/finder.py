@@ -40,6 +40,8 @@ _MOST_LOG_SIDE = 6.0
 _ONE_LOOK = 1.2  # a second look is at a picture at least so many times larger
 _SLACK = 0.1  # of a multiple of `_DEEPEST` that may be cut off
 _TOO_SMALL = 0.7  # of the smallest side asked for: smaller faces are left out
+SEEN = 0.45  # a face with this score or more is one without further questions; chosen on validation photos
+_DOUBTFUL = 0.25  # below it hardly anything is a face
 
 
 @dataclass(frozen=True)
@@ -191,23 +193,25 @@ class FinderDetector:
 
     name = "finder"
 
-    def __init__(self, model: Path | None = None, *, threshold: float = 0.45) -> None:
+    def __init__(self, model: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._path = model or DEFAULT_FINDER
-        self._threshold = threshold
         self._finder: FaceFinder | None = None
 
     def load(self) -> None:
         self._loaded()
 
     def detect(self, image: np.ndarray, *, min_face: float = 40) -> list[Box]:
-        return [candidate.box for candidate in self.candidates(image, min_face=min_face)]
+        return [candidate.box for candidate in self._seen(image, min_face, SEEN)]
 
     def candidates(self, image: np.ndarray, *, min_face: float = 40) -> list[Candidate]:
+        return self._seen(image, min_face, _DOUBTFUL)
+
+    def _seen(self, image: np.ndarray, min_face: float, threshold: float) -> list[Candidate]:
         if min(image.shape[:2]) < 8:
             return []
         gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        faces = self._loaded().find_all(gray, min_face=min_face, threshold=self._threshold)
+        faces = self._loaded().find_all(gray, min_face=min_face, threshold=threshold)
         found = [_leaning(face) for face in faces]
         return sorted(found, key=lambda candidate: -candidate.box.area)
 
@@ -224,4 +228,4 @@ class FinderDetector:
 def _leaning(face: FoundFace) -> Candidate:
     half = face.side / 2
     box = Box(round(face.y - half), round(face.x + half), round(face.y + half), round(face.x - half))
-    return Candidate(box, face.lean)
+    return Candidate(box, face.lean, face.score)

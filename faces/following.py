@@ -19,7 +19,10 @@ from common.face import Box, Face
 from faces.alignment import TYPICAL_LANDMARKS, align
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
-_SURE = 0.95  # of a new face; chosen on validation frames, judged by `training.finder_probe`
+_SURE = 0.95  # of a new face whose detector only says yes or no; chosen on validation frames
+# Of a new face whose detector gives a score: log-odds of this and of the presence, the latter weighted and cut off. Chosen on
+# the frames of `training.finder_probe --part val`.
+_WEIGHT, _ENOUGH, _CUT_OFF = 0.75, 4.0, 0.001
 _UPRIGHT = 8.0  # degrees of lean that the network reads as well as an upright face; detectors' boxes don't show them
 # How far off a look may be and still see the face. Beyond that, a second look from the better place costs a millisecond.
 _NEAR_SHIFT, _NEAR_SIZE, _NEAR_ANGLE = 0.10, 1.12, 10.0
@@ -59,12 +62,27 @@ def look(gray: np.ndarray, box: Box, angle: float, recognizer: SmileRecognizer) 
     return sight if possible else replace(sight, presence=0.0)
 
 
-def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer) -> bool:
-    """Whether a face that a detector proposed and the network saw may be shown, by one more look at its mirror image.
+def may_be_a_face(presence: float, score: float | None) -> bool:
+    """Whether two networks together are sure enough: the detector with its `score`, and the smile network with `presence`, 0
+    to 1. What one of them doubts a little must be clear to the other.
+    """
+    if score is None:
+        return presence >= _SURE
+    return _log_odds(score) + _WEIGHT * _log_odds(presence) >= _ENOUGH
+
+
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, _CUT_OFF), 1 - _CUT_OFF)
+    return math.log(bounded / (1 - bounded))
+
+
+def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer, score: float | None = None) -> bool:
+    """Whether a face that a detector proposed with `score` and the network saw may be shown, by one more look at its mirror
+    image.
 
     A face stays one in a mirror. A pattern that passes for one often does not.
     """
-    if face.presence < _SURE:
+    if not may_be_a_face(face.presence, score):
         return False
     top, right, bottom, left = face.box
     across, down = max(1, right - left) // 2, max(1, bottom - top) // 2
@@ -73,7 +91,7 @@ def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer) 
     mirror = np.ascontiguousarray(gray[top:bottom, left:right][:, ::-1])
     box = Box(face.box.top - top, right - face.box.left, face.box.bottom - top, right - face.box.right)
     (seen,) = recognizer.read(mirror, [box], [-face.angle])
-    return seen.presence >= PRESENCE_THRESHOLD
+    return seen.presence >= PRESENCE_THRESHOLD and (score is None or may_be_a_face(seen.presence, score))
 
 
 def distance(box: Box, other: Box) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from common.face import Box, Face
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector, candidates
-from faces.following import is_surely_a_face
+from faces.following import is_surely_a_face, may_be_a_face
 from faces.search import smallest_face
 from smile_recognition import SmileRecognizer
 
@@ -60,11 +60,11 @@ def verified(gray: np.ndarray, proposed: list[Candidate], recognizer: SmileRecog
         leant = candidate.angle if abs(candidate.angle) >= _LEANING else 0.0
         (first,) = recognizer.read(gray, [candidate.box], [leant])
         box, angle = align(first.points)
-        if not _plausible(box, candidate.box):
+        if not may_be_a_face(first.presence, candidate.score) or not _plausible(box, candidate.box):
             continue
         (second,) = recognizer.read(gray, [box], [angle])
         presence = min(first.presence, second.presence)  # a pattern seldom fools the network from both sides
-        if is_surely_a_face(gray, replace(second, presence=presence), recognizer):
+        if is_surely_a_face(gray, replace(second, presence=presence), recognizer, candidate.score):
             leans = max(abs(angle), abs(leant)) >= _LEANING
             kept.append(replace(second if leans else first, presence=presence))
     kept.sort(key=lambda face: -face.presence)

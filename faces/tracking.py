@@ -18,6 +18,7 @@ import numpy as np
 from common.face import Box, Face, as_points
 from faces.alignment import align
 from faces.detection import Candidate, FaceDetector
+from faces.finder import SEEN
 from faces.following import distance, follow, is_surely_a_face, look
 from faces.search import FaceSearch, Search
 from faces.track import SHOWN_AFTER_S, THUMBNAIL_SHAPE, Memory, Track, correlation, portrait
@@ -181,13 +182,14 @@ class FaceTracker:
     # --- new faces ---
 
     def _take_in(self, found: list[Candidate], gray: np.ndarray, now: float) -> None:
-        for box, angle in found:
+        for box, angle, score in found:
             if self._is_followed(box, now):
-                self._confirm(box, gray, now)
+                if score is None or score >= SEEN:
+                    self._confirm(box, gray, now)
                 continue
             # The detector sometimes takes a pattern for a face, so the network is asked before a face is shown.
             sight = look(gray, box, angle, self._recognizer)
-            if self._is_followed(sight.box, now) or not is_surely_a_face(gray, sight, self._recognizer):
+            if self._is_followed(sight.box, now) or not is_surely_a_face(gray, sight, self._recognizer, score):
                 continue
             track = self._hidden_one(sight, gray, now)
             if track is None:

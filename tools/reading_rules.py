@@ -25,8 +25,8 @@ _NUMBERS: dict[Any, str] = {
     smile_recognition: "CROP_SIZE _OUTPUTS _SMOOTHED_FROM",
     alignment: "TYPICAL_LANDMARKS",
     finder: "WIDTH HEIGHT CELL CHANNELS _DEEPEST _SMALLEST _MOST_ENLARGED _MOST_PIXELS _LEAST_CONTRAST _MOST_SIZES "
-    "_SAME_FACE _MOST_CELLS _MOST_LOG_SIDE _ONE_LOOK _SLACK _TOO_SMALL",
-    following: "_SURE _UPRIGHT _NEAR_SHIFT _NEAR_SIZE _NEAR_ANGLE _FARTHEST _MOST_SHIFT _MOST_SIZE _MOST_MISFIT "
+    "_SAME_FACE _MOST_CELLS _MOST_LOG_SIDE _ONE_LOOK _SLACK _TOO_SMALL SEEN _DOUBTFUL",
+    following: "_WEIGHT _ENOUGH _CUT_OFF _UPRIGHT _NEAR_SHIFT _NEAR_SIZE _NEAR_ANGLE _FARTHEST _MOST_SHIFT _MOST_SIZE _MOST_MISFIT "
     "_LEAST_HEIGHT _MOST_HEIGHT",
     track: "SHOWN_AFTER_S _COAST_S _PORTRAIT PORTRAIT_SHAPE THUMBNAIL_SHAPE PORTRAITS",
     tracking: "MAX_FACES _SEARCHED_LESS _JOINED_S _SEARCHED_FINELY _FORGET_AFTER_S _VELOCITY_S _COURSE_S "
@@ -45,7 +45,6 @@ def text() -> str:
         module.__name__.rpartition(".")[2]: {name.strip("_"): _plain(getattr(module, name)) for name in names.split()}
         for module, names in _NUMBERS.items()
     }
-    rules["finder"]["THRESHOLD"] = _defaults(finder.FinderDetector)["threshold"]
     rules["turns"]["PAUSE_S"] = turns.TurnSearch.pause
     rules["smoothing"] = _defaults(smoothing.OneEuroFilter) | _defaults(smoothing.SmoothedSmile)
     lines = [_HEAD]

@@ -9,7 +9,7 @@ export class FaceFinder {
     this.run = run;
   }
 
-  // Candidates `{ box, angle }` of about `minFace` pixels and more, the largest first.
+  // Candidates `{ box, angle, score }`, doubtful ones too, of about `minFace` pixels and more, the largest first.
   async candidates(gray, minFace) {
     if (Math.min(gray.width, gray.height) < 8) return [];
     const faces = [];
@@ -18,7 +18,7 @@ export class FaceFinder {
     for (const face of faces.sort((a, b) => b.score - a.score)) {
       if (face.side >= FINDER.TOO_SMALL * minFace && isNew(face, kept)) kept.push(face);
     }
-    const found = kept.map((face) => ({ box: squareAround(face.x, face.y, face.side / 2), angle: leanOf(face) }));
+    const found = kept.map((face) => ({ box: squareAround(face.x, face.y, face.side / 2), angle: leanOf(face), score: face.score }));
     return found.sort((a, b) => areaOf(b.box) - areaOf(a.box));
   }
 
@@ -53,7 +53,7 @@ function fitted(gray, width, height) {
 // The faces in the network's output, `columns` cells a row, in pixels of its input, the surest first.
 function decode(maps, columns) {
   const cells = [];
-  for (let i = 0; i < maps.length; i += FINDER.CHANNELS) if (maps[i] >= FINDER.THRESHOLD) cells.push(i);
+  for (let i = 0; i < maps.length; i += FINDER.CHANNELS) if (maps[i] >= FINDER.DOUBTFUL) cells.push(i);
   cells.sort((a, b) => maps[b] - maps[a] || a - b);
   const faces = [];
   for (const at of cells.slice(0, FINDER.MOST_CELLS)) {

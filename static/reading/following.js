@@ -28,15 +28,26 @@ export async function look(gray, box, angle, recognizer) {
   return possible ? sight : { ...sight, presence: 0 };
 }
 
-// Whether a face that the finder proposed and the network saw may be shown: a face stays one in a mirror.
-export async function isSurelyAFace(gray, face, recognizer) {
-  if (face.presence < FOLLOWING.SURE) return false;
+// Whether two networks together are sure enough: what one of them doubts a little must be clear to the other.
+export function mayBeAFace(presence, score) {
+  return logOdds(score) + FOLLOWING.WEIGHT * logOdds(presence) >= FOLLOWING.ENOUGH;
+}
+
+function logOdds(probability) {
+  const bounded = Math.min(Math.max(probability, FOLLOWING.CUT_OFF), 1 - FOLLOWING.CUT_OFF);
+  return Math.log(bounded / (1 - bounded));
+}
+
+// Whether a face that the finder proposed with `score` and the network saw may be shown: a face stays one in a mirror.
+export async function isSurelyAFace(gray, face, recognizer, score) {
+  if (!mayBeAFace(face.presence, score)) return false;
   const across = Math.floor(Math.max(1, widthOf(face.box)) / 2), down = Math.floor(Math.max(1, heightOf(face.box)) / 2);
   const top = Math.max(0, face.box.top - down), bottom = Math.min(gray.height, face.box.bottom + down);
   const left = Math.max(0, face.box.left - across), right = Math.min(gray.width, face.box.right + across);
   const mirror = flipped(part(gray, left, top, right - left, bottom - top));
   const box = { top: face.box.top - top, right: right - face.box.left, bottom: face.box.bottom - top, left: right - face.box.right };
-  return (await recognizer.read(mirror, box, -face.angle)).presence >= FACE.PRESENCE_THRESHOLD;
+  const { presence } = await recognizer.read(mirror, box, -face.angle);
+  return presence >= FACE.PRESENCE_THRESHOLD && mayBeAFace(presence, score);
 }
 
 async function lookOnce(gray, box, angle, recognizer) {

@@ -1,7 +1,7 @@
 // All faces of one still picture, with more effort than a frame gets, as faces/photo.py has it.
 import { PHOTO, SEARCH } from "./rules.js";
 import { align, areaOf, heightOf, iou } from "./boxes.js";
-import { isSurelyAFace } from "./following.js";
+import { isSurelyAFace, mayBeAFace } from "./following.js";
 
 // Largest first, ids from 1.
 export async function analyzePhoto(gray, finder, recognizer) {
@@ -16,14 +16,14 @@ export async function analyzePhoto(gray, finder, recognizer) {
 // The reading of each candidate that looks like a face, each face once, the surest first.
 async function verified(gray, proposed, recognizer) {
   const kept = [];
-  for (const { box: proposedBox, angle: lean } of proposed) {
+  for (const { box: proposedBox, angle: lean, score } of proposed) {
     const leant = Math.abs(lean) >= PHOTO.LEANING ? lean : 0;
     const first = await recognizer.read(gray, proposedBox, leant);
     const { box, angle } = align(first.landmarks);
-    if (!plausible(box, proposedBox)) continue;
+    if (!mayBeAFace(first.presence, score) || !plausible(box, proposedBox)) continue;
     const second = await recognizer.read(gray, box, angle);
     const presence = Math.min(first.presence, second.presence); // a pattern seldom fools the network from both sides
-    if (!(await isSurelyAFace(gray, { ...second, presence }, recognizer))) continue;
+    if (!(await isSurelyAFace(gray, { ...second, presence }, recognizer, score))) continue;
     kept.push({ ...(Math.max(Math.abs(angle), Math.abs(leant)) >= PHOTO.LEANING ? second : first), presence });
   }
   const faces = [];

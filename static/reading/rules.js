@@ -30,10 +30,13 @@ export const FINDER = {
   ONE_LOOK: 1.2,
   SLACK: 0.1,
   TOO_SMALL: 0.7,
-  THRESHOLD: 0.45,
+  SEEN: 0.45,
+  DOUBTFUL: 0.25,
 };
 export const FOLLOWING = {
-  SURE: 0.95,
+  WEIGHT: 0.75,
+  ENOUGH: 4.0,
+  CUT_OFF: 0.001,
   UPRIGHT: 8.0,
   NEAR_SHIFT: 0.1,
   NEAR_SIZE: 1.12,

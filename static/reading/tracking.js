@@ -1,5 +1,5 @@
 // Faces from frame to frame, by the rules of faces/tracking.py: the same id, a steady box and a steady probability.
-import { FACE, TRACK, TRACKING, TURNS } from "./rules.js";
+import { FACE, FINDER, TRACK, TRACKING, TURNS } from "./rules.js";
 import { align, areaOf, centerOf, distance, heightOf, iou, meanOf } from "./boxes.js";
 import { follow, isSurelyAFace, look } from "./following.js";
 import { deviation, resized } from "./pixels.js";
@@ -116,13 +116,13 @@ export class FaceTracker {
   // --- new faces ---
 
   async #takeIn(found, gray, now) {
-    for (const { box, angle } of found) {
+    for (const { box, angle, score } of found) {
       if (this.#isFollowed(box, now)) {
-        this.#confirm(box, gray, now);
+        if (score >= FINDER.SEEN) this.#confirm(box, gray, now);
         continue;
       }
       const sight = await look(gray, box, angle, this.recognizer);
-      if (this.#isFollowed(sight.box, now) || !(await isSurelyAFace(gray, sight, this.recognizer))) continue;
+      if (this.#isFollowed(sight.box, now) || !(await isSurelyAFace(gray, sight, this.recognizer, score))) continue;
       let track = this.#hiddenOne(sight, gray, now);
       if (!track) {
         if (this.#tracks.length >= TRACKING.MAX_FACES) continue;
