@@ -1,7 +1,7 @@
 // The page /play: readings and clicks go to the game, and what becomes of it is shown.
 import { keepAwake, letSleep } from "../awake.js";
 import { startCameras } from "../cameras/choice.js";
-import { newReadings } from "../cameras/events.js";
+import { newReadings } from "../cameras/new_readings.js";
 import { copyPicture, hasPicture } from "../cameras/picture.js";
 import { tellFacts } from "../cameras/words.js";
 import { hush, startSound } from "../jokes/sound.js";

@@ -1,5 +1,5 @@
 // The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
-import { newReadings } from "../cameras/events.js";
+import { newReadings } from "../cameras/new_readings.js";
 import { copyPicture, hasPicture } from "../cameras/picture.js";
 import { heard } from "../jokes/jokes.js";
 import { put } from "../put.js";
