@@ -114,7 +114,7 @@ def _run(
         except SmileError as error:
             problems += [] if str(error) in problems else [str(error)]
     for problem in problems:
-        print(f"Not all is well: {problem.rstrip('.')}.", file=sys.stderr)
+        print(f"Not everything went well: {problem.rstrip('.')}.", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -142,14 +142,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("terms", nargs="+", metavar="TERM", help='what to search for; each becomes a folder: "no smile" -> no_smile')
     add("--pages", type=int, default=1, metavar="N", help="pages of results for each term (default: 1)")
-    add("--limit", type=int, metavar="N", help="at most so many pictures for each term")
+    add("--limit", type=int, metavar="N", help="most pictures for each term")
     add("--out", default="images", metavar="DIR", help="folder for pictures and table (default: images)")
     add("--dry-run", action="store_true", help="read the pages of results and say what would be fetched; write nothing")
     add("--source", choices=("pages", "api"), default="pages", help="public search pages, or the API (default: pages)")
     add(
         "--i-have-permission",
         action="store_true",
-        help=f"say that you may collect from the pages; see {TERMS_OF_USE}",
+        help=f"confirm that you may collect from the pages; see {TERMS_OF_USE}",
     )
     add("--api-key-file", type=Path, metavar="FILE", help=f"key for the API (or the variable {KEY_VARIABLE})")
     add(
@@ -160,15 +160,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--sort", choices=("best", "newest", "mostpopular"), default="best", help="order of the results (default: best)")
     add("--family", choices=("creative", "editorial"), default="creative", help="kind of pictures (default: creative)")
-    add("--retry-failed", action="store_true", help="try all failures again, not only those that may have passed by now")
+    add("--retry-failed", action="store_true", help="retry all failures, not only those that may be over by now")
     add("--workers", type=int, default=2, metavar="N", help="pictures to fetch at once (default: 2)")
-    add("--pause", type=float, default=2.0, metavar="S", help="at least, seconds from one request to the next (default: 2)")
+    add("--pause", type=float, default=2.0, metavar="S", help="least seconds between two requests (default: 2)")
     add(
         "--retry-pause",
         type=float,
         default=5.0,
         metavar="S",
-        help="before the second try; doubled each time (default: 5)",
+        help="seconds before the second try; doubled each time (default: 5)",
     )
     add("--timeout", type=float, default=20.0, metavar="S", help="seconds to wait for an answer (default: 20)")
     add("--site", default=SITE, metavar="URL", help=f"site with the search pages (default: {SITE})")

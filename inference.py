@@ -85,15 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders of these (hidden files are passed over)")
+    add("paths", nargs="+", metavar="PATH", help="pictures, videos, and folders of these (hidden files are skipped)")
     add("--out", default="-", metavar="FILE", help="table.csv, .jsonl or .parquet, or - for CSV on the screen (default: -)")
     add(
         "--spreadsheet",
         action="store_true",
-        help="CSV for Excel and the like: marked as UTF-8, no name is a formula",
+        help="CSV for Excel and the like: marked as UTF-8, and no name is taken for a formula",
     )
-    add("--restart", action="store_true", help="begin anew, without the rows of an unfinished table")
-    add("--cropped", action="store_true", help="each picture is one tight face crop: no face is searched for")
+    add("--restart", action="store_true", help="start over, without the rows of an unfinished table")
+    add("--cropped", action="store_true", help="each picture is one tight face crop, so search for no faces")
     add("--annotate", metavar="DIR", help="write copies with boxes and percentages into this folder (videos as MP4)")
     add("--landmarks", action="store_true", help="mark eyes, nose and mouth corners in these copies")
     add("--plot", metavar="DIR", help="write a plot of each video's smiles over time into this folder (PNG)")
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--best", type=int, metavar="N", help="keep only the N best of these, one of each burst of photos that look alike")
     add("--report", metavar="FILE", help=f"write a page with small pictures of these (HTML, at most {MOST_PHOTOS})")
     add("--workers", type=int, metavar="N", help="processes that read files (default: one for each core; 1: only this one)")
-    add("--dask", metavar="ADDRESS", help="let a Dask cluster do it, such as tcp://10.0.0.1:8786; it needs the same paths")
+    add("--dask", metavar="ADDRESS", help="score on a Dask cluster such as tcp://10.0.0.1:8786; it needs the same paths")
     add("--detector", default=DEFAULT_DETECTOR, help="finder, face_recognition, haar or yunet (default: %(default)s)")
     add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another one for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")

@@ -31,7 +31,9 @@ from common.places import DEFAULT_MODEL
 
 CROP_SIZE = 64
 _SMOOTHED_FROM = 2  # bilinear sampling of a box so many times larger than the crop would skip pixels
-_OUTPUTS = 2 + 2 * len(LANDMARKS)  # smile, presence, then x and y of each landmark
+# In the order of the file's numbers: probabilities, but for x and y of each landmark.
+OUTPUTS = {"smile": 1, "presence": 1, "landmarks": 2 * len(LANDMARKS)}
+_OUTPUTS = sum(OUTPUTS.values())
 
 
 def crop_face(gray: np.ndarray, box: Sequence[float], size: int = CROP_SIZE) -> np.ndarray:

@@ -79,7 +79,7 @@ class PreviousError(SmileError):
     """What came as the answer before is not one."""
 
     def __init__(self) -> None:
-        super().__init__("The field 'previous' must be the answer to the picture before, or {} with the first.")
+        super().__init__("The field 'previous' must be the answer to the previous picture, or {} with the first.")
 
 
 # --- jokes ---

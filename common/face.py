@@ -1,11 +1,12 @@
 """A face: its box, its smile and its landmarks. Pictures, streams, visitors and tables all share this record.
 
-A new output of the network becomes a field here, is filled where `smile_recognition` reads the network, and travels from
-there: trackers and photos only replace what they know better.
+A new output of the network becomes a field here, with what JSON and tables say of it. It is filled where
+`smile_recognition` reads the network, and travels from there: trackers and photos only replace what they know better.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +18,15 @@ PRESENCE_THRESHOLD = 0.9  # against 0.5: hardly fewer faces, a third of the back
 _STILL_THERE = 0.5
 # "left" is the image's left: the order of `landmarks` everywhere.
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+_RATIO = {"type": "number", "minimum": 0, "maximum": 1}
+# What the API's description says of the fields of `Face.as_json`.
+FIELDS: dict[str, dict[str, Any]] = {
+    "smile": _RATIO
+    | {"description": "Probability of a smile; in a stream smoothed over time and counted from where the face rests."},
+    "raw_smile": _RATIO | {"description": "The same for this picture alone."},
+    "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
+    "neutral": _RATIO | {"type": ["number", "null"], "description": "Where the face rests; null for a single picture."},
+}
 
 
 class Box(NamedTuple):
@@ -106,10 +116,32 @@ class Face:
             "neutral": None if self.neutral is None else round(self.neutral, 4),
         }
 
+    def as_row(self) -> dict[str, Any]:
+        """What a table says of every face, in the order of its columns; None is an empty cell."""
+        smile = rounded(self.smile, 6)
+        points = {
+            f"{name}_{axis}": rounded(value, 2)
+            for name, point in zip(LANDMARKS, self.landmarks or (5 * [(None, None)]), strict=True)
+            for axis, value in zip("xy", point, strict=True)
+        }
+        return {
+            **{side: int(value) for side, value in self.box._asdict().items()},
+            "smile": smile,
+            # From the number as it is written, so that no row contradicts itself.
+            "label": "smile" if smile is not None and smile >= SMILE_THRESHOLD else "no_smile",
+            **points,
+            "raw_smile": rounded(self.raw_smile, 6),
+        }
+
     def as_full_json(self) -> dict[str, Any]:
         """What the API gives for every face."""
         points = {name: [round(x, 1), round(y, 1)] for name, (x, y) in zip(LANDMARKS, self.landmarks, strict=True)}
         return self.as_json() | {"landmarks": points}
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """For a table; None for what is no number."""
+    return round(float(value), digits) if value is not None and math.isfinite(value) else None
 
 
 def as_points(landmarks: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -1,7 +1,7 @@
 """What a smile network's file says of itself: how good it was when it was made.
 
-The record stands in a zip archive behind the network, where LiteRT's own metadata keeps a model's files, too
-(https://ai.google.dev/edge/litert/models/metadata); an interpreter does not look there.
+The record is in a zip archive that is appended to the network. LiteRT's own metadata keeps a model's files in the same way
+(https://ai.google.dev/edge/litert/models/metadata), and interpreters ignore it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Judged:
         """What is wrong with the network, and what to do about it, in one sentence; empty for a good one."""
         if self.found < _FEW:
             return (
-                f"This network sees a face in only {self.found:.0%} of the {self.faces} faces that it was judged by; "
+                f"This network sees a face in only {self.found:.0%} of the {self.faces} faces that it was judged on; "
                 "train it again without --from-scratch, or with thousands of photos."
             )
         if self._guesses():
@@ -61,8 +61,8 @@ class Judged:
         """What to bear in mind when reading the figures, in one sentence, or nothing."""
         if min(self.smiling, self.serious) < _ENOUGH:
             return (
-                f"These figures come from {self.smiling} smiling and {self.serious} other faces and are mostly luck; with "
-                f"{_ENOUGH} of each or more they say something."
+                f"These figures come from {self.smiling} smiling and {self.serious} other faces and are mostly luck; "
+                f"they mean something with {_ENOUGH} or more of each."
             )
         return ""
 

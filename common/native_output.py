@@ -1,4 +1,4 @@
-"""Keep what native libraries write off standard error, which belongs to the app.
+"""Keep the messages of native libraries away from standard error, which belongs to the app.
 
 libpng, for one, writes there whatever a stranger's picture tells it to: line ends that forge lines of the log, and escapes
 that clear the terminal. Python's own `sys.stderr` and the log go on as before. If a library brings the whole process down,

@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--source", help="camera number, file, rtsp/http URL, none or auto; @FILE: read it from that file (default: auto)")
     add("--host", help="address to listen on; 0.0.0.0 lets your network in (default: 127.0.0.1)")
     add("--port", type=int, help="port to listen on (default: 5000)")
-    add("--detector", help="what finds faces: finder, face_recognition, haar or yunet (default: finder)")
+    add("--detector", help="face detector: finder, face_recognition, haar or yunet (default: finder)")
     add("--detector-model", type=Path, metavar="FILE", help="network file for yunet, or another one for finder")
     add("--model", type=Path, metavar="FILE", help="smile network (default: models/smile.tflite)")
     add("--loop", action=argparse.BooleanOptionalAction, help="play a video file again and again (default: yes)")
@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--allow-host", metavar="NAMES", help="names that a proxy serves this app under: a.example,b.example")
     add("--log-format", metavar="FORMAT", help="text (key=value) or json, one line an event (default: text)")
     add("--workers", type=int, metavar="N", help="processes for visitors' own cameras; needs --source none (default: 1)")
-    add("--trusted-proxies", type=int, metavar="N", help="proxies whose X-Forwarded headers are believed (default: 0)")
+    add("--trusted-proxies", type=int, metavar="N", help="how many proxies to trust with X-Forwarded headers (default: 0)")
     add("--visitor-rate", type=int, metavar="N", help="pictures a second from one address; 0 for no limit (default: 150)")
     add("--version", action="version", version=f"Dad Jokes for Smiles {VERSION}", help="print the version and end")
     return parser

@@ -4,7 +4,7 @@
     with replacing(Path("faces.npz")) as part, part.open("wb") as file:
         np.savez(file, ...)                      # faces.part.npz, which becomes faces.npz when the block ends
 
-They are written under another name first, then put onto the disk for sure, then given their own name.
+They are first written under another name, then synced to the disk, then renamed.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from faces.alignment import TYPICAL_LANDMARKS, align
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 _SURE = 0.95  # of a new face whose detector only says yes or no; chosen on validation frames
-# Of a new face whose detector gives a score: log-odds of this and of the presence, the latter weighted and cut off. Chosen on
-# the frames of `training.finder_probe --part val`.
+# Of a new face whose detector gives a score: the sum of its log-odds and those of the presence, weighted and cut off. Chosen
+# on the frames of `training.finder_probe --part val`.
 _WEIGHT, _ENOUGH, _CUT_OFF = 0.75, 4.0, 0.001
 _UPRIGHT = 8.0  # degrees of lean that the network reads as well as an upright face; detectors' boxes don't show them
 # How far off a look may be and still see the face. Beyond that, a second look from the better place costs a millisecond.
@@ -68,7 +68,7 @@ def may_be_a_face(presence: float, score: float | None) -> bool:
     """
     if score is None:
         return presence >= _SURE
-    return _log_odds(score) + _WEIGHT * _log_odds(presence) >= _ENOUGH
+    return presence >= PRESENCE_THRESHOLD and _log_odds(score) + _WEIGHT * _log_odds(presence) >= _ENOUGH
 
 
 def _log_odds(probability: float) -> float:
@@ -91,7 +91,7 @@ def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer, 
     mirror = np.ascontiguousarray(gray[top:bottom, left:right][:, ::-1])
     box = Box(face.box.top - top, right - face.box.left, face.box.bottom - top, right - face.box.right)
     (seen,) = recognizer.read(mirror, [box], [-face.angle])
-    return seen.presence >= PRESENCE_THRESHOLD and (score is None or may_be_a_face(seen.presence, score))
+    return seen.presence >= PRESENCE_THRESHOLD if score is None else may_be_a_face(seen.presence, score)
 
 
 def distance(box: Box, other: Box) -> float:

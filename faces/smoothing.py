@@ -68,9 +68,9 @@ class SmileState(NamedTuple):
 class SmoothedSmile:
     """P(smile) over time, and a label that changes when there is enough evidence (Wald 1945) and never contradicts it.
 
-    Each frame's log-odds count for as long as the frame lasted. A clear smile is believed within a tenth of a second, and a
-    face between two expressions not before a second, so that it does not flicker. A face whose own neutral reads as half a
-    smile is measured against that: what counts is how far it is above where it rests.
+    Each frame's log-odds count for as long as the frame lasted. A clear smile is believed within a tenth of a second, and
+    one that reads 0.55 only after a second, so that a face between two expressions does not flicker. A face whose own
+    neutral reads as half a smile is measured against that: what counts is how far it is above where it rests.
     """
 
     def __init__(
@@ -82,14 +82,17 @@ class SmoothedSmile:
         falls: float = 0.3,
         rises: float = 3.0,
         longest: float = 0.2,
+        resting: float = 0.5,
     ) -> None:
         """`time_constant` of the probability, in seconds. `enough`: evidence for either label, in log-odds times seconds, to
         which a frame adds at most `surest` log-odds for at most `longest` seconds.
 
-        The neutral follows lower readings with the time constant `falls`, higher ones with `rises`, in seconds.
+        The neutral follows lower readings with the time constant `falls`, higher ones with `rises`, in seconds. Those of a
+        smiling face that are higher than it and than `resting`, in log-odds, are its smile: they leave the neutral as it
+        is, so that a smile that is held does not fade.
         """
         self._time_constant, self._enough, self._surest = time_constant, enough, surest
-        self._falls, self._rises, self._longest = falls, rises, longest
+        self._falls, self._rises, self._longest, self._resting = falls, rises, longest, resting
         self._state: SmileState | None = None
 
     def __call__(self, raw: float, elapsed: float) -> float:
@@ -100,7 +103,8 @@ class SmoothedSmile:
             return raw
         mean, evidence, neutral, smiling = self._state
         elapsed = max(0.0, elapsed)
-        neutral += (1 - math.exp(-elapsed / (self._falls if odds < neutral else self._rises))) * (odds - neutral)
+        if not smiling or odds <= max(neutral, self._resting):
+            neutral += (1 - math.exp(-elapsed / (self._falls if odds < neutral else self._rises))) * (odds - neutral)
         line = _line(neutral)
         mean += (1 - math.exp(-elapsed / self._time_constant)) * (_probability(_log_odds(raw) - line) - mean)
         evidence += (odds - line) * min(elapsed, self._longest)
@@ -132,8 +136,8 @@ class SmoothedSmile:
 
 
 def _line(neutral: float) -> float:
-    """The log-odds from which on a face that rests at `neutral` smiles: 0 for most, up to 1 for one whose neutral reads 0.3
-    to 0.6. One that reads higher all the time probably does smile.
+    """The log-odds from which on a face that rests at the log-odds `neutral` smiles: 1 where that reads 0.50 to 0.62, less
+    and less outside, and 0 below 0.27 and above 0.82. A face that reads so high all the time probably does smile.
     """
     return min(max(1 + neutral, 0.0), 1.0) * min(max(1.5 - neutral, 0.0), 1.0)
 

@@ -128,7 +128,7 @@ class JokeBoard:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             place = str(self._file) if self._file is not None else "in PostgreSQL"
             raise BoardError(
-                f"The joke board {place} can't be used ({reason}); mend it, or start with another --board."
+                f"The joke board {place} can't be used ({reason}); fix it, or start with another --board."
             ) from error
 
     def _engine(self) -> sa.Engine:

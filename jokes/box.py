@@ -1,4 +1,4 @@
-"""Jokes that are ready at once: a thread fetches them ahead, and those that made people smile come again."""
+"""Jokes that are ready at once: a thread fetches them ahead, and those that made people smile are told again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Read a file of somebody's own jokes: one a line, or JSON Lines with `setup` and `punchline`.
 
-# Lines that begin like this one, and empty lines, are passed over.
+# Lines that begin like this one, and empty lines, are skipped.
 I would tell you a joke about construction, but I am still working on it.
 {"setup": "What do you call a fish without eyes?", "punchline": "Fsh."}
 """
@@ -31,7 +31,7 @@ def read_jokes(path: Path) -> tuple[Joke, ...]:
             f"--jokes {path} can't be read ({error.strerror}); give it a file with one joke a line."
         ) from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"--jokes {path} is not a text in UTF-8; save it as one.") from error
+        raise SettingsError(f"--jokes {path} is not UTF-8 text; save it as UTF-8.") from error
     if len(data) > MAX_BYTES:
         raise SettingsError(f"--jokes {path} is larger than {MAX_BYTES >> 20} MB; leave some jokes out.")
     jokes: dict[str, Joke] = {}
@@ -53,13 +53,13 @@ def _joke(line: str, where: str) -> str:
             parts = [read["setup"], read.get("punchline") or ""]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SettingsError(
-                f'{where} is not {{"setup": "...", "punchline": "..."}}; mend it, or leave it out.'
+                f'{where} is not {{"setup": "...", "punchline": "..."}}; fix it, or leave it out.'
             ) from error
         if not all(isinstance(part, str) for part in parts):
-            raise SettingsError(f"{where} has a setup or punchline that is no text; put it in quotation marks.")
+            raise SettingsError(f"{where} has a setup or punchline that is not text; put it in quotation marks.")
     told = "\n".join(part for part in map(readable, parts) if part)
     if not told or not readable(parts[0]):
-        raise SettingsError(f"{where} has nothing to read; mend it, or leave it out.")
+        raise SettingsError(f"{where} has nothing to read; fix it, or leave it out.")
     if len(told) > MAX_LETTERS:
         raise SettingsError(f"{where} has {len(told)} letters; a joke may have {MAX_LETTERS}.")
     return told

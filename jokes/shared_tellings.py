@@ -97,7 +97,7 @@ class SharedTellings:
             taken = sa.update(tables.tellings).where(row.number == first.scalar_subquery(), row.taken_at.is_(None))
             if connection.execute(taken.values(taken_at=now)).rowcount != 1:
                 raise AlreadyCounted(
-                    "A smile at this joke was counted already, or it was told long ago; ask for another joke."
+                    "A smile at this joke has been counted already, or it was told too long ago; ask for another joke."
                 )
             recent = sa.select(sa.func.count()).select_from(tables.tellings).where(row.taken_at > now - TOO_MANY_FOR_S)
             if (connection.scalar(recent) or 0) > self._per_minute:

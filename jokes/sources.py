@@ -55,16 +55,16 @@ def fetch_joke(url: str = JOKE_URL, *, timeout: float = TIMEOUT_S) -> Joke:
         answer = json.loads(body)
         identity, text = answer["id"], answer["joke"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise JokeUnavailable("the answer was no joke") from error
+        raise JokeUnavailable("the answer was not a joke") from error
     if not isinstance(identity, str) or not isinstance(text, str) or len(text.strip()) > _MAX_LETTERS:
-        raise JokeUnavailable("the answer was no joke")
+        raise JokeUnavailable("the answer was not a joke")
     try:
         (identity + text).encode()
     except UnicodeEncodeError as error:  # half a surrogate pair, which a page can't hold
-        raise JokeUnavailable("the answer was no text") from error
+        raise JokeUnavailable("the answer was not text") from error
     text = readable(text)
     if not text:
-        raise JokeUnavailable("the answer was no joke")
+        raise JokeUnavailable("the answer was not a joke")
     return Joke(identity[:64], text, "icanhazdadjoke")
 
 

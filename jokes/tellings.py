@@ -63,7 +63,7 @@ class Tellings:
                 times.popleft()
             if not times:
                 raise AlreadyCounted(
-                    "A smile at this joke was counted already, or it was told long ago; ask for another joke."
+                    "A smile at this joke has been counted already, or it was told too long ago; ask for another joke."
                 )
             if len(self._taken) == self._taken.maxlen and now - self._taken[0] < TOO_MANY_FOR_S:
                 raise TooManyCounted("Too many smiles at once; try again in a minute.")

@@ -110,7 +110,7 @@ class Metrics(Collector):
         yield _gauge("smile_viewers", "Open picture streams, event streams and snapshots.", now.viewers, "kind")
         states = {state: int(state == now.camera) for state in now.camera_states}
         yield _gauge("smile_camera_state", "1 for the state that the camera is in, 0 for all others.", states, "state")
-        yield _gauge("smile_uptime_seconds", "Time since the app was made.", now.uptime_s)
+        yield _gauge("smile_uptime_seconds", "Time since the app started.", now.uptime_s)
 
 
 class _Labelled(CollectorRegistry):

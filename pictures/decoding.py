@@ -49,7 +49,7 @@ def check_picture(data: bytes, *, most_pixels: int = MAX_PIXELS) -> tuple[int, i
         # A video that a phone appends to a photo may hold the mark of a scan by chance. Counting marks comes first, since it
         # is quicker.
         if data.count(b"\xff\xda") > most and jpeg_scans(data)[0] > most:
-            raise PictureTooCostly("This JPEG has too many scans; save the picture anew.")
+            raise PictureTooCostly("This JPEG has too many scans; save the picture again.")
     return size
 
 

@@ -3,7 +3,7 @@
     >>> picture_size(Path("photo.jpg").read_bytes())
     (4032, 3024)
 
-A file of a few kilobytes can unpack to gigabytes of pixels, and OpenCV's own limit is a thousand million of them. So the
+A file of a few kilobytes can unpack to gigabytes of pixels, and OpenCV's own limit is a billion of them. So the
 size is looked up before anything is decoded.
 """
 

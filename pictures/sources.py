@@ -54,8 +54,8 @@ def check_source(source: str) -> None:
     elif "://" in source:
         if _has_raw_password(source):
             raise SettingsError(
-                f"The password in {without_password(source)} has a mark in it that ends it; "
-                "such marks must be percent-encoded: # as %23, / as %2F, ? as %3F, @ as %40."
+                f"The password in {without_password(source)} holds a character that ends it early; "
+                "write such characters percent-encoded: # as %23, / as %2F, ? as %3F, @ as %40."
             )
         if not is_url(source):
             raise SettingsError(f"The source {without_password(source)} must be an rtsp, http or https address.")
@@ -121,7 +121,7 @@ def _open_device(device: int | str) -> DeviceSource:
     if not capture.isOpened():
         capture.release()
         raise CameraError(
-            f"Camera {device} can't be opened. Connect it, end other programs that use it, or start the app with another."
+            f"Camera {device} can't be opened. Connect it, close other programs that use it, or start the app with another."
         )
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return DeviceSource(capture)

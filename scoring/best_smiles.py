@@ -7,9 +7,9 @@ A photo is as good as the weakest smile among its main faces. Main faces are at 
 good group photo everybody smiles, and a passer-by in the background does not matter. If photos are equal to two digits, the
 one with more main faces is better, then the one with the higher mean, then the earlier one. Videos are left out.
 
-Photos look alike if their fingerprints (the signs of the 63 lowest frequencies, "pHash") differ in few bits. The photos of a
-burst are taken one after another, so each photo is compared with those near it in name order in the same folder. The same
-picture twice is found anywhere.
+Photos look alike if their fingerprints (`pictures.perceptual_hash`) differ in few bits. The photos of a burst are taken one
+after another, so each photo is compared with those near it in name order in the same folder. The same picture twice is found
+anywhere.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
-import numpy as np
-
 from common.errors import PictureError
 from pictures.decoding import decode_small
+from pictures.perceptual_hash import perceptual_hash
 from pictures.reading import read_bytes
 from smile_recognition import SMILE_THRESHOLD
 
 _MAIN = 0.5  # of the largest face's height
 _NEAR = 15  # photos apart, in name order
-# How many of 63 bits may differ, in one burst and anywhere. Among pairs of GENKI's photos, all head and shoulders of other
+# How many bits may differ, in one burst and anywhere. Among pairs of GENKI's photos, all head and shoulders of other
 # people, one in ten thousand differs in 12 or fewer. Shots of one scene a third of a second apart differ in 0 to 12.
 _ALIKE_NEAR, _ALIKE = 12, 2
 _AT_ONCE = 1000  # photos held in memory
@@ -130,12 +128,8 @@ def best_smiles(
 
 
 def fingerprint(path: str) -> int | None:
-    """63 bits; few of them differ between photos that look alike. None if the photo can't be read."""
+    """The photo's `perceptual_hash`. None if it can't be read."""
     try:
-        small = decode_small(read_bytes(path), 128, gray=True)
+        return perceptual_hash(decode_small(read_bytes(path), 128, gray=True))
     except PictureError:
         return None
-    square = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(square)[:8, :8].ravel()[1:]  # without the mean brightness
-    bits = low > np.median(low)
-    return int("".join("1" if bit else "0" for bit in bits), 2)

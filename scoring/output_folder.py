@@ -47,7 +47,7 @@ class OutputFolder:
             theirs = Path(os.path.realpath(given))
             if theirs.is_relative_to(ours) or (theirs.is_dir() and ours.is_relative_to(theirs)):
                 raise SettingsError(
-                    f"The {holds} in {path} would fall among the files that are read from {given}; "
+                    f"The {holds} in {path} would end up among the files that are read from {given}; "
                     f"give {self._option} a folder outside of them."
                 )
 

@@ -86,7 +86,7 @@ class ScoringProgress:
         part = self._table.part
         if not self._table.size():
             return  # an earlier run never began
-        again = "add --restart to begin anew"
+        again = "add --restart to start over"
         try:
             state = json.loads(self._path.read_text(encoding="utf-8"))
             settings, tally = state["settings"], Tally(**state["tally"])
@@ -102,7 +102,7 @@ class ScoringProgress:
         for name in sorted(settings.keys() | self._settings.keys()):
             if settings.get(name) != self._settings.get(name):
                 raise SettingsError(
-                    f"{part} holds an unfinished run with another {name}; give the same command to go on, or {again}."
+                    f"{part} holds an unfinished run with a different {name}; give the same command to go on, or {again}."
                 )
         self.tally, self._done = replace(tally), done
 
@@ -117,7 +117,7 @@ class ScoringProgress:
             chain = _linked(chain, file.path) if file else ""
         if chain != self._done.chain:
             raise SettingsError(
-                f"Files were added or removed since {self._table.part} was left unfinished; add --restart to begin anew."
+                f"Files were added or removed since {self._table.part} was left unfinished; add --restart to start over."
             )
         if not self._done.bytes:
             self._save()  # before the first row: rows without progress would belong to no run

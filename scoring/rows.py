@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from common.face import Face
-from smile_recognition import LANDMARKS, SMILE_THRESHOLD
+from common.face import Box, Face, rounded
 
-COLUMNS = (
-    "file",
-    "frame",
-    "time_s",
-    "face",
-    "track",
-    *("top", "right", "bottom", "left"),
-    "smile",
-    "label",
-    *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
-    "raw_smile",
-    "error",
-)
+COLUMNS = ("file", "frame", "time_s", "face", "track", *Face(0, Box(0, 0, 0, 0), 0.0, 0.0).as_row(), "error")
 
 
 def empty_row(file: str, frame: int, time_s: float | None, error: str | None = None) -> dict[str, Any]:
     """The row of a picture or frame without a face, or of a file that can't be read; None is an empty cell."""
-    return dict.fromkeys(COLUMNS) | {"file": file, "frame": frame, "time_s": _rounded(time_s, 3), "error": error}
+    return dict.fromkeys(COLUMNS) | {"file": file, "frame": frame, "time_s": rounded(time_s, 3), "error": error}
 
 
 def face_row(file: str, frame: int, time_s: float | None, number: int, face: Face, *, tracked: bool) -> dict[str, Any]:
@@ -34,26 +20,4 @@ def face_row(file: str, frame: int, time_s: float | None, number: int, face: Fac
     The box is in pixels: `top` and `left` are inside, `bottom` and `right` outside, and it may reach past the edge.
     Landmarks are `(x, y)` in pixels, whole numbers at pixel centres. Only a `tracked` face has a `track`, its id over time.
     """
-    smile = _rounded(face.smile, 6)
-    points = {
-        f"{name}_{axis}": _rounded(value, 2)
-        for name, point in zip(LANDMARKS, face.landmarks, strict=False)
-        for axis, value in zip("xy", point, strict=True)
-    }
-    return empty_row(file, frame, time_s) | {
-        "face": number,
-        "track": face.id if tracked else None,
-        "top": int(face.box.top),
-        "right": int(face.box.right),
-        "bottom": int(face.box.bottom),
-        "left": int(face.box.left),
-        "smile": smile,
-        # From the number as it is written, so that no row contradicts itself.
-        "label": "smile" if smile is not None and smile >= SMILE_THRESHOLD else "no_smile",
-        **points,
-        "raw_smile": _rounded(face.raw_smile, 6),
-    }
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return round(float(value), digits) if value is not None and math.isfinite(value) else None
+    return empty_row(file, frame, time_s) | {"face": number, "track": face.id if tracked else None} | face.as_row()

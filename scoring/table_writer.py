@@ -66,7 +66,7 @@ class Table:
         """
         if self.part is not None:
             if self.size() < kept_bytes:
-                raise OutputError(f"{self.part} is shorter than its earlier run left it; add --restart to begin anew.")
+                raise OutputError(f"{self.part} is shorter than its earlier run left it; add --restart to start over.")
             self._guarded(self._file.truncate, kept_bytes)
         self._begun = True
         self.rows = kept_rows

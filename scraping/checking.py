@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from common.errors import FetchError, PictureError, PictureTooCostly
 from pictures.decoding import MAX_SCANS, decode_checked
 from pictures.decoding import check_picture as check_cost
+from pictures.perceptual_hash import perceptual_hash
 from pictures.picture_size import jpeg_scans
 
 SUFFIXES = (".jpg", ".png", ".webp")
@@ -51,22 +51,8 @@ def check_picture(data: bytes, kind: str = "") -> Checked:
     except PictureError as error:
         raise FetchError("truncated", str(error)) from error
     height, width = image.shape[:2]
-    digest = hashlib.sha256(data).hexdigest()
-    return Checked(suffix, width, height, len(data), digest, perceptual_hash(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)))
-
-
-def perceptual_hash(gray: np.ndarray) -> str:
-    """The 64-bit pHash of a picture, uint8 `(h, w)`, as 16 hexadecimal digits (Zauner 2010, "Implementation and Benchmarking
-    of Perceptual Image Hash Functions").
-
-    The picture is shrunk to 32x32, which hides compression, size and small marks. Each bit says whether one of the 64
-    slowest waves of its cosine transform is stronger than their median. Copies differ in a few bits, other pictures in about
-    32.
-    """
-    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    waves = cv2.dct(small)[:8, :8].ravel()
-    bits = waves > np.median(waves[1:])  # the first is the mean brightness
-    return np.packbits(bits).tobytes().hex()
+    phash = f"{perceptual_hash(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)):016x}"
+    return Checked(suffix, width, height, len(data), hashlib.sha256(data).hexdigest(), phash)
 
 
 def _suffix(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Requests as they come in: a limit for the memory that all bodies take, and for chunks that are cut too small.
+"""Limits on incoming requests: on the memory that all bodies take together, and on chunks that are too small.
 
 waitress gathers a request in its main thread, before the app sees it, so these limits hold before any work is done.
 `serving.channels` limits how long a request may take.

@@ -5,8 +5,8 @@ time, take neither everybody's places nor all the memory:
 
 - a head has `HEAD_S` seconds, counted from the connection or from its first byte; a body has a little longer, and more the
   more of it has come;
-- where all connections are taken, the visitor who has most of them loses one, an idle one first;
-- where unfinished bodies fill their memory, the visitor who holds most of it loses the largest.
+- where all connections are taken, the visitor with the most loses one, an idle one first;
+- where unfinished bodies fill their memory, the visitor who holds the most loses the largest.
 
 A visitor is an address; of an IPv6 address the first 48 bits count. Behind `trusted_proxies` proxies it is the address that
 they name, once a request's head is there.

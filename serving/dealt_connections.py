@@ -1,4 +1,4 @@
-"""One process accepts connections and deals them out to workers, each to the worker that has fewest.
+"""One process accepts connections and hands each to the worker that has the fewest.
 
 If each worker accepted its own, the quickest would take the connection. On a busy machine one ends up with 26 visitors and
 another with four; with SO_REUSEPORT chance decides. A browser keeps its connection while the page is open, so an uneven

@@ -1,4 +1,4 @@
-"""Whether a viewer's computer has read what it was sent. TCP tells, since Linux says how much more that computer would take.
+"""Tell whether a viewer's computer has read what it was sent. On Linux, TCP says how much more that computer would take.
 
 A slow program lets pictures pile up in its receive buffer, where they grow old. While more than half of that buffer is
 unread, nothing more is sent.

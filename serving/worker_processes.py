@@ -135,7 +135,7 @@ class WorkerProcesses:
         if self._quick_ends >= _GIVE_UP_AFTER and not any(
             other.running and other.running.works(now) for other in self._slots
         ):
-            raise ProcessesError("The worker processes end as soon as they start; the log says why. Mend that first.")
+            raise ProcessesError("The worker processes end as soon as they start; the log says why. Fix that first.")
 
     def _end_all(self) -> None:
         left = [slot.running for slot in self._slots if slot.running is not None]

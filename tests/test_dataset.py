@@ -302,6 +302,15 @@ def test_two_sets_of_one_name_and_no_set_at_all_get_one_sentence(tmp_path):
         build_dataset([], tmp_path / "out")
 
 
+def test_ctrl_c_is_a_sentence_too(built, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "build_dataset", stop)
+    assert build(built / "fer.zip", "--out", tmp_path / "faces") == 130
+    assert_one_sentence(capsys, "Stopped.")
+
+
 def test_a_place_that_can_not_be_written_is_said_in_a_sentence(built, tmp_path, capsys, monkeypatch):
     (tmp_path / "taken").write_text("")
     assert build(built / "fer.zip", "--out", tmp_path / "taken" / "faces") == 2
@@ -337,9 +346,11 @@ def test_what_is_no_dataset_is_said_in_a_sentence(tmp_path):
         (tmp_path / "bad.npz").write_bytes(data)
         with pytest.raises(DatasetError, match="is not a dataset"):
             Faces.load(tmp_path / "bad.npz")
-    np.savez(tmp_path / "other.npz", gray=np.zeros(3))
-    with pytest.raises(DatasetError, match="is not a dataset"):
-        Faces.load(tmp_path / "other.npz")
+    whole = drawn_set("a", 2, 0).fields()
+    for other in ({"gray": np.zeros(3)}, {**whole, "name": np.array(["one"])}, {**whole, "wide": whole["gray"]}):
+        np.savez(tmp_path / "other.npz", **other)
+        with pytest.raises(DatasetError, match="is not a dataset"):
+            Faces.load(tmp_path / "other.npz")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,23 +13,23 @@ import pytest
 
 from common.errors import DatasetError
 from faces.detectors import create_detector
-from smile_recognition import crop_face
+from smile_recognition import DEFAULT_MODEL, crop_face
 from tests.drawn_faces import drawn_parts, drawn_set
-from training.data.dense import MIRRORED_SHAPES, POINTS, SHAPES, Dense
+from training.data.dense import MIRRORED_POINTS, MIRRORED_SHAPES, POINTS, SHAPES, Dense, FaceLandmarker
 from training.data.faces import WIDE_BOX, WIDE_SIZE, Faces
 from training.dense import main as dense_main
 from training.fitting.plan import Plan, Taught
 from training.join import join
 from training.join import main as join_main
+from training.train import main as train_main
 
 TASK = Path("../shared/models/face_landmarker.task")
 
 
 def made_up(faces: Faces, *, smiles: float = 0.5) -> Dense:
-    """Points on a symmetric grid, and shapes that are all different; silent about backgrounds."""
-    rng = np.random.default_rng(0)
-    half = rng.random((len(POINTS) // 2, 2)) * (0.45, 1)
-    grid = np.concatenate([half, half * [-1, 1] + [1, 0]]).astype(np.float16)
+    """Points of a symmetric face, and shapes that are all different; silent about backgrounds."""
+    drawn = np.random.default_rng(0).random((len(POINTS), 2))
+    grid = ((drawn + drawn[MIRRORED_POINTS] * (-1, 1) + (1, 0)) / (2, 2)).astype(np.float16)
     shapes = np.tile(np.linspace(0, 1, len(SHAPES)).astype(np.float16), (len(faces), 1))
     shapes[:, [SHAPES.index("mouthSmileLeft"), SHAPES.index("mouthSmileRight")]] = smiles
     points = np.tile(grid, (len(faces), 1, 1))
@@ -40,9 +42,9 @@ def test_in_a_mirror_left_and_right_change_places():
     assert named[SHAPES.index("mouthSmileLeft")] == "mouthSmileRight"
     assert named[SHAPES.index("jawOpen")] == "jawOpen"
     assert (MIRRORED_SHAPES[MIRRORED_SHAPES] == np.arange(len(SHAPES))).all()
-    dense = made_up(drawn_set("mine", 4, 0))
-    half = len(POINTS) // 2
-    assert dense.mirrored_points.tolist() == [*range(half, 2 * half), *range(half)]
+    for one, other in ((61, 291), (33, 263), (468, 473), (13, 13), (1, 1)):  # mouth, eyes, irises, upper lip, nose
+        assert POINTS[MIRRORED_POINTS[POINTS.tolist().index(one)]] == other
+    assert (MIRRORED_POINTS[MIRRORED_POINTS] == np.arange(len(POINTS))).all()
 
 
 def test_what_is_kept_comes_back_in_the_order_of_the_faces(tmp_path):
@@ -56,9 +58,44 @@ def test_what_is_kept_comes_back_in_the_order_of_the_faces(tmp_path):
     assert found.shapes[[0, 2, 3], 0].tolist() == [0.5, 0, 0.25]
     assert np.isnan(found.shapes[1]).all(), "nobody said anything of it"
     assert np.isnan(found.points[1]).all()
-    (tmp_path / "a.npz").write_bytes(b"no")
-    with pytest.raises(DatasetError, match="has no dense points"):
-        Dense.of_files([tmp_path / "a.npz"])
+    silent = dense.where(np.zeros(6, bool)).of(faces)
+    assert np.isnan(silent.points).all()
+    assert np.isnan(silent.shapes).all()
+
+
+def test_a_file_of_other_or_damaged_arrays_has_no_dense_points(tmp_path):
+    dense, path = made_up(drawn_set("mine", 6, 0)), tmp_path / "dense.npz"
+    whole = {"points": dense.points, "shapes": dense.shapes, "source": dense.source, "name": dense.name}
+    for other in ({"name": dense.name[:3]}, {"points": dense.points[:, :100]}, {"shapes": np.array(0.5)}):
+        np.savez(path, **{**whole, **other})
+        with pytest.raises(DatasetError, match="has no dense points"):
+            Dense.load(path)
+    np.savez_compressed(path, **whole)
+    assert len(Dense.load(path).name) == 6
+    packed = path.read_bytes()
+    for damaged in (b"no", packed[:60] + bytes(byte ^ 0x5A for byte in packed[60:200]) + packed[200:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match="has no dense points"):
+            Dense.of_files([path])
+
+
+def test_dense_points_of_other_faces_or_for_other_networks_are_refused(tmp_path, capsys):
+    faces = drawn_parts()
+    faces.save(tmp_path / "faces.npz")
+    replace(made_up(faces), source=np.full(len(faces), "others")).save(tmp_path / "others.npz")
+    command = [
+        "--data",
+        str(tmp_path / "faces.npz"),
+        "--dense",
+        str(tmp_path / "others.npz"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert train_main([*command, "--from-scratch"]) == 2
+    assert "Of this dataset's training faces none is seen in" in capsys.readouterr().err
+    assert train_main([*command, "--network", "lenet"]) == 2
+    assert "--dense is for outputs that lenet does not have" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_only_faces_that_the_teacher_sees_have_dense_targets():
@@ -71,8 +108,29 @@ def test_only_faces_that_the_teacher_sees_have_dense_targets():
     for name in ("mesh", "shapes"):
         assert targets.weight[name].tolist() == [1, 0, 1, 1, 0]
         assert np.isfinite(targets.value[name]).all()
-    assert targets.weight["landmarks"].tolist() == [1, 0.25, 1, 1, 0]
+    assert targets.weight["landmarks"].tolist() == [0.25, 0.25, 0.25, 0.25, 0], "too few tell how to place the teacher's"
     assert make_targets(faces).weight["mesh"].tolist() == [0] * 5, "without a teacher nothing is learned of it"
+
+
+def test_landmarks_are_placed_by_what_the_teacher_and_dlib_say_together_or_by_nobody():
+    from training.fitting.batches import make_targets
+
+    n, unmeasured = 540, 20
+    faces = drawn_set("mine", 1, 0).where(np.zeros(n, int))
+    rng = np.random.default_rng(0)
+    truth = rng.random((n, 5, 2)).astype(np.float32)
+    dense = made_up(faces)
+    dense.points[:, :5] = truth  # nothing else tells where the landmarks are
+    dense.points[2], dense.shapes[2] = np.nan, np.nan
+    landmarks, shape68 = truth.copy(), faces.shape68.copy()
+    landmarks[:unmeasured], shape68[1] = np.nan, np.nan
+    faces = replace(faces, landmarks=landmarks, shape68=shape68)
+    targets = make_targets(faces, guessed_weight=0.25, taught=Taught(np.full(n, np.nan), dense=dense))
+    assert targets.weight["landmarks"][:4].tolist() == [1, 0, 0.25, 1], "a face without dlib's points is not placed"
+    assert (targets.weight["landmarks"][unmeasured:] == 3).all()
+    error = np.abs(targets.value["landmarks"].reshape(n, 5, 2) - truth).max(axis=(1, 2))
+    assert error[[0, *range(3, n)]].max() < 0.01
+    assert error[2] > 0.05
 
 
 @pytest.mark.parametrize(("smiles", "counted"), [(0.02, [False, True]), (0.4, [True, True]), (0.8, [True, False])])
@@ -120,6 +178,25 @@ def test_points_and_shapes_follow_the_view_and_a_network_learns_them():
     assert len({digest_of_all_that_matters(faces, plan) for plan in plans}) == 3
 
 
+def test_a_training_goes_on_with_a_network_from_before_these_outputs(tmp_path):
+    from training.fitting.lineage import take_weights
+    from training.fitting.progress import BEST
+    from training.networks.network import NetworkConfig, build_network, part_with
+
+    before, now = (build_network(NetworkConfig((4, 4, 4, 8))) for _ in range(2))
+    part_with(before, ["smile", "landmarks", "shape68"]).save(tmp_path / BEST)
+    mesh = now.get_layer("mesh").get_weights()[0]
+    take_weights(now, tmp_path)
+    for layer in ("conv2d", "shape68"):
+        ours, theirs = (next(one for one in net.layers if one.name.startswith(layer)) for net in (now, before))
+        assert np.array_equal(ours.get_weights()[0], theirs.get_weights()[0]), layer
+    assert np.array_equal(now.get_layer("mesh").get_weights()[0], mesh), "it begins anew"
+    part_with(before, ["mesh"]).save(tmp_path / BEST)
+    for other in (part_with(now, ["smile"]), build_network(NetworkConfig((4, 4, 8, 8)))):
+        with pytest.raises(DatasetError, match="is not a network of this kind"):
+            take_weights(other, tmp_path)
+
+
 def wide_crop(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The face in a picture BGR as a dataset holds it: wide crop `(128, 128)` and gray `(64, 64)`."""
     gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
@@ -144,16 +221,35 @@ def test_the_teacher_sees_a_real_face_and_nothing_where_there_is_none(astronaut,
     eyes = dense.points[0].astype(float)[[POINTS.tolist().index(i) for i in (468, 473)]]
     assert 0.25 < abs(eyes[1, 0] - eyes[0, 0]) < 0.6
     assert (np.abs(eyes[:, 1] - 0.35) < 0.15).all()
-    order = [POINTS.tolist().index(i) for i in (61, 291)]
-    mouth, mirror = dense.points[0][order].astype(float), dense.points[1][order].astype(float)
-    assert np.allclose(mirror[:, 0], 1 - mouth[::-1, 0], atol=0.04)
+    seen, in_the_mirror = dense.points[:2].astype(float)
+    expected = seen[MIRRORED_POINTS] * (-1, 1) + (1, 0)
+    error = np.linalg.norm(in_the_mirror - expected, axis=1)
+    assert error.max() < 0.06
+    assert error.mean() < 0.02
+    shapes = dense.shapes[:2].astype(float)
+    assert np.abs(shapes[1] - shapes[0][MIRRORED_SHAPES]).max() < 0.3
+    other = replace(faces, split=np.full(3, "val"))
+    other.save(tmp_path / "faces.npz")
+    assert dense_main(["--data", str(tmp_path / "faces.npz"), "--teacher", str(TASK)]) == 2
+    assert "has no training faces" in capsys.readouterr().err
 
 
 def test_a_teacher_that_is_none_is_refused(tmp_path, capsys):
     drawn_set("mine", 2, 0).save(tmp_path / "faces.npz")
-    (tmp_path / "x.task").write_bytes(b"no zip")
-    assert dense_main(["--data", str(tmp_path / "faces.npz"), "--teacher", str(tmp_path / "x.task")]) == 2
-    assert "is not MediaPipe's face_landmarker.task" in capsys.readouterr().err
+    task = tmp_path / "x.task"
+    names = ("face_landmarks_detector.tflite", "face_blendshapes.tflite")
+    network = DEFAULT_MODEL.read_bytes()
+    for content in (b"no network" * 99, network):
+        with zipfile.ZipFile(task, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, content)
+        with pytest.raises(DatasetError, match="is not MediaPipe's"):
+            FaceLandmarker(task)
+    packed = task.read_bytes()
+    for damaged in (b"no zip", packed[:70] + bytes(100) + packed[170:]):
+        task.write_bytes(damaged)
+        assert dense_main(["--data", str(tmp_path / "faces.npz"), "--teacher", str(task)]) == 2
+        assert "is not MediaPipe's face_landmarker.task" in capsys.readouterr().err
 
 
 def test_joined_datasets_keep_parts_and_copies_follow(tmp_path, capsys):
@@ -162,12 +258,13 @@ def test_joined_datasets_keep_parts_and_copies_follow(tmp_path, capsys):
     gray = other.gray.copy()
     gray[0] = first.gray[1]  # a copy of a validation face
     gray[1], gray[2] = first.gray[0], first.gray[2]  # one group of two, tied to two parts
-    other = replace(other, gray=gray, group=np.array([0, 1, 1, 2]))
+    other = replace(other, gray=gray, group=np.array([0, 1, 1, 2]), smile=np.array([0, 1, 1, 0], np.int8))  # as theirs
     whole = join(first, other)
     assert whole.split.tolist() == [*first.split, "val", "train"]
     assert whole.name[6:].tolist() == [other.name[0], other.name[3]]
     assert whole.group[:6].tolist() == first.group.tolist()
-    assert not set(whole.group[6:]) & set(first.group), "the numbers of the others are new"
+    assert whole.group[6] == first.group[1], "a fold or an interval must not part copies"
+    assert whole.group[7] not in first.group
     first.save(tmp_path / "first.npz")
     other.save(tmp_path / "other.npz")
     assert (
@@ -177,3 +274,44 @@ def test_joined_datasets_keep_parts_and_copies_follow(tmp_path, capsys):
     assert Faces.load(tmp_path / "all.npz").split.tolist() == whole.split.tolist()
     assert join_main([str(tmp_path / "all.npz"), str(tmp_path / "other.npz"), "--out", str(tmp_path / "no.npz")]) == 2
     assert "Both datasets hold two" in capsys.readouterr().err
+
+
+def test_of_joined_near_copies_with_opposite_labels_that_of_the_first_dataset_stays():
+    first, other = drawn_set("one", 6, 0), drawn_set("two", 4, 1)
+    gray = other.gray.copy()
+    gray[:2] = first.gray[[1, 3]]  # of which neither smiles, and of the copies the first one does
+    whole = join(first, replace(other, gray=gray))
+    assert whole.name[6:].tolist() == other.name[1:].tolist()
+    assert whole.group[6] == first.group[3]
+
+
+def test_a_face_ties_its_group_to_the_first_dataset_and_chained_joins_do_so_too():
+    first = replace(drawn_set("one", 3, 0), split=np.array(["train", "val", "test"]))
+    second = replace(drawn_set("two", 3, 1), group=np.array([0, 0, 1]))
+    third = drawn_set("three", 2, 2)
+    second.gray[0] = first.gray[2]
+    third.gray[1] = second.gray[1]
+    smile = np.full(3, -1, np.int8)
+    whole = join(join(first, replace(second, smile=smile)), replace(third, smile=smile[:2]))
+    assert whole.split.tolist() == ["train", "val", "test", "test", "test", "train", "train", "test"]
+    assert (whole.group[[3, 4, 7]] == whole.group[2]).all()
+    assert len(set(whole.group.tolist())) == 5
+
+
+def test_a_joined_dataset_reports_on_the_sets_of_all_and_ctrl_c_is_no_error(tmp_path, capsys, monkeypatch):
+    for name, report in (("one", {"seed": 3, "sets": {"one": {"pictures": 9, "train": 4}}}), ("two", {"sets": {"two": {}}})):
+        drawn_set(name, 4, 0 if name == "one" else 1).save(tmp_path / f"{name}.npz")
+        (tmp_path / f"{name}.json").write_text(json.dumps(report))
+    command = [*(str(tmp_path / f"{name}.npz") for name in ("one", "two")), "--out", str(tmp_path / "all.npz")]
+    assert join_main(command) == 0
+    parts = {"train": 4, "val": 0, "test": 0}
+    made = json.loads((tmp_path / "all.json").read_text())
+    assert made == {"seed": 3, "sets": {"one": {"pictures": 9, **parts}, "two": parts}}
+    capsys.readouterr()
+    monkeypatch.setattr(Faces, "load", interrupted)
+    assert join_main(command) == 130
+    assert capsys.readouterr().err == "Stopped. The same command begins anew.\n"
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -20,6 +20,7 @@ from training.data.faces import Faces
 from training.fitting.augmentation import View, look, move_points
 from training.judging import records as report
 from training.judging import scores
+from training.judging.model_card import model_card
 from training.judging.plots import mistakes_sheet
 
 pytestmark = pytest.mark.slow(30)
@@ -310,7 +311,32 @@ def test_photos_are_judged_from_file_to_face(judged, faces, face_picture, tmp_pa
     assert (photos["set"], photos["photos"], photos["without_face"]) == ("photos", 1, 1), "the wall; not the training photo"
     assert photos["weight"] == 0.5
     assert 0 <= photos["accuracy_low"] <= photos["accuracy"] <= photos["accuracy_high"] <= 1
-    assert "all 1 photos of photos in the test part" in (tmp_path / "model" / "MODEL_CARD.md").read_text().replace("\n", " ")
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text().replace("\n", " ")
+    assert "all photos of photos in the test part, 1 of them" in card
+    assert "found no face in one photo of the set, so that is in no part; the app finds none there. Nothing" in card
+
+
+@pytest.mark.parametrize(
+    ("without", "found", "said"),
+    [
+        (0, 0, "found a face in every photo of the set."),
+        (
+            1,
+            1,
+            "so that is in no part; the app finds one there.\nNothing was trained on it, so it counts",
+        ),
+        (
+            3,
+            0,
+            "so these are in no part; the app finds none in these.\nNothing was trained on them, so each",
+        ),
+        (1200, 7, "in 1,200 photos of the set, so these are in no part; the app finds one in 7 of these."),
+    ],
+)
+def test_the_card_reads_well_however_few_photos_are_in_no_part(without, found, said):
+    metrics, training = (json.loads((MODELS / name).read_text()) for name in ("metrics.json", "training.json"))
+    metrics["photos"] |= {"without_face": without, "without_face_found": found}
+    assert said in model_card(metrics, training, {}, {})
 
 
 # --- other networks ---

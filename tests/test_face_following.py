@@ -6,7 +6,7 @@ import pytest
 
 from common.face import Box
 from faces.alignment import align
-from faces.following import distance, follow, look, misfit
+from faces.following import distance, follow, is_surely_a_face, look, may_be_a_face, misfit
 from smile_recognition import SmileRecognizer
 
 FACE = Box(73, 276, 165, 184)
@@ -68,3 +68,15 @@ def test_landmarks_that_no_face_has_are_no_face(gray, recognizer):
 )
 def test_numbers_that_mean_nothing_are_no_face(gray, recognizer, points):
     assert not follow(gray, points, recognizer).present
+
+
+def test_what_one_network_doubts_must_be_clear_to_the_other(gray, recognizer):
+    sure, doubtful, hardly = 0.9, 0.5, 0.3  # a detector's scores
+    assert [may_be_a_face(0.92, score) for score in (sure, doubtful, hardly, None)] == [True, False, False, False]
+    assert [may_be_a_face(0.9999, score) for score in (sure, doubtful, hardly, None)] == [True, True, True, True]
+    assert not may_be_a_face(1.0, 0.01), "however sure one of them is"
+    assert not may_be_a_face(0.5, 1.0)
+    face = look(gray, FACE, 0.0, recognizer)
+    assert is_surely_a_face(gray, face, recognizer, hardly)
+    beside = look(gray, Box(280, 480, 372, 388), 0.0, recognizer)
+    assert not is_surely_a_face(gray, beside, recognizer, sure)

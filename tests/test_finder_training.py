@@ -14,7 +14,9 @@ from faces.finder import CELL, FaceFinder, decode
 from tests.drawn_faces import MARGIN, draw_background, draw_wide
 from training import finder, finder_probe
 from training.data.faces import WIDE_BOX
+from training.finding import scenes
 from training.finding.conditions import CONDITIONS, make_probe
+from training.finding.drawn import clouds, letter
 from training.finding.pictures import Pictures, part_of, without_copies
 from training.finding.scenes import SceneMaker
 from training.finding.targets import TARGETS, targets
@@ -102,6 +104,58 @@ def test_scenes_are_the_same_for_the_same_seed_and_differ_within_it(pictures):
     frames = [one.scene()[0] for _ in range(4)]
     assert all((frame == two.scene()[0]).all() for frame in frames)
     assert not (frames[0] == frames[1]).all()
+
+
+def test_clouds_are_smooth_and_between_sky_and_cloud_and_no_two_alike():
+    rng = np.random.default_rng(0)
+    skies = [clouds((160, 128), rng) for _ in range(30)]
+    for sky in skies:
+        assert sky.shape == (128, 160)
+        assert sky.dtype == np.uint8
+    assert np.array_equal(skies[0], clouds((160, 128), np.random.default_rng(0))), "the seed decides"
+    assert not np.array_equal(skies[0], skies[1])
+    near = [np.abs(np.diff(sky.astype(float), axis=1)).mean() for sky in skies]
+    far = [np.abs(sky[:, 40:].astype(float) - sky[:, :-40]).mean() for sky in skies]
+    assert np.mean(near) < 0.2 * np.mean(far), "clouds, and not noise of single pixels"
+    assert np.mean([sky.std() for sky in skies]) > 15, "there is something to be seen"
+
+
+def test_a_word_is_written_into_the_frame_whatever_is_dealt():
+    """Large, long or at the border; most frames stay mostly as they were."""
+    changed = []
+    for seed in range(300):
+        frame = np.full((128, 160), 128, np.uint8)
+        letter(frame, np.random.default_rng(seed))
+        again = np.full((128, 160), 128, np.uint8)
+        letter(again, np.random.default_rng(seed))
+        assert np.array_equal(frame, again)
+        changed.append((frame != 128).mean())
+    assert np.mean(np.array(changed) > 0.002) > 0.6, "some are dealt out of sight"
+    assert np.median(changed) < 0.2
+
+
+def test_scenes_hold_clouds_and_words_behind_the_faces(pictures, monkeypatch):
+    drawn = {"clouds": 0, "letter": 0}
+
+    def sky(size, rng):
+        drawn["clouds"] += 1
+        return np.full(size[::-1], 200, np.uint8)
+
+    def word(frame, rng):
+        drawn["letter"] += 1
+        frame[:] = 0  # all that was there before; faces come after
+
+    monkeypatch.setattr(scenes, "clouds", sky)
+    monkeypatch.setattr(scenes, "letter", word)
+    maker, bright = SceneMaker(pictures, "train", np.random.default_rng(0)), 0
+    for _ in range(150):
+        before = drawn["letter"]
+        frame, _, sure = maker.scene()
+        if drawn["letter"] > before and sure.any():
+            bright += frame.max() > 30
+    assert 5 < drawn["clouds"] < 30
+    assert 10 < drawn["letter"] < 50
+    assert bright > 3, "no word hides the faces"
 
 
 def test_scenes_use_pictures_of_their_part_only(pictures):
@@ -223,7 +277,7 @@ def test_a_probe_without_pictures_is_said_in_a_sentence(tmp_path, capsys):
     assert "python -m training.finder" in capsys.readouterr().err
 
 
-def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, capsys):
+def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, capsys, monkeypatch):
     """Drawn faces are no faces to the shipped network: the figures may be anything, but they must stand in the card."""
     photos = tmp_path / "genki.zip"
     with zipfile.ZipFile(photos, "w") as archive:
@@ -249,3 +303,8 @@ def test_a_probe_counts_what_is_found_and_writes_the_card(pictures, tmp_path, ca
     assert figures["false_faces"]["pictures"] == 6
     assert "5,678" in card
     assert figures["sha256"] in card
+    assert "research only" not in card, "genki does not say so"
+    (tmp_path / "finder_training.json").unlink()
+    monkeypatch.setattr(finder_probe, "CONDITIONS", dict([*CONDITIONS.items()][:1]))
+    assert finder_probe.main([str(photos), *options]) == 2
+    assert "There is no" in capsys.readouterr().err

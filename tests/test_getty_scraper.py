@@ -438,7 +438,7 @@ def test_a_reader_who_leaves_does_not_make_a_bad_run_a_good_one(server, tmp_path
     command = f"{sys.executable} getty_scraper.py smile --i-have-permission --pause 0 --site {server.url} --out {tmp_path}"
     run = run_in_a_shell(f"{command} | true; exit ${{PIPESTATUS[0]}}")
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith("Not all is well: 1 refused by the site")
+    assert run.stderr.splitlines()[-1].startswith("Not everything went well: 1 refused by the site")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -446,7 +446,7 @@ def test_a_report_that_nobody_can_write_is_said(server, tmp_path):
     command = f"{sys.executable} getty_scraper.py smile --i-have-permission --pause 0 --site {server.url} --out {tmp_path}"
     run = run_in_a_shell(f"{command} > /dev/full")
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1] == "Not all is well: the report can't be written (No space left on device)."
+    assert run.stderr.splitlines()[-1] == "Not everything went well: the report can't be written (No space left on device)."
     assert "Traceback" not in run.stderr
 
 

@@ -100,6 +100,10 @@ def test_persons_known_by_their_faces_are_one_group_and_descriptors_are_kept(ast
 
     monkeypatch.setattr(assembling, "describe_person", again)
     assert (group_faces(faces, {"mine": Source("mine")}, tmp_path)[0].group == grouped.group).all()
+    cached = next(tmp_path.iterdir())
+    cached.write_bytes(cached.read_bytes()[:400])
+    monkeypatch.undo()
+    assert (group_faces(faces, {"mine": Source("mine")}, tmp_path)[0].group == grouped.group).all(), "made anew"
     assert describe_person(faces.gray[0]).shape == (128,)
 
 

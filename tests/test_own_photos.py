@@ -21,10 +21,11 @@ from common.judged import Judged, attach, read_judged
 from common.places import DEFAULT_MODEL, MODELS, ROOT
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 from tests.drawn_faces import drawn_set
-from training import dataset, evaluate, hold, how_many, mine, train
+from training import dataset, evaluate, finder_probe, hold, how_many, mine, out_of_fold, train
 from training.data import assembling
 from training.data.assembling import SHARES, shares_for, shortage, split_groups
 from training.data.faces import Faces
+from training.finding.pictures import Pictures
 from training.fitting.hold import load_hold
 from training.fitting.standing import judged_by
 from training.judging.judge import read_crops
@@ -201,6 +202,9 @@ def test_what_holds_the_weights_can_be_measured_later(drawn, tuned, tmp_path, ca
     replace(drawn, split=np.where(drawn.split == "train", "test", "train")).save(tmp_path / "mine.npz")
     assert hold.main(command) == 2
     assert "was trained on faces of this dataset's validation or test part" in capsys.readouterr().err
+    replace(drawn, smile=np.full(len(drawn), -1, np.int8)).save(tmp_path / "mine.npz")
+    assert hold.main(command) == 2
+    assert "has no labelled training faces" in capsys.readouterr().err
 
 
 def test_the_table_of_what_photos_are_worth(drawn, tmp_path, monkeypatch, capsys):
@@ -221,6 +225,37 @@ def test_the_table_of_what_photos_are_worth(drawn, tmp_path, monkeypatch, capsys
     assert "has no genki, smiles, getty_faces, rafdb" in capsys.readouterr().err
     assert how_many.main([*command, "--part", "val", "--write-docs"]) == 2
     assert "leave --part and --strengths out" in capsys.readouterr().err
+    assert how_many.main([*command, "--strengths", "0"]) == 2
+    assert "--strengths must be more than 0" in capsys.readouterr().err
+    replace(drawn, split=np.where(drawn.split == "test", "val", drawn.split)).save(tmp_path / "others.npz")
+    assert how_many.main(command) == 2
+    assert "others.npz needs both smiling and other faces in the parts train and test" in capsys.readouterr().err
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path, capsys):
+    guide = tmp_path / "guide.md"
+    for old in ("\n\n| a |\n|---|\n| 1 |\n\nSo twenty photos", "\n\nSo twenty photos", "\n| a |\n\nSo twenty photos"):
+        guide.write_text(f"Before\n{how_many._MARK}{old}.\n")
+        how_many._write_into(guide, "| b |\n|---|\n| 2 |")
+        expected = f"Before\n{how_many._MARK}\n\n| b |\n|---|\n| 2 |\n\nSo twenty photos.\n"
+        assert guide.read_text() == expected
+    guide.write_text("Before.\n")
+    with pytest.raises(DatasetError, match="has no line"):
+        how_many._write_into(guide, "| b |")
+    assert guide.read_text() == "Before.\n"
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("module", [hold, how_many, evaluate, out_of_fold, dataset, mine, finder_probe])
+def test_ctrl_c_is_no_error(module, monkeypatch, capsys):
+    monkeypatch.setattr(Faces, "load", interrupted)
+    monkeypatch.setattr(Pictures, "load", interrupted)
+    monkeypatch.setattr(module, "build_dataset", interrupted, raising=False)
+    assert module.main(["photos"] if module in (dataset, mine, finder_probe) else []) == 130
+    assert capsys.readouterr().err.startswith("Stopped. The same command ")
 
 
 def test_a_wide_smile_is_one_with_an_open_mouth():

@@ -240,7 +240,7 @@ def test_the_report_sorts_its_photos_and_follows_the_dark(event, tmp_path, brows
         (["--report", "r.html", "--out", "-"], "give it a file with --out FILE"),
         (["--report", "r.pdf"], "is not the name of a page"),
         (["--report", "nowhere/r.html"], "There is no folder nowhere"),
-        (["--copy-smiles", "photos"], "would fall among the files that are read"),
+        (["--copy-smiles", "photos"], "would end up among the files that are read"),
         (["--copy-smiles", "plain"], "choose another --copy-smiles"),
         (["--workers", "0"], "--workers must be from 1"),
         (["--workers", "2", "--dask", "tcp://127.0.0.1:1"], "leave --workers out"),

@@ -127,7 +127,7 @@ def test_an_unfinished_run_is_not_mixed_with_another_one(event, tmp_path, capsys
     ):
         assert main([*map(str, arguments), "--out", str(table)]) == 2
         err = capsys.readouterr().err
-        assert f"with another {name}; give the same command to go on, or add --restart" in err
+        assert f"with a different {name}; give the same command to go on, or add --restart" in err
         assert err.count("\n") == 1
     assert (tmp_path / "t.csv.part").read_bytes() == before
     assert main([str(event / "sub"), "--cropped", "--out", str(table), "--restart"]) == 0

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from common.errors import FetchError
+from pictures.perceptual_hash import perceptual_hash
 from scraping.asking.problems import REASONS
-from scraping.checking import check_picture, perceptual_hash
+from scraping.checking import check_picture
 from tests.conftest import ROOT, clean_environment
 from tests.getty_server import Card, Fault, GettyServer, jpeg, pages_of
 from tests.scraper_runs import QuickClock, Scraper
@@ -51,7 +52,7 @@ FAULTS = [
     (Fault("tiny"), "too_small", "24x16 pixels"),
     (Fault("endless"), "too_large", "more than 32 MB"),
     (Fault("silent"), "timeout", "no answer within 0.2 s"),
-    (Fault("trickle"), "timeout", "not there after 0.6 s"),
+    (Fault("trickle"), "timeout", "not complete after 0.6 s"),
     (Fault("reset"), "connection", "no connection, or it was lost"),
 ]
 
@@ -103,7 +104,7 @@ def test_more_than_a_few_pictures_that_come_cut_off_do_not_keep_the_next_pages_a
     for _ in range(2):  # the second run asks for them alone, one after the other
         run = scrape("smile", "--pages", "2", "--workers", "1")
         assert run.code == 1
-        assert run.err.strip().splitlines()[-1] == "Not all is well: 8 cut off on the way or damaged, twice."
+        assert run.err.strip().splitlines()[-1] == "Not everything went well: 8 cut off on the way or damaged, twice."
         assert len(scrape.files()) == 12
 
 
@@ -166,8 +167,8 @@ def test_a_page_without_pictures_in_the_middle_is_an_interruption(scrape, server
     server.faults["page2"] = Fault(kind)
     run = scrape("smile", "--pages", "3")
     assert run.code == 1
-    (problem,) = [line for line in run.err.splitlines() if line.startswith("Not all is well: ")]
-    assert re.search("There is no picture in .*page=2.*, and it does not say that the results end", problem)
+    (problem,) = [line for line in run.err.splitlines() if line.startswith("Not everything went well: ")]
+    assert re.search("There is no picture on .*page=2.*, and the page does not say that the results end", problem)
     assert ("though there are 3 pages" in problem) == says_last_page
     assert "end after page" not in run.out
     assert len(scrape.files()) == 4
@@ -206,13 +207,13 @@ def test_after_a_stop_nothing_is_said_of_terms_that_were_not_asked_for(scrape, s
     assert server.pages()["no smile", 1] == 0
     assert run.out.splitlines()[:2] == [f"{term}: no page of results read yet" for term in ("smile", "no smile")]
     assert "nothing was found" not in run.err
-    assert run.err.strip().splitlines()[-1].startswith("Not all is well: There is no picture in ")
+    assert run.err.strip().splitlines()[-1].startswith("Not everything went well: There is no picture on ")
 
 
 def test_a_term_without_results_is_said_to_have_none(scrape, server):
     run = scrape("grin", "smile")
     assert run.code == 1
-    assert run.err.strip().splitlines()[-1].startswith("Not all is well: nothing was found for 'grin'")
+    assert run.err.strip().splitlines()[-1].startswith("Not everything went well: nothing was found for 'grin'")
     assert "smile: 1 pages, 4 found" in run.out
     asked = len(server.requests)
     assert scrape("grin", "smile").code == 1
@@ -411,8 +412,8 @@ def test_what_is_no_picture_is_said_to_be_none(data):
 
 
 def test_the_perceptual_hash_knows_copies_from_strangers(astronaut):
-    def bits(a: str, b: str) -> int:
-        return (int(a, 16) ^ int(b, 16)).bit_count()
+    def bits(a: int, b: int) -> int:
+        return (a ^ b).bit_count()
 
     gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
     own = perceptual_hash(gray)
@@ -422,4 +423,4 @@ def test_the_perceptual_hash_knows_copies_from_strangers(astronaut):
         assert bits(own, perceptual_hash(copy)) <= 6
     for stranger in (gray[::-1], gray[:, ::-1], gray[200:, :300]):
         assert bits(own, perceptual_hash(np.ascontiguousarray(stranger))) > 12
-    assert perceptual_hash(np.zeros((64, 64), np.uint8)) == "0" * 16, "a flat picture too has a hash"
+    assert perceptual_hash(np.zeros((64, 64), np.uint8)) == 0, "a flat picture too has a hash"

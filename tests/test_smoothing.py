@@ -111,9 +111,27 @@ def test_the_neutral_is_where_a_face_rests_and_a_smile_hardly_moves_it():
     for _ in range(60):
         smile(0.1, FRAME)
     assert smile.neutral == pytest.approx(0.1, abs=0.01)
-    for _ in range(30):
+    rested = smile.neutral
+    for _ in range(300):
         smile(0.97, FRAME)
-    assert smile.neutral < 0.4
+    assert smile.neutral - rested < 0.05
     for _ in range(30):
         smile(0.1, FRAME)
     assert smile.neutral < 0.15
+
+
+@pytest.mark.parametrize("raw", [0.7, 0.8, 0.9, 0.95])
+def test_a_smile_that_is_held_does_not_fade(raw):
+    smile = SmoothedSmile()
+    for _ in range(60):
+        smile(0.05, FRAME)
+    values = [smile(raw, FRAME) for _ in range(600)]
+    assert min(values[30:]) > raw - 0.02
+
+
+def test_a_face_that_comes_to_rest_at_half_a_smile_is_neutral_in_the_end():
+    smile = SmoothedSmile()
+    for _ in range(60):
+        smile(0.05, FRAME)
+    assert 20 < frames_until(smile, 0.56, True) < 60
+    assert frames_until(smile, 0.56, False) < 150, "it has turned its head, and does not smile"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmarks.steadiness import STILL, by_evidence, each_alone, judge, mean_with_band, read_pairs
@@ -20,6 +22,7 @@ def test_a_clear_face_is_right_at_once_and_never_flips():
         assert found.right == 1
         assert found.flips == 0
         assert found.late_s < 0.2
+        assert found.missed == 0
 
 
 def test_wrong_frames_flips_and_delays_are_counted():
@@ -29,7 +32,18 @@ def test_wrong_frames_flips_and_delays_are_counted():
     assert found.flips == 3
     assert found.right == 1 - (2 / (3 * STILL - 38) + 1 / (3 * STILL - 38)) / 2
     assert judge(flickering, by_evidence).flips == 0
-    assert judge(pair(0.6, 0.97), each_alone).right < 0.7, "the neutral face reads as a smile"
+    sleepy = judge(pair(0.6, 0.97), each_alone)
+    assert sleepy.right < 0.7, "the neutral face reads as a smile"
+    assert sleepy.missed == 1, "and no change back to it is followed"
+    assert np.isnan(sleepy.late_s)
+
+
+def test_a_face_may_stay_longer():
+    """The neutral face comes for 3 s of 6 in each kind of sequence, and one frame of it is wrong."""
+    pairs = pair(0.02, 0.97)
+    pairs[0, 0, 20] = 0.9
+    assert judge(pairs, each_alone, held=2).flips == judge(pairs, each_alone).flips + 1
+    assert judge(pairs, by_evidence, held=8).right == 1
 
 
 def test_the_same_seed_shows_the_same_sequences():
@@ -41,10 +55,18 @@ def test_the_same_seed_shows_the_same_sequences():
 
 
 def test_the_command_prints_a_row_for_each_way(tmp_path, capsys):
-    drawn_parts().save(tmp_path / "faces.npz")
+    faces = drawn_parts()
+    faces.save(tmp_path / "faces.npz")
     assert steadiness(["--data", str(tmp_path / "faces.npz"), "--most", "1"]) == 0
     said = capsys.readouterr().out
     assert "4 sequences of 4.5 s, part test" in said
     assert said.count("ms |") + said.count("nan ms |") >= 3
-    assert steadiness(["--data", str(tmp_path / "no.npz")]) == 2
-    assert "There is no dataset" in capsys.readouterr().err
+    replace(faces, smile=np.minimum(faces.smile, 0)).save(tmp_path / "serious.npz")
+    for wrong, sentence in (
+        (["--data", "no.npz"], "There is no dataset"),
+        (["--most", "0"], "--most and --held must be 1 or more"),
+        (["--held", "0"], "--most and --held must be 1 or more"),
+        (["--data", str(tmp_path / "serious.npz")], "has both smiling and other faces in the part test"),
+    ):
+        assert steadiness(["--data", str(tmp_path / "faces.npz"), *wrong]) == 2
+        assert sentence in capsys.readouterr().err

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from smile_recognition import DEFAULT_MODEL, SmileRecognizer
+from smile_recognition import DEFAULT_MODEL, OUTPUTS, SmileRecognizer
 from tests.drawn_faces import drawn_set
 from tests.small_network import SIZES, build_small
 from training import train
@@ -25,7 +25,7 @@ from training.fitting import finish, fit, progress
 from training.fitting.batches import fit_scaler, scale
 from training.fitting.plan import Plan, Taught
 from training.networks import recipes
-from training.networks.network import SHIPPED_OUTPUTS, PictureNormalization, build_network, shipped_part
+from training.networks.network import PictureNormalization, build_network, shipped_part
 from training.networks.recipes import RECIPES
 
 pytestmark = pytest.mark.slow(70)
@@ -96,12 +96,12 @@ def test_the_network_has_the_outputs_it_promises():
     network = build_network()
     assert {name: output.shape for name, output in network.output.items()} == {name: (None, n) for name, n in SIZES.items()}
     shipped = shipped_part(network)
-    assert tuple(shipped.output) == SHIPPED_OUTPUTS
+    assert tuple(shipped.output) == tuple(OUTPUTS)
     assert shipped.count_params() < network.count_params()
     assert shipped.count_params() < 1_000_000
     scaled = np.random.default_rng(0).random((3, 64, 64, 1), np.float32)
     whole, part = network.predict(scaled, verbose=0), shipped.predict(scaled, verbose=0)
-    for name in SHIPPED_OUTPUTS:
+    for name in OUTPUTS:
         assert part[name].shape == (3, SIZES[name])
         assert np.allclose(part[name], whole[name], atol=1e-6)
     for name in ("landmarks", "shape68", "mesh"):
@@ -185,7 +185,7 @@ def test_training_writes_all_its_files_and_nothing_half_done(trained, faces):
     assert made["chosen_epoch"] == max(range(EPOCHS), key=lambda i: (values[i], i)) + 1
     model = keras.models.load_model(trained / "my_model.keras")
     assert made["weights"] == model.count_params()
-    assert set(model.output) == set(SHIPPED_OUTPUTS)
+    assert set(model.output) == set(OUTPUTS)
     assert 0.25 <= made["temperature"] <= 4
 
 

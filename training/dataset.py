@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from common.commands import command
+from common.commands import command, said_plainly
 from common.csv_lines import csv_writer, harmless
-from common.errors import DatasetError, SmileError
+from common.errors import DatasetError
 from common.whole_files import replacing, write_whole
 from training.data import assembling
 from training.data.assembling import group_faces, photo_names, shares_for, shortage, split_groups
@@ -237,6 +237,7 @@ def _photo_keys(faces: Faces) -> list[Key]:
 
 
 @tensorflow_quiet()
+@said_plainly("The dataset could not be written")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.dataset", description="Build a dataset of face crops.")
     parser.add_argument("sets", nargs="+", type=Path, help="folders or zips with class folders smile and no_smile")
@@ -249,22 +250,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(argv)
-    try:
-        build_dataset(
-            options.sets,
-            options.out,
-            seed=options.seed,
-            cropped=options.cropped,
-            workers=max(1, options.workers),
-            split=options.split,
-            decisions=options.decisions,
-        )
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"The dataset could not be written: {error}.", file=sys.stderr)
-        return 2
+    build_dataset(
+        options.sets,
+        options.out,
+        seed=options.seed,
+        cropped=options.cropped,
+        workers=max(1, options.workers),
+        split=options.split,
+        decisions=options.decisions,
+    )
     print(f"Wrote {options.out}.npz; train with:\n{_next(options)}")
     return 0
 

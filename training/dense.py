@@ -17,25 +17,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.errors import SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from training.data.dense import POINTS, SHAPES, Dense, FaceLandmarker
 from training.data.faces import Faces
 from training.data.reading import five_points
 
 
+@said_plainly("The points could not be written", "Stopped; nothing was written.")
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     out = options.out or options.data.with_suffix(".dense.npz")
-    try:
-        faces = Faces.load(options.data)
-        dense = ask(FaceLandmarker(options.teacher), faces.where((faces.split == "train") & (faces.face == 1)))
-        dense.save(out)
-    except (SmileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
-        return 130
+    teacher = FaceLandmarker(options.teacher)
+    dense = ask(teacher, _training_faces(options.data))
+    dense.save(out)
     for source in np.unique(dense.source):
         seen = ~np.isnan(dense.shapes[dense.source == source, 0])
         print(f"{source}: {seen.sum():,} of {len(seen):,} faces seen")
@@ -43,8 +38,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _training_faces(data: Path) -> Faces:
+    """Raises DatasetError."""
+    faces = Faces.load(data)
+    faces = faces.where((faces.split == "train") & (faces.face == 1))
+    if not len(faces):
+        raise DatasetError(f"{data} has no training faces; the teacher is asked about these alone.")
+    return faces
+
+
 def ask(teacher: FaceLandmarker, faces: Faces) -> Dense:
-    """What the teacher says of every face; says how far it is on the way."""
+    """What the teacher says of every face. Prints how far it has come."""
     cv2.setNumThreads(1)
     points = np.full((len(faces), len(POINTS), 2), np.nan, np.float16)
     shapes = np.full((len(faces), len(SHAPES)), np.nan, np.float16)

@@ -18,7 +18,8 @@ import os
 import sys
 from pathlib import Path
 
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from common.judged import Judged
 from common.places import MODELS
 from smile_recognition import PRESENCE_THRESHOLD, SMILE_THRESHOLD, SmileRecognizer
@@ -117,6 +118,7 @@ def _record(options: argparse.Namespace) -> None:
 
 
 @tensorflow_quiet()
+@said_plainly("The network could not be judged")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Judge a trained smile network.")
     parser.add_argument("--model", type=Path, default=_SHIPPED, help="folder with smile.tflite and training.json")
@@ -145,9 +147,6 @@ def main(argv: list[str] | None = None) -> int:
             if said := judged.problem() or judged.caution():
                 print(said, file=sys.stderr)
             return 1 if judged.hopeless else 0
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
     except FileNotFoundError as error:
         print(f"There is no {error.filename}; name a folder that `training.train` has written.", file=sys.stderr)
         return 2

@@ -14,8 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.commands import command
-from common.errors import DatasetError, SmileError
+from common.commands import command, said_plainly
+from common.errors import DatasetError
 from common.whole_files import write_whole
 from faces.finder import HEIGHT, WIDTH
 from training.judging.records import read_json, write_json
@@ -76,6 +76,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 @tensorflow_quiet()
+@said_plainly("The network could not be written", "Stopped. The same command goes on after the last checkpoint.")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.finder", description="Train the finder network.")
     parser.add_argument(
@@ -95,34 +96,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, help="threads that train (default: %(default)s)")
     parser.add_argument("--export-only", action="store_true", help="only write finder.tflite of the last checkpoint")
     options = parser.parse_args(argv)
-    try:
-        if options.frames < 1 or options.workers < 1 or options.threads < 1:
-            raise DatasetError("--frames, --workers and --threads must be 1 or more.")
-        if not options.export_only:
-            _prepare(options)
-        import tensorflow as tf
+    if options.frames < 1 or options.workers < 1 or options.threads < 1:
+        raise DatasetError("--frames, --workers and --threads must be 1 or more.")
+    if not options.export_only:
+        _prepare(options)
+    import tensorflow as tf
 
-        from training.finding.fit import FinderRecipe, fit, load_trained
-        from training.fitting.progress import save_network
+    from training.finding.fit import FinderRecipe, fit, load_trained
+    from training.fitting.progress import save_network
 
-        if not options.export_only:
-            tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-            recipe = FinderRecipe(options.frames, rate=options.rate, seed=options.seed, workers=options.workers)
-            fit(options.data, options.out, recipe, options.start_from)
-        model = load_trained(options.out)  # without the parts that only a training needs
-        export_finder(model, options.out / "finder.tflite")
-        save_network(model, options.out / "finder.keras")
-        write_json(options.out / _MADE, _made(options, model))
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"The network could not be written to {options.out}: {error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"Stopped. The same command goes on after the last checkpoint in {options.out}.", file=sys.stderr)
-        return 130
+    if not options.export_only:
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        recipe = FinderRecipe(options.frames, rate=options.rate, seed=options.seed, workers=options.workers)
+        fit(options.data, options.out, recipe, options.start_from)
+    model = load_trained(options.out)  # without the parts that only a training needs
+    export_finder(model, options.out / "finder.tflite")
+    save_network(model, options.out / "finder.keras")
+    write_json(options.out / _MADE, _made(options, model))
     print(f"Wrote {options.out}/finder.tflite; judge it with:")
     photos = next((path for path in options.sets if path.stem == "genki"), "genki.zip")
     print(command("training.finder_probe", photos, data=options.data, finder=options.out))

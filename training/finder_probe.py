@@ -22,7 +22,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from common.face import Box
 from faces.detection import FaceDetector
 from faces.detectors import create_detector
@@ -161,6 +162,7 @@ def _write(options: argparse.Namespace, results: dict, false: dict, photos: int,
 
 
 @tensorflow_quiet()
+@said_plainly("A detector could not be judged")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.finder_probe", description="Judge face detectors.")
     parser.add_argument("photos", type=Path, help="zip of photos with one face each, such as genki.zip")
@@ -175,25 +177,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--card", type=Path, metavar="DIR", help="write finder.json and FINDER_CARD.md of the finder in DIR")
     options = parser.parse_args(argv)
     cv2.setNumThreads(1)
-    try:
-        pictures = Pictures.load(options.data)
-        names = sorted(
-            [*options.detectors, *(["yunet"] if options.yunet else [])], key=lambda name: name != "face_recognition"
-        )
-        model = {"yunet": options.yunet, "finder": options.finder and options.finder / "finder.tflite"}
-        detectors = {name: create_detector(name, model.get(name)) for name in names}
-        for detector in detectors.values():
-            detector.load()
-        photos = photos_of(options.photos, pictures, options.part, options.count, options.seed)
-        app = None if options.no_app else detectors.get("finder")
-        results = {}
-        for condition in CONDITIONS:
-            results[condition] = probe_condition(condition, photos, detectors, app, options.seed)
-            print(condition, results[condition], file=sys.stderr, flush=True)
-        false = false_faces(pictures, options.part, 300, detectors)
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
+    pictures = Pictures.load(options.data)
+    names = sorted([*options.detectors, *(["yunet"] if options.yunet else [])], key=lambda name: name != "face_recognition")
+    model = {"yunet": options.yunet, "finder": options.finder and options.finder / "finder.tflite"}
+    detectors = {name: create_detector(name, model.get(name)) for name in names}
+    for detector in detectors.values():
+        detector.load()
+    photos = photos_of(options.photos, pictures, options.part, options.count, options.seed)
+    app = None if options.no_app else detectors.get("finder")
+    results = {}
+    for condition in CONDITIONS:
+        results[condition] = probe_condition(condition, photos, detectors, app, options.seed)
+        print(condition, results[condition], file=sys.stderr, flush=True)
+    false = false_faces(pictures, options.part, 300, detectors)
     print("found (overlap with face_recognition's box where both see the face, median time)\n")
     shown = table(results, names, len(photos))
     print(shown)

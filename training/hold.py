@@ -12,7 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.errors import SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from common.places import MODELS
 from training.data.faces import Faces
 from training.fitting.hold import FILE_NAME, measure_hold, save_hold
@@ -23,25 +24,21 @@ from training.quiet import tensorflow_quiet
 
 
 @tensorflow_quiet()
+@said_plainly("The measures could not be written")
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0, or 2 with one sentence."""
+    """Exit code 0; 2 with one sentence; 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m training.hold", description="Measure what holds a smile output.")
     parser.add_argument("--model", type=Path, default=MODELS, help="folder of a finished training")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="from `python -m training.dataset`")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    try:
-        faces, made = Faces.load(options.data), read_training(options.model)
-        check_start(options.model, faces)
-        model, scaler = whole_network(options.model)
-        known = faces.where((faces.split == "train") & (faces.face == 1))
-        save_hold(options.model, measure_hold(model, scaler, made["temperature"], known, seed=options.seed))
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{options.model} can't be written to ({error.strerror}).", file=sys.stderr)
-        return 2
+    faces, made = Faces.load(options.data), read_training(options.model)
+    check_start(options.model, faces)
+    model, scaler = whole_network(options.model)
+    known = faces.where((faces.split == "train") & (faces.face == 1)).labelled()
+    if not len(known):
+        raise DatasetError(f"{options.data} has no labelled training faces; give the dataset of the network's training.")
+    save_hold(options.model, measure_hold(model, scaler, made["temperature"], known, seed=options.seed))
     print(f"Wrote {options.model / FILE_NAME}.")
     return 0
 

@@ -15,6 +15,7 @@ table says how many test faces are then read right: of that kind, and of the net
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from common.places import MODELS, ROOT
 from common.whole_files import write_whole
 from training.data.faces import Faces
@@ -120,6 +122,8 @@ def table(options: argparse.Namespace) -> str:
     if lacking:
         data = options.data
         raise DatasetError(f"{data} has no {', '.join(lacking)}; build it with these sets and --split models/split.csv.gz.")
+    if any(len(np.unique(strangers.part(side).smile)) < 2 for side in ("train", part)):
+        raise DatasetError(f"{options.others} needs both smiling and other faces in the parts train and {part}.")
     if seen := sorted(set(strangers.source.tolist()) & what_was_trained(options.model)["trained_on"].keys()):
         raise DatasetError(
             f"The network in {options.model} was trained on {', '.join(seen)}; give --others that it has never seen, or the "
@@ -148,6 +152,7 @@ def _some(faces: Faces) -> Faces:
 
 
 @tensorflow_quiet()
+@said_plainly("The table could not be made")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.how_many", description="What photos of your own are worth.")
     parser.add_argument("--data", type=Path, default=Path("datasets/faces.npz"), help="the shipped network's sets")
@@ -158,20 +163,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--strengths", type=float, nargs="+", help="how firmly old weights are held (default: by the size)")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/training.md")
     options = parser.parse_args(argv)
-    try:
-        if options.write_docs and (options.part != "test" or options.strengths):
-            raise DatasetError("--write-docs is for the table as it is; leave --part and --strengths out.")
-        made = table(options)
-        print(made)
-        if options.write_docs:
-            guide = ROOT / "docs" / "training.md"
-            before, mark, after = guide.read_text(encoding="utf-8").partition(_MARK)
-            rest = after.lstrip("\n").partition("\n\n")[2]
-            write_whole(guide, f"{before}{mark}\n\n{made}\n\n{rest}".encode())
-    except (SmileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    if options.strengths and not all(strength > 0 for strength in options.strengths):
+        raise DatasetError("--strengths must be more than 0.")
+    if options.write_docs and (options.part != "test" or options.strengths):
+        raise DatasetError("--write-docs is for the table as it is; leave --part and --strengths out.")
+    made = table(options)
+    print(made)
+    if options.write_docs:
+        _write_into(ROOT / "docs" / "training.md", made)
     return 0
+
+
+def _write_into(guide: Path, made: str) -> None:
+    """Puts the table after its mark, in place of the one that is there. Raises DatasetError and OSError."""
+    before, mark, after = guide.read_text(encoding="utf-8").partition(_MARK)
+    if not mark:
+        raise DatasetError(f"{guide} has no line {_MARK} after which the table could stand; put it back.")
+    rest = re.sub(r"\A\n*(\|.*\n)*\n*", "", after)
+    write_whole(guide, f"{before}{mark}\n\n{made}\n\n{rest}".encode())
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.commands import command
-from common.errors import SmileError
+from common.commands import command, said_plainly
 from common.places import MODELS
 from training import evaluate
 from training.dataset import build_dataset
@@ -25,25 +24,16 @@ from training.quiet import tensorflow_quiet
 
 
 @tensorflow_quiet()
+@said_plainly("The network could not be made", "Stopped. The same command starts over.")
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     name = options.name or options.photos.resolve().stem
     data, out = Path("datasets") / name, Path("runs") / name
-    try:
-        print("1 of 3: faces", flush=True)
-        faces = build_dataset([options.photos], data, seed=options.seed, cropped=options.cropped)
-        print("\n2 of 3: training", flush=True)
-        tuned = fine_tune(faces, out, options.fine_tune, seed=options.seed)
-        print(tuned, flush=True)
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{error.filename or out} can't be written or read ({error.strerror}).", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. The same command begins anew.", file=sys.stderr)
-        return 130
+    print("1 of 3: faces", flush=True)
+    faces = build_dataset([options.photos], data, seed=options.seed, cropped=options.cropped)
+    print("\n2 of 3: training", flush=True)
+    tuned = fine_tune(faces, out, options.fine_tune, seed=options.seed)
+    print(tuned, flush=True)
     code = 1 if tuned.judged.hopeless else 0
     print("\n3 of 3: judgement", flush=True)
     if (faces.part("test").smile >= 0).any():

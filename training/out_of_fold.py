@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 
-from common.commands import command
-from common.errors import DatasetError, SmileError
+from common.commands import command, said_plainly
+from common.errors import DatasetError
 from training.data.assembling import deal_folds as deal_folds
 from training.data.faces import Faces
 from training.data.predictions import write_predictions
@@ -113,6 +113,7 @@ def _digest(faces: Faces, chosen: np.ndarray, plan: Plan) -> str:
 
 
 @tensorflow_quiet()
+@said_plainly("The predictions could not be written")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.out_of_fold", description="Ask networks about faces that they were not trained on."
@@ -127,29 +128,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    try:
-        if options.folds < 2 or (options.epochs is not None and options.epochs < 1):
-            raise DatasetError("--folds must be 2 or more, and --epochs 1 or more.")
-        faces = choose_sources(Faces.load(options.data), options.sources, options.without, options.data)
-        from training.networks.recipes import RECIPES
+    if options.folds < 2 or (options.epochs is not None and options.epochs < 1):
+        raise DatasetError("--folds must be 2 or more, and --epochs 1 or more.")
+    faces = choose_sources(Faces.load(options.data), options.sources, options.without, options.data)
+    from training.networks.recipes import RECIPES
 
-        recipe = RECIPES[options.network]
-        recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
-        path = predict_out_of_fold(
-            faces,
-            options.out,
-            recipe,
-            folds=options.folds,
-            seed=options.seed,
-            precision=options.precision,
-            patience=recipe.epochs,
-        )
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"Nothing could be written to {options.out}: {error}.", file=sys.stderr)
-        return 2
+    recipe = RECIPES[options.network]
+    recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
+    path = predict_out_of_fold(
+        faces,
+        options.out,
+        recipe,
+        folds=options.folds,
+        seed=options.seed,
+        precision=options.precision,
+        patience=recipe.epochs,
+    )
     print(f"Wrote {path}; look at what it doubts with:")
     print(command("training.relabel", data=options.data, predictions=path))
     return 0

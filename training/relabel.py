@@ -25,7 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from common.errors import DatasetError, SmileError
+from common.commands import said_plainly
+from common.errors import DatasetError
 from training.data.faces import Faces
 from training.data.predictions import read_predictions
 from training.labels.contested import contested_file, without_contested
@@ -145,6 +146,7 @@ def _as_built(data: Path) -> dict[str, Any] | None:
     return read_json(report).get("decisions") if report.is_file() else None
 
 
+@said_plainly("The decisions could not be read or written", "Stopped; no decision was lost.")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.relabel", description="Look at the labels that are probably wrong, and decide about them."
@@ -179,18 +181,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--before", type=Path, metavar="DIR", help="with --report: a training without the decisions")
     parser.add_argument("--after", type=Path, metavar="DIR", help="with --report: a training with them")
     options = parser.parse_args(argv)
-    try:
-        _check(options)
-        (_report if options.report else _decide_automatically if options.automatic else _show)(options)
-    except SmileError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # while the dataset was being read
-        print("Stopped; no decision was lost.", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"{options.out} could not be read or written: {error}.", file=sys.stderr)
-        return 2
+    _check(options)
+    (_report if options.report else _decide_automatically if options.automatic else _show)(options)
     return 0
 
 

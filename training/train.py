@@ -40,11 +40,10 @@ from common.commands import command
 from common.errors import DatasetError, SmileError
 from common.judged import Judged
 from common.places import MODELS
-from training.data.dense import Dense
 from training.data.faces import Faces
 from training.fitting.cluster import Cluster, meet, read_cluster
 from training.fitting.distributed import WAIT_SECONDS, Workers
-from training.fitting.fit import NETWORKS, choose_sources, digest_of_all_that_matters, taught_labels, train
+from training.fitting.fit import NETWORKS, choose_sources, digest_of_all_that_matters, taught_labels, taught_points, train
 from training.fitting.plan import Plan, Taught
 from training.fitting.tune import fine_tune
 from training.labels.decisions import apply_decisions, count_decisions, in_words, read_decisions
@@ -186,6 +185,8 @@ def _check(options: argparse.Namespace) -> None:
         raise DatasetError(f"{given[0]} is for training all outputs; add --from-scratch or --start-from, or leave it out.")
     if options.network != "smile" and options.fine_tune:
         raise DatasetError("--fine-tune is for the network that the app loads; leave --network out.")
+    if options.network not in ("smile", "teacher") and options.dense:
+        raise DatasetError(f"--dense is for outputs that {options.network} does not have; leave it out.")
     if options.epochs is not None and options.epochs < 1:
         raise DatasetError("--epochs must be 1 or more.")
     if options.patience < 1:
@@ -225,7 +226,7 @@ def _taught(faces: Faces, options: argparse.Namespace) -> Taught | None:
         return None
     smile = taught_labels(faces, options.soft_labels) if options.soft_labels else np.full(len(faces), np.nan)
     share = options.soft_share if options.soft_labels else 0.0
-    return Taught(smile, share, Dense.of_files(options.dense).of(faces) if options.dense else None)
+    return Taught(smile, share, taught_points(faces, options.dense) if options.dense else None)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

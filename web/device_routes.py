@@ -1,4 +1,4 @@
-"""What a visitor's own browser reads pictures with: LiteRT's runtime and the two networks. `/device.json /device/...`
+"""The files with which a visitor's own browser reads pictures, LiteRT's runtime and two networks: `/device.json /device/...`
 
 `make browser` puts the runtime into build/browser/. Without it `device.json` lists nothing, and pages ask the app.
 """

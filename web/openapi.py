@@ -14,7 +14,7 @@ from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.joke_routes import MAX_BYTES as MAX_REACTION_BYTES
 from web.joke_routes import MOST_SHOWN
 from web.openapi_live import live_paths
-from web.openapi_schemas import Schema, answer, error, ref, schemas
+from web.openapi_schemas import Schema, answer, operation, ref, schemas
 from web.rate_limits import PICTURES_PER_SECOND, REQUESTS_SHARE
 
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -77,11 +77,13 @@ def _analyze() -> Schema:
             "previous": ref("Previous"),
         },
     }
-    return {
-        "operationId": "analyze",
-        "tags": ["smiles"],
-        "summary": "Faces and smiles in a picture",
-        "description": (
+    analyze = operation(
+        "smiles",
+        "analyze",
+        "Faces and smiles in a picture",
+        answer("The faces, the largest first.", {"anyOf": [ref("Still"), ref("Stream")]}),
+        *(400, 403, 413, 500, 503),
+        description=(
             f"A JPEG, PNG or WebP of at most {MAX_BYTES >> 20} MB and {MAX_PIXELS // 10**6} megapixels, as the body or as a "
             "form's field `image`. Its bytes say what it is, not its Content-Type. It is turned upright as its "
             "EXIF data says, and all places in the answer are in pixels of the upright picture. A picture alone is searched "
@@ -89,112 +91,65 @@ def _analyze() -> Schema:
             "each time the answer to the previous picture. Faces are then followed from picture to picture, which is much "
             "quicker, and keep their ids."
         ),
-        "requestBody": {
-            "required": True,
-            "content": {kind: {"schema": picture} for kind in (*PICTURE_TYPES, "application/octet-stream")}
-            | {"multipart/form-data": {"schema": form, "encoding": {"previous": {"contentType": "application/json"}}}},
-        },
-        "responses": {
-            "200": answer("The faces, the largest first.", {"anyOf": [ref("Still"), ref("Stream")]}),
-            "400": error("NotUnderstood"),
-            "403": error("OtherSite"),
-            "413": error("TooLarge"),
-            "429": error("TooMany"),
-            "500": error("Failed"),
-            "503": error("Busy"),
-        },
-    }
+    )
+    content = {kind: {"schema": picture} for kind in (*PICTURE_TYPES, "application/octet-stream")}
+    content |= {"multipart/form-data": {"schema": form, "encoding": {"previous": {"contentType": "application/json"}}}}
+    return analyze | {"requestBody": {"required": True, "content": content}}
 
 
 def _random_joke() -> Schema:
-    return {
-        "operationId": "randomJoke",
-        "tags": ["jokes"],
-        "summary": "A joke",
-        "description": "The joke counts as told to your address. Send a reaction from there within ten minutes.",
-        "responses": {"200": answer("A joke.", ref("Joke")), "429": error("TooMany")},
-    }
+    how = "The joke counts as told to your address. Send a reaction from there within ten minutes."
+    return operation("jokes", "randomJoke", "A joke", answer("A joke.", ref("Joke")), description=how)
 
 
 def _own_jokes() -> Schema:
     jokes = {"type": "array", "items": ref("Joke"), "minItems": 1}
     shape: Schema = {"type": "object", "required": ["jokes"], "properties": {"jokes": jokes}, "additionalProperties": False}
-    return {
-        "operationId": "ownJokes",
-        "tags": ["jokes"],
-        "summary": "The app's own jokes, all of them",
-        "description": "For when there is no network. None of them counts as told.",
-        "responses": {"200": answer("The jokes.", shape), "429": error("TooMany")},
-    }
+    why = "For when there is no network. None of them counts as told."
+    right = answer("The jokes.", shape)
+    return operation("jokes", "ownJokes", "The app's own jokes, all of them", right, description=why)
 
 
 def _board() -> Schema:
-    return {
-        "operationId": "jokeBoard",
-        "tags": ["jokes"],
-        "summary": "The jokes that made people smile",
-        "description": f"The funniest first, {MOST_SHOWN} at most.",
-        "responses": {
-            "200": answer("The board; `kept` is false when this app keeps none.", ref("Board")),
-            "429": error("TooMany"),
-            "503": error("Busy"),
-        },
-    }
+    right = answer("The board; `kept` is false when this app keeps none.", ref("Board"))
+    order = f"The funniest first, {MOST_SHOWN} at most."
+    return operation("jokes", "jokeBoard", "The jokes that made people smile", right, 503, description=order)
 
 
 def _reactions() -> Schema:
-    return {
-        "operationId": "react",
-        "tags": ["jokes"],
-        "summary": "Count how much a joke lifted a smile",
-        "description": (
+    react = operation(
+        "jokes",
+        "react",
+        "Count how much a joke lifted a smile",
+        {},
+        *(400, 403, 404, 409, 413, 503),
+        description=(
             "Only with the person's consent, and once for each time that the joke was told. Stored: the joke, these three "
             f"numbers and the day; no picture, no name, no address. At most {MAX_REACTION_BYTES} bytes. From one address "
             f"{COUNTED_PER_MINUTE} a minute are counted, and {OF_A_JOKE_PER_DAY} a day for one joke."
         ),
-        "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Reaction")}}},
-        "responses": {
-            "204": {"description": "Counted."},
-            "400": error("NotUnderstood"),
-            "403": error("OtherSite"),
-            "404": error("NoBoard"),
-            "409": error("Counted"),
-            "413": error("TooLarge"),
-            "429": error("TooMany"),
-            "503": error("Busy"),
-        },
-    }
+    )
+    react["responses"].pop("200")
+    react["responses"]["204"] = {"description": "Counted."}
+    return react | {"requestBody": {"required": True, "content": {"application/json": {"schema": ref("Reaction")}}}}
 
 
 def _openapi() -> Schema:
-    return {
-        "operationId": "openapi",
-        "tags": ["app"],
-        "summary": "This description",
-        "responses": {
-            "200": answer("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]}),
-            "429": error("TooMany"),
-        },
-    }
+    right = answer("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]})
+    return operation("app", "openapi", "This description", right)
 
 
 def _healthz() -> Schema:
-    return {
-        "operationId": "health",
-        "tags": ["app"],
-        "summary": "Whether the app and its own camera work",
-        "responses": {
-            "200": answer("`ok`, or `degraded` for a reason that no restart mends.", ref("Health")),
-            "429": error("TooMany"),
-            "503": answer("`failed`: restart the app.", ref("Health")),
-        },
-    }
+    right = answer("`ok`, or `degraded` for a reason that no restart mends.", ref("Health"))
+    health = operation("app", "health", "Whether the app and its own camera work", right)
+    health["responses"]["503"] = answer("`failed`: restart the app.", ref("Health"))
+    return health
 
 
 def _headers() -> dict[str, Schema]:
     return {
         "RetryAfter": {
-            "description": "Whole seconds until another try makes sense.",
+            "description": "Whole seconds to wait before trying again.",
             "required": True,
             "schema": {"type": "integer", "minimum": 1},
         }
@@ -212,7 +167,8 @@ def _errors() -> dict[str, Schema]:
         "OtherSite": answer("Another site's page makes the request, or the person did not agree.", wrong),
         "NoBoard": answer("This app keeps no joke board.", wrong),
         "Counted": answer(
-            "This telling was counted already or is too long ago, or one address has sent enough for today.", wrong
+            "A smile at this telling is counted already, it is too long ago, or the address has sent enough for today.",
+            wrong,
         ),
         "TooLarge": answer(f"More than {limits}.", wrong),
         "TooMany": answer("Too many requests from one address, or too many smiles at once.", wrong) | wait,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from live.metrics import METRICS_MIMETYPE
 from live.stream import MJPEG_MIMETYPE
-from web.openapi_schemas import Schema, error, ref
+from web.openapi_schemas import Schema, operation, ref
 
 
 def live_paths() -> dict[str, Schema]:
@@ -28,16 +28,15 @@ def _video_feed() -> Schema:
             "just that picture."
         ),
     }
-    operation = _watching(
+    watching = _watching(
         "videoFeed",
         "The camera's live picture with boxes, as MJPEG",
         "For an <img>. A slow viewer skips pictures. While nothing new comes, the last picture is repeated every second. "
         "With Accept: multipart/mixed it comes as that type, which browsers leave to scripts.",
         {kind: {"schema": stream} for kind in (_kind(MJPEG_MIMETYPE), "multipart/mixed")},
+        400,
     )
-    operation["parameters"] = [boxes]
-    operation["responses"]["400"] = error("NotUnderstood")
-    return operation
+    return watching | {"parameters": [boxes]}
 
 
 def _events() -> Schema:
@@ -65,34 +64,17 @@ def _snapshot() -> Schema:
     )
 
 
-def _watching(identity: str, summary: str, description: str, content: Schema) -> Schema:
-    return {
-        "operationId": identity,
-        "tags": ["camera"],
-        "summary": summary,
-        "description": description,
-        "responses": {
-            "200": {"description": "As long as it is open, the camera is on.", "content": content},
-            "403": error("OtherSite"),
-            "429": error("TooMany"),
-            "503": error("Busy"),
-        },
-    }
+def _watching(identity: str, summary: str, description: str, content: Schema, *errors: int) -> Schema:
+    right: Schema = {"description": "As long as it is open, the camera is on.", "content": content}
+    return operation("camera", identity, summary, right, *errors, 403, 503, description=description)
 
 
 def _metrics() -> Schema:
-    return {
-        "operationId": "metrics",
-        "tags": ["app"],
-        "summary": "Metrics for Prometheus",
-        "responses": {
-            "200": {
-                "description": "Frames, the time of each stage, viewers, refusals, and the state of the camera.",
-                "content": {_kind(METRICS_MIMETYPE): {"schema": {"type": "string"}}},
-            },
-            "429": error("TooMany"),
-        },
+    right: Schema = {
+        "description": "Frames, the time of each stage, viewers, refusals, and the state of the camera.",
+        "content": {_kind(METRICS_MIMETYPE): {"schema": {"type": "string"}}},
     }
+    return operation("app", "metrics", "Metrics for Prometheus", right)
 
 
 def _kind(mimetype: str) -> str:

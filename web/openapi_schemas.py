@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.face import FIELDS, LANDMARKS
 from faces.tracking import MAX_FACES
 from jokes.joke import MAX_SECONDS
-from smile_recognition import LANDMARKS
 from visitors.carried import MAX_NUMBER
 from web.joke_routes import MOST_SHOWN
 
 Schema = dict[str, Any]
 
 
+# The names of the description's errors, by status.
+ERRORS = {
+    400: "NotUnderstood",
+    403: "OtherSite",
+    404: "NoBoard",
+    409: "Counted",
+    413: "TooLarge",
+    429: "TooMany",
+    500: "Failed",
+    503: "Busy",
+}
 _RATIO = {"type": "number", "minimum": 0, "maximum": 1}
 _TEXT = {"type": "string", "minLength": 1}
 
@@ -34,11 +45,7 @@ def _pictures() -> dict[str, Schema]:
     face: dict[str, Schema] = {
         "id": count | {"description": "The same for the same face throughout a stream; for a single picture 1, 2, ..."},
         "box": box,
-        "smile": _RATIO
-        | {"description": "Probability of a smile; in a stream smoothed over time and counted from where the face rests."},
-        "raw_smile": _RATIO | {"description": "The same for this picture alone."},
-        "label": {"enum": ["smile", "no_smile"], "description": "`smile` from 0.5 on."},
-        "neutral": _RATIO | {"type": ["number", "null"], "description": "Where the face rests; null for a single picture."},
+        **FIELDS,
     }
     picture: dict[str, Schema] = {
         "width": {"type": "integer", "minimum": 1},
@@ -169,9 +176,16 @@ def answer(text: str, schema: Schema) -> Schema:
     return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
-def error(name: str) -> Schema:
-    """One of the description's errors."""
-    return {"$ref": f"#/components/responses/{name}"}
+def operation(tag: str, identity: str, summary: str, right: Schema, *errors: int, description: str = "") -> Schema:
+    """One operation. `right`: the answer 200; `errors`: the statuses of `ERRORS` that it also has, beside 429."""
+    return {
+        "operationId": identity,
+        "tags": [tag],
+        "summary": summary,
+        **({"description": description} if description else {}),
+        "responses": {"200": right}
+        | {str(status): {"$ref": f"#/components/responses/{ERRORS[status]}"} for status in sorted({*errors, 429})},
+    }
 
 
 def _object(properties: dict[str, Schema], *, description: str = "") -> Schema:

@@ -1,4 +1,4 @@
-"""What a source of pictures finds, made safe from anything that a stranger's page may put in it.
+"""The pictures that a source finds, cleaned of anything harmful that a stranger's page may hold.
 
     >>> clean_id("../../etc/passwd"), clean_id("1199241887"), folder_name("no smile")
     (None, '1199241887', 'no_smile')
@@ -113,7 +113,7 @@ def folder_name(term: str) -> str:
     name = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", term).lower()).strip("_")
     name = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
     if not term.isprintable():
-        raise SettingsError(f"{term!r} holds letters that can't be searched for; type the search term anew.")
+        raise SettingsError(f"{term!r} holds letters that can't be searched for; type the search term again.")
     if not name or name == SET_APART:
         raise SettingsError(f"{term!r} can't be the name of a folder; give a search term with letters, such as smile.")
     return name

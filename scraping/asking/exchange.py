@@ -94,14 +94,14 @@ def exchange(
                 if len(body) > max_bytes:
                     raise FetchError("too_large", f"more than {max_bytes >> 20} MB")
                 if time.monotonic() > deadline or stopping():
-                    raise FetchError("timeout", f"not there after {_SLOWEST * timeout_s:g} s")
+                    raise FetchError("timeout", f"not complete after {_SLOWEST * timeout_s:g} s")
             return Answer(url, 200, *_media_type(response), bytes(body))
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise FetchError("timeout", f"no answer within {timeout_s:g} s") from error
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
         raise FetchError("bad_url", "no usable address") from error
     except requests.exceptions.SSLError as error:
-        raise FetchError("connection", "the connection is not safe (its certificate does not hold)") from error
+        raise FetchError("connection", "the connection is not safe (its certificate is not valid)") from error
     except urllib3.exceptions.DecodeError as error:
         raise FetchError("truncated", "damaged on the way") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:

@@ -1,4 +1,4 @@
-"""Ask politely: only where robots.txt allows it, in turn, again after growing pauses, and not for ever.
+"""Ask politely: only what robots.txt allows, one request at a time, with growing pauses between tries, and not for ever.
 
 client = PoliteClient("https://www.gettyimages.com", Pace(2.0, 2))
 client.get("https://www.gettyimages.com/photos/smile").body

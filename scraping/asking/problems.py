@@ -7,7 +7,7 @@ REASONS = {
     "gone": "gone from the site (404 or 410)",
     "refused": "refused by the site (401, 403 or another 4xx)",
     "rate_limited": "put off by the site (429), again and again",
-    "server_error": "met by an error of the site (5xx), again and again",
+    "server_error": "answered with an error of the site (5xx), again and again",
     "timeout": "too slow, again and again",
     "connection": "lost with the connection, again and again",
     "truncated": "cut off on the way or damaged, twice",

@@ -1,4 +1,4 @@
-"""What robots.txt allows us: RFC 9309 as Protego, Scrapy's reader of it, has it.
+"""What robots.txt allows us (RFC 9309), read by Protego, the parser that Scrapy uses.
 
     >>> Robots.parse("User-agent: *\\nDisallow: /search\\nAllow: /search/2", "DadJokesForSmiles").allows("/search/2/image")
     True

@@ -1,4 +1,4 @@
-"""The official API, for users with a key: the same pages of results, with more metadata and by agreement."""
+"""The official API, for users with a key: the same results with more metadata, and with Getty's consent."""
 
 from __future__ import annotations
 

@@ -166,9 +166,10 @@ class SearchPages:
             return page
         at_its_end = f"; if it shows the end, give --pages {number - 1}" if number > 1 else ""
         raise ScrapingStopped(
-            f"There is no picture in {url}, and it does not say that the results end{_promise(page.last_page or promised)}: "
-            f"if a browser shows a check for robots there, run the same command again later; if it shows pictures, the "
-            f"layout of the site has changed, and scraping/sources/search_pages.py must learn it{at_its_end}."
+            f"There is no picture on {url}, and the page does not say that the results end"
+            f"{_promise(page.last_page or promised)}: if a browser shows a check for robots there, run the same command "
+            "again later; if it shows pictures, the layout of the site has changed, and scraping/sources/search_pages.py "
+            f"must learn it{at_its_end}."
         )
 
     def _read(self, term: str, number: int) -> Page | None:

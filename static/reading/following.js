@@ -30,7 +30,7 @@ export async function look(gray, box, angle, recognizer) {
 
 // Whether two networks together are sure enough: what one of them doubts a little must be clear to the other.
 export function mayBeAFace(presence, score) {
-  return logOdds(score) + FOLLOWING.WEIGHT * logOdds(presence) >= FOLLOWING.ENOUGH;
+  return presence >= FACE.PRESENCE_THRESHOLD && logOdds(score) + FOLLOWING.WEIGHT * logOdds(presence) >= FOLLOWING.ENOUGH;
 }
 
 function logOdds(probability) {
@@ -46,8 +46,7 @@ export async function isSurelyAFace(gray, face, recognizer, score) {
   const left = Math.max(0, face.box.left - across), right = Math.min(gray.width, face.box.right + across);
   const mirror = flipped(part(gray, left, top, right - left, bottom - top));
   const box = { top: face.box.top - top, right: right - face.box.left, bottom: face.box.bottom - top, left: right - face.box.right };
-  const { presence } = await recognizer.read(mirror, box, -face.angle);
-  return presence >= FACE.PRESENCE_THRESHOLD && mayBeAFace(presence, score);
+  return mayBeAFace((await recognizer.read(mirror, box, -face.angle)).presence, score);
 }
 
 async function lookOnce(gray, box, angle, recognizer) {

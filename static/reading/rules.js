@@ -112,4 +112,5 @@ export const SMOOTHING = {
   FALLS: 0.3,
   RISES: 3.0,
   LONGEST: 0.2,
+  RESTING: 0.5,
 };

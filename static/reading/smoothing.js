@@ -1,7 +1,7 @@
 // Filters over time, as faces/smoothing.py has them: positions that neither tremble nor lag, a label that does not flicker.
 import { FACE, SMOOTHING } from "./rules.js";
 
-const JUST_BELOW = FACE.SMILE_THRESHOLD - Number.EPSILON / 4;
+const JUST_BELOW = FACE.SMILE_THRESHOLD * (1 - Number.EPSILON / 2);
 
 // Smooths points: strongly while they rest, hardly at all while they move. All points share one cutoff.
 export class OneEuroFilter {
@@ -46,8 +46,11 @@ export class SmoothedSmile {
       return raw;
     }
     elapsed = Math.max(0, elapsed);
-    const pace = odds < this.#neutral ? SMOOTHING.FALLS : SMOOTHING.RISES;
-    this.#neutral += (1 - Math.exp(-elapsed / pace)) * (odds - this.#neutral);
+    // Higher readings of a smiling face are its smile, and no new neutral.
+    if (!this.#smiling || odds <= Math.max(this.#neutral, SMOOTHING.RESTING)) {
+      const pace = odds < this.#neutral ? SMOOTHING.FALLS : SMOOTHING.RISES;
+      this.#neutral += (1 - Math.exp(-elapsed / pace)) * (odds - this.#neutral);
+    }
     const line = lineOf(this.#neutral);
     const now = probability(logOdds(raw) - line);
     this.#mean += (1 - Math.exp(-elapsed / SMOOTHING.TIME_CONSTANT)) * (now - this.#mean);

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from common.errors import DatasetError
-from training.data.faces import SPLITS, Faces, save_arrays
+from training.data.faces import SPLITS, Faces, load_rows, save_arrays
 from training.data.grouping import connected_groups, describe_person, near_copies, opposite, person_pairs
 from training.data.sources import Source, person_in_name
 
@@ -96,9 +97,9 @@ def _chained(rows: np.ndarray, key: np.ndarray) -> np.ndarray:
 def _descriptors(crops: np.ndarray, digests: np.ndarray, cache: Path, workers: int) -> np.ndarray:
     """Descriptors `(n, 128)`. They take minutes, so each goes into `cache` once it is made."""
     known: dict[str, np.ndarray] = {}
-    if cache.is_file():
-        with np.load(cache) as data:
-            known = dict(zip(data["digests"].tolist(), data["descriptors"], strict=True))
+    with suppress(OSError, ValueError):  # not there yet, or damaged: then all are made anew
+        cached = load_rows(cache, {"digests": (), "descriptors": (128,)})
+        known = dict(zip(cached["digests"].tolist(), cached["descriptors"], strict=True))
     todo = [i for i, digest in enumerate(digests) if digest not in known]
     if todo:
         bar = tqdm(total=len(todo), desc=f"{cache.stem}: persons", disable=None)

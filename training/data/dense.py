@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from common.errors import DatasetError
-from training.data.faces import WIDE_BOX, WIDE_SIZE, Faces, save_arrays
+from training.data.faces import WIDE_BOX, WIDE_SIZE, Faces, load_rows, save_arrays
 
 # The points that the blendshapes are read from (`kLandmarksSubsetIdxs` of MediaPipe's face_blendshapes_graph.cc).
 # fmt: off
@@ -31,6 +30,17 @@ POINTS = np.array([
     336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398,
     400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
 ])
+# fmt: on
+# Points that lie opposite each other, as in the mean of 12,000 faces; those that are not here lie in the middle.
+# fmt: off
+_OPPOSITE = {
+    7: 249, 21: 251, 33: 263, 37: 267, 39: 269, 40: 270, 46: 276, 52: 282, 53: 283, 54: 284, 55: 285, 58: 288, 61: 291,
+    63: 293, 65: 295, 66: 296, 67: 297, 70: 300, 78: 308, 80: 310, 81: 311, 82: 312, 84: 314, 87: 317, 88: 318, 91: 321,
+    93: 323, 95: 324, 103: 332, 105: 334, 107: 336, 109: 338, 127: 356, 132: 361, 133: 362, 136: 365, 144: 373, 145: 374,
+    146: 375, 148: 377, 149: 378, 150: 379, 153: 380, 154: 381, 155: 382, 157: 384, 158: 385, 159: 386, 160: 387, 161: 388,
+    162: 389, 163: 390, 172: 397, 173: 398, 176: 400, 178: 402, 181: 405, 185: 409, 191: 415, 234: 454, 246: 466, 468: 473,
+    469: 476, 470: 475, 471: 474, 472: 477,
+}
 # fmt: on
 # ARKit's blendshapes in the order of `kBlendshapeNames` of the same file; "Left" is the person's own.
 # fmt: off
@@ -45,9 +55,13 @@ SHAPES = (
     "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight",
 )
 # fmt: on
+_OPPOSITE |= {other: point for point, other in _OPPOSITE.items()}
 _OTHER_SIDE = {"Left": "Right", "Right": "Left"}
+# Which point and which blendshape each one becomes in a mirrored picture: int `(146,)` and `(52,)`.
+MIRRORED_POINTS = np.searchsorted(POINTS, [_OPPOSITE.get(point, point) for point in POINTS.tolist()])
 MIRRORED_SHAPES = np.array([SHAPES.index(re.sub("Left|Right", lambda side: _OTHER_SIDE[side[0]], name)) for name in SHAPES])
-_SIZE = 256
+_SIZE = 256  # pixels that the teacher reads
+_ALL_POINTS = 478
 _REACH = 1.5  # of the square's side over the points' extent
 _FIRST_SIDE = 1.75  # of the first square's side over the box's: what `_REACH` makes of most faces' points
 _SETTLED = 0.08  # of the square's side: nearer squares show the same
@@ -66,14 +80,6 @@ class Dense:
     source: np.ndarray
     name: np.ndarray
 
-    @cached_property
-    def mirrored_points(self) -> np.ndarray:
-        """int `(146,)`: which point each becomes in a mirrored picture. Those of the mean face that lie nearest."""
-        mean = np.nanmean(self.points.astype(np.float64), axis=0)
-        mirrored = mean * [-1, 1] + [2 * mean[:, 0].mean(), 0]
-        distance = np.linalg.norm(mirrored[:, None] - mean[None], axis=2)
-        return linear_sum_assignment(distance**2)[1]
-
     @property
     def smiles(self) -> np.ndarray:
         """How far the mouth's corners are drawn up, float `(n,)`, 0 to 1; NaN where the teacher sees no face."""
@@ -88,8 +94,9 @@ class Dense:
         """Of `faces`, in their order; NaN for those it says nothing of."""
         row = {key: i for i, key in enumerate(zip(self.source.tolist(), self.name.tolist(), strict=True))}
         rows = np.array([row.get(key, -1) for key in zip(faces.source.tolist(), faces.name.tolist(), strict=True)], int)
-        points, shapes = self.points[rows], self.shapes[rows]
-        points[rows < 0], shapes[rows < 0] = np.nan, np.nan
+        known = rows >= 0
+        points, shapes = (np.full((len(rows), *said.shape[1:]), np.nan, said.dtype) for said in (self.points, self.shapes))
+        points[known], shapes[known] = self.points[rows[known]], self.shapes[rows[known]]
         return Dense(points, shapes, faces.source, faces.name)
 
     @classmethod
@@ -105,9 +112,8 @@ class Dense:
     def load(cls, path: Path) -> Dense:
         """Raises DatasetError for a file that `python -m training.dense` did not write."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                return cls(**{field: data[field] for field in cls.__dataclass_fields__})
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            return cls(**load_rows(path, {"points": (len(POINTS), 2), "shapes": (len(SHAPES),), "source": (), "name": ()}))
+        except (OSError, ValueError) as error:
             raise DatasetError(f"{path} has no dense points; make it with `python -m training.dense`.") from error
 
 
@@ -117,9 +123,10 @@ class FaceLandmarker:
     def __init__(self, task: Path) -> None:
         try:
             with zipfile.ZipFile(task) as archive:
-                self._points = _network(archive.read("face_landmarks_detector.tflite"))
-                self._shapes = _network(archive.read("face_blendshapes.tflite"))
-        except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+                read = archive.read
+                self._points = _network(read("face_landmarks_detector.tflite"), (1, _SIZE, _SIZE, 3), 3 * _ALL_POINTS)
+                self._shapes = _network(read("face_blendshapes.tflite"), (1, len(POINTS), 2), len(SHAPES))
+        except (OSError, KeyError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
             raise DatasetError(
                 f"{task} is not MediaPipe's face_landmarker.task; download it from MediaPipe's model page."
             ) from error
@@ -144,14 +151,14 @@ class FaceLandmarker:
         return (chosen - margin) / WIDE_BOX, self._shapes(chosen[None].astype(np.float32))[0].ravel()
 
     def _look(self, wide: np.ndarray, centre: np.ndarray, side: float, angle: float) -> tuple[np.ndarray, float]:
-        """The 478 points in pixels of `wide`, and P(face)."""
+        """The points `(478, 2)` in pixels of `wide`, and P(face), looked for in a square with `angle` in radians."""
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * side / _SIZE
         to_wide = np.column_stack([turn, centre - turn @ np.full(2, (_SIZE - 1) / 2)])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(wide, to_wide, (_SIZE, _SIZE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         rgb = np.repeat(crop[None, :, :, None].astype(np.float32) / 255, 3, axis=3)
         flat, logit = self._points(rgb)[:2]
-        points = flat.reshape(478, 3)[:, :2].astype(np.float64)
+        points = flat.reshape(_ALL_POINTS, 3)[:, :2].astype(np.float64)
         return points @ turn.T + to_wide[:, 2], float(1 / (1 + np.exp(-logit.ravel()[0])))
 
 
@@ -165,12 +172,16 @@ def _square(points: np.ndarray) -> tuple[np.ndarray, float, float]:
     return turn.T @ ((low + high) / 2), float(_REACH * (high - low).max()), angle
 
 
-def _network(data: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _network(data: bytes, entry_shape: tuple[int, ...], first_exit: int) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Runs a LiteRT file. Raises ValueError for one that takes another shape, or whose first output has other numbers."""
     from ai_edge_litert.interpreter import Interpreter  # here: only this teacher needs it, and it takes its time
 
     interpreter: Any = Interpreter(model_content=data, num_threads=1)
     interpreter.allocate_tensors()
-    entry, exits = interpreter.get_input_details()[0]["index"], [d["index"] for d in interpreter.get_output_details()]
+    entries, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if tuple(entries[0]["shape"]) != entry_shape or np.prod(outputs[0]["shape"]) != first_exit:
+        raise ValueError(f"the network reads {entries[0]['shape']} and answers {outputs[0]['shape']}")
+    entry, exits = entries[0]["index"], [output["index"] for output in outputs]
 
     def run(x: np.ndarray) -> list[np.ndarray]:
         interpreter.set_tensor(entry, x)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import numpy as np
 
 from common.errors import DatasetError
 from common.whole_files import replacing
+from smile_recognition import CROP_SIZE
 
 SPLITS = ("train", "val", "test")
 WIDE_SIZE = 128  # pixels of a wide crop ...
 WIDE_BOX = 80  # ... whose face box is this square in the middle
 NO_LABEL = -1
+_SHAPES = {"gray": (CROP_SIZE, CROP_SIZE), "wide": (WIDE_SIZE, WIDE_SIZE), "landmarks": (5, 2), "shape68": (68, 2)}
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,10 @@ class Faces:
         """The dataset in a file. Raises DatasetError if the file is missing or is not a dataset."""
         how = f"`python -m training.dataset PHOTOS --out {path.with_suffix('')}`"
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                return cls(**{field: data[field] for field in cls.__dataclass_fields__})
+            return cls(**load_rows(path, {field: _SHAPES.get(field, ()) for field in cls.__dataclass_fields__}))
         except FileNotFoundError as error:
             raise DatasetError(f"There is no dataset at {path}; make it with {how}.") from error
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             raise DatasetError(f"{path} is not a dataset; make it again with {how}.") from error
 
 
@@ -85,3 +87,21 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """A kill leaves the old file or the new one, never half of one. Not compressed: a gigabyte would take a minute."""
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The arrays of a file of `save_arrays`. Raises OSError, and ValueError for one that is damaged or holds others."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            return {name: data[name] for name in names}
+    except (KeyError, EOFError, TypeError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged, or holds something else.") from error
+
+
+def load_rows(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """As `load_arrays`, of arrays with as many rows each, whose shapes are these. Raises ValueError for others, too."""
+    arrays = load_arrays(path, shapes)
+    rows = {array.shape[:1] for array in arrays.values()}
+    if len(rows) != 1 or () in rows or any(array.shape[1:] != shapes[name] for name, array in arrays.items()):
+        raise ValueError(f"The arrays in {path} do not belong together.")
+    return arrays

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.judging.model_card import LICENCES
+from training.judging.model_card import LICENCES, research_only
 from training.judging.records import read_json, write_text
 
 PROBE, TRAINING = "finder.json", "finder_training.json"
@@ -51,7 +51,7 @@ smile network's landmarks; so what these two never see, it was never taught. Par
 and by name in sets that this does not know; training pictures that are near-copies of others outside the training part were
 left out.
 
-The sets are research sets with no grant to redistribute; because of CelebA this file is for non-commercial research only.
+{licences}The pictures are not in this project.
 
 ## Known limits
 - {frames:,} frames are few for such a network: a longer training found more each time (`training.finder --start-from`).
@@ -64,8 +64,7 @@ def finder_card(probe: Mapping[str, Any], training: Mapping[str, Any], table: st
     """The text of FINDER_CARD.md, from the files of `training.finder_probe` and `training.finder`."""
     false = dict(probe["false_faces"])
     backgrounds = false.pop("pictures")
-    licence = {**LICENCES, "affect": "AffectNet and FFHQ faces: research sets, no grant to redistribute"}
-    licence["backgrounds"] = "Pictures without a face, of a public set of negatives for Haar training"
+    licence = {**LICENCES, "backgrounds": "Pictures without a face, of a public set of negatives for Haar training"}
     trained_on = [
         f"- {name}: {count:,} pictures. {licence.get(name, 'Its licence is known to whoever made the set')}."
         for name, count in training["trained_on"].items()
@@ -78,6 +77,7 @@ def finder_card(probe: Mapping[str, Any], training: Mapping[str, Any], table: st
         backgrounds=backgrounds,
         false=", ".join(f"{name} {count}" for name, count in false.items()),
         trained_on="\n".join(trained_on),
+        licences=research_only(training["trained_on"].keys()),
     )
 
 

@@ -24,7 +24,7 @@ from faces.alignment import align, align_exactly
 from faces.following import look
 from pictures.finding import PHOTO_SUFFIXES
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer, crop_face
-from training.data.faces import save_arrays
+from training.data.faces import load_arrays, save_arrays
 from training.data.grouping import duplicate_pairs
 
 BACKGROUNDS = "backgrounds"
@@ -81,9 +81,8 @@ class Pictures:
     def load(cls, path: Path) -> Pictures:
         """The pictures in a file. Raises DatasetError if it is missing or something else."""
         try:
-            with np.load(path, allow_pickle=False) as data:
-                return cls(**{name: data[name] for name in cls.__dataclass_fields__})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return cls(**load_arrays(path, cls.__dataclass_fields__))
+        except (OSError, ValueError) as error:
             raise DatasetError(
                 f"{path} holds no pictures for the finder; make it with `python -m training.finder`."
             ) from error

@@ -94,7 +94,7 @@ MIRRORED_68 = np.array([
 
 
 def spoil(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What camera and light do to a crop uint8 `(h, h)`: the same face in a worse picture."""
+    """What camera and light do to a crop uint8 `(h, h)`: the same face in a worse picture, uint8 `(h, h)`."""
     picture = _lit(_focused(gray, rng).astype(np.float32), rng)
     faint = picture.std() < _FAINT  # has noise enough, and would not outlive JPEG
     if rng.random() < _NOISY and not faint:

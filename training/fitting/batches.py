@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import MinMaxScaler
 
 from smile_recognition import CROP_SIZE
-from training.data.dense import MIRRORED_SHAPES, POINTS, SHAPES, Dense
+from training.data.dense import MIRRORED_POINTS, MIRRORED_SHAPES, POINTS, SHAPES, Dense
 from training.data.faces import Faces
 from training.data.reading import five_points
 from training.fitting.augmentation import (
@@ -50,6 +50,7 @@ _BACKGROUND_SHARE = 0.12  # of an epoch
 # The last epochs show faces more as they are, because most come that way later (compare Touvron et al. 2019).
 _GENTLE_SHARE = 0.17
 _GENTLE_STRENGTH = 0.5
+_MIRRORED = {"landmarks": MIRRORED_LANDMARKS, "shape68": MIRRORED_68, "mesh": MIRRORED_POINTS}
 _FOLDER_OF_EXPRESSION = {"angry": "anger"}
 
 
@@ -109,8 +110,8 @@ def make_targets(
 ) -> Targets:
     """Targets for every output. `soften` moves smile labels towards one half by what is known about a set's label noise.
 
-    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3; those from a teacher's dense
-    points count 1. `taught`: what teachers say of the same faces.
+    `guessed_weight`: how much landmarks count that dlib guessed, where measured ones count 3; those that a
+    teacher's dense points tell count 1. `taught`: what teachers say of the same faces.
     """
     n = len(faces)
     dense = taught.dense if taught else None
@@ -126,13 +127,15 @@ def make_targets(
     measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
     shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
     landmarks = guessed_landmarks(faces)
-    meshed = np.zeros(n, bool)
+    meshed = placed = np.zeros(n, bool)  # placed: whose landmarks come from the teacher's points
     mesh, shapes = np.zeros((n, 2 * len(POINTS)), np.float32), np.zeros((n, len(SHAPES)), np.float32)
     if dense is not None:
         meshed = ~np.isnan(dense.shapes[:, 0])
         mesh, shapes = np.nan_to_num(dense.points.reshape(n, -1)).astype(np.float32), np.nan_to_num(dense.shapes)
-        both = np.concatenate([mesh, np.nan_to_num(faces.shape68.reshape(n, -1))], axis=1)
-        landmarks[meshed] = translated(both, faces.landmarks, meshed, otherwise=landmarks)
+        both = np.concatenate([mesh, faces.shape68.reshape(n, -1)], axis=1)
+        if (found := translated(both, faces.landmarks, meshed & shaped)) is not None:
+            placed = meshed & shaped
+            landmarks[placed] = found
     landmarks = np.where(measured[:, None, None], faces.landmarks, landmarks)
     folders = [_FOLDER_OF_EXPRESSION.get(name.partition("/")[0], name.partition("/")[0]) for name in faces.name]
     expression = np.array([EXPRESSIONS.index(folder) if folder in EXPRESSIONS else -1 for folder in folders])
@@ -149,7 +152,7 @@ def make_targets(
         {
             "smile": sample_weights(faces) * ~_contradicted(faces, dense),
             "presence": np.ones(n, np.float32),
-            "landmarks": np.select([measured, meshed, shaped], [_MEASURED_WEIGHT, 1.0, guessed_weight]).astype(np.float32),
+            "landmarks": np.select([measured, placed, shaped], [_MEASURED_WEIGHT, 1.0, guessed_weight]).astype(np.float32),
             "expression": ((expression >= 0) & (faces.face == 1)).astype(np.float32),
             "shape68": shaped.astype(np.float32),
             "mesh": meshed.astype(np.float32),
@@ -175,17 +178,18 @@ def guessed_landmarks(faces: Faces) -> np.ndarray:
     """
     guess = five_points(faces.shape68)
     shaped = ~np.isnan(faces.shape68).any(axis=(1, 2))
-    guess[shaped] = translated(faces.shape68.reshape(len(faces), -1), faces.landmarks, shaped, otherwise=guess)
+    if (found := translated(faces.shape68.reshape(len(faces), -1), faces.landmarks, shaped)) is not None:
+        guess[shaped] = found
     return guess
 
 
-def translated(points: np.ndarray, measured: np.ndarray, known: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
-    """Five landmarks for the rows `known` from other points `(n, k)`, by a map fitted where `measured` has landmarks too;
-    those of `otherwise` `(n, 5, 2)` if too few have both.
+def translated(points: np.ndarray, measured: np.ndarray, known: np.ndarray) -> np.ndarray | None:
+    """Five landmarks `(m, 5, 2)` for the m rows `known`, bool `(n,)`, from other points `(n, k)`, by a map fitted where
+    `measured` `(n, 5, 2)` is not NaN; None if too few faces have both.
     """
     both = known & ~np.isnan(measured).any(axis=(1, 2))
     if both.sum() < _FEWEST_IN_COMMON:
-        return otherwise[known]
+        return None
     translate = Ridge(alpha=0.05).fit(points[both], measured[both].reshape(both.sum(), -1))
     return translate.predict(points[known]).reshape(-1, 5, 2)
 
@@ -215,9 +219,6 @@ class Batches(keras.utils.PyDataset):
         self._faces, self._scaler, self._outputs, self._recipe, self._seed = faces, scaler, outputs, recipe, seed
         self._gentle_from = round((1 - _GENTLE_SHARE) * epochs) if epochs else math.inf
         self._targets = make_targets(faces, soften=recipe.augmented, guessed_weight=recipe.guessed_weight, taught=taught)
-        self._mirrored = {"landmarks": MIRRORED_LANDMARKS, "shape68": MIRRORED_68}
-        if taught and taught.dense:
-            self._mirrored["mesh"] = taught.dense.mirrored_points
         self._share = share
         self._real = np.flatnonzero(faces.face == 1)
         self._backgrounds = np.flatnonzero(faces.face == 0) if "presence" in outputs else np.empty(0, int)
@@ -284,7 +285,7 @@ class Batches(keras.utils.PyDataset):
         return look(self._faces.wide[row], view, self._recipe.size)
 
     def _move(self, view: View, i: int, value: dict) -> None:
-        for name, order in self._mirrored.items():
+        for name, order in _MIRRORED.items():
             if name in value:
                 value[name][i] = move_points(value[name][i].reshape(-1, 2), view, order).ravel()
         if view.mirrored and "shapes" in value:

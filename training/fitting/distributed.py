@@ -7,10 +7,10 @@ Give the same command on every machine, each with its own `index` and the files 
 chief, judges and writes `--out`. It sends its weights to the others when the training starts, also after a kill. A machine
 uses one GPU.
 
-`tf.distribute` connects the workers and adds up what they computed. Keras' own `fit` does not take a `PyDataset` under
-`MultiWorkerMirroredStrategy`, so the steps are taken here: a worker's network and optimizer are its own, and equal steps
-keep them equal. Together they do what one would do alone, except for dropout, and for batch normalization, whose statistics
-come from each worker's own share.
+`tf.distribute` connects the workers and adds up what they computed. Keras' own `fit` takes the steps on each of them, as it
+does on one machine: a worker's network and optimizer are its own, and gradients that are added up before each step keep them
+equal. Together they do what one would do alone, except for dropout, and for batch normalization, whose statistics come from
+each worker's own share.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +37,6 @@ WAIT_SECONDS = 300.0  # for all to be there, with their data loaded
 _CONNECT_SECONDS = 60.0  # for TensorFlow, once all are there
 _SILENT_SECONDS = 30  # a worker that is silent for so long is lost; TensorFlow's own choice is 10
 _SLOWEST_SECONDS = 1800  # between two steps: the chief judges and saves meanwhile
-_AHEAD = 16  # batches drawn before they are needed
 _UNCONNECTED = (
     "TensorFlow can't connect the workers; see that each can reach all the others at their addresses in TF_CONFIG, and "
     "start all of them again."
@@ -160,100 +157,66 @@ def fit_together(
     `batches` draws this worker's share. `callbacks` are called with the loss over all workers, and only on the chief; the
     others wait for it at the end of an epoch. Raises ClusterError if another worker is lost.
     """
-    import keras
+    import tensorflow as tf
 
     if batches.whole < workers.count:
         raise ClusterError(
             f"A batch of {batches.whole} faces can't be shared by {workers.count} workers; use fewer workers."
         )
-    model.optimizer.build(model.trainable_variables)
-    with _loss_is_said():
+    try:
         first = int(workers.tell([np.array(first)])[0])
         _take_from_chief(workers, [*model.variables, *model.optimizer.variables])
-    step = _make_step(model, workers)
-    called = keras.callbacks.CallbackList(callbacks if workers.chief else [], model=model, epochs=epochs)
-    model.stop_training = False
-    called.on_train_begin()
-    for epoch in range(first, epochs):
-        batches.start(epoch + 1)  # like `fit`, which ends an epoch of the batches before its first
-        called.on_epoch_begin(epoch)
-        _vary_dropout(model, seed, epoch, workers.index)
-        with _loss_is_said():
-            losses = [float(step(*batch, np.float64(batches.part))) for batch in _drawn_ahead(batches)]
-            _average_statistics(model, workers)
-        called.on_epoch_end(epoch, {"loss": float(np.mean(losses))})
-        with _loss_is_said():
-            stopped = workers.tell([np.array(int(model.stop_training))])[0]
-        if stopped:
-            break
-    called.on_train_end()
-
-
-@contextlib.contextmanager
-def _loss_is_said() -> Iterator[None]:
-    """Wraps what workers compute together. TensorFlow has many ways to say that one of them is lost."""
-    import tensorflow as tf
-
-    try:
-        yield
+        if first < epochs:
+            batches.start(first)
+            _add_up_gradients(model.optimizer, workers, batches.part)
+            callbacks = _in_step(model, workers, seed, batches.part, callbacks if workers.chief else [])
+            model.fit(batches, epochs=epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
     except tf.errors.ResourceExhaustedError as error:
         raise ClusterError("This machine has too little memory for its share of a batch; use more machines.") from error
-    except tf.errors.OpError as error:
+    except tf.errors.OpError as error:  # TensorFlow has many ways to say that a worker is lost
         raise ClusterError(_LOST) from error
 
 
-def _make_step(model: keras.Model, workers: Workers) -> Any:
-    import tensorflow as tf
+def _add_up_gradients(optimizer: keras.Optimizer, workers: Workers, part: float) -> None:
+    """`part`: the share of a whole batch that this worker draws; shares may differ by one row."""
+    usual = optimizer.apply_gradients
 
-    @tf.function(reduce_retracing=True)
-    def step(x: Any, y: dict, weight: dict, part: Any) -> Any:
-        """`part`: the share of the whole batch that x is; shares may differ by one row. Returns the loss over the whole
-        batch.
-        """
-        with tf.GradientTape() as tape:
-            loss = model.compute_loss(x, y, model(x, training=True), weight, training=True)
-            loss *= tf.cast(part, loss.dtype)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        *gradients, loss = workers.total([*gradients, loss])
-        model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
+    def apply_gradients(pairs: Iterable[tuple[Any, Any]]) -> Any:
+        gradients, variables = zip(*pairs, strict=True)
+        return usual(zip(workers.total([part * gradient for gradient in gradients]), variables, strict=True))
 
-    return step
+    optimizer.apply_gradients = apply_gradients
 
 
-def _drawn_ahead(batches: Batches) -> Iterator[tuple]:
-    """An epoch's batches in order, drawn beside the network."""
-    with ThreadPoolExecutor(2) as pool:
-        waiting = deque(pool.submit(batches.__getitem__, i) for i in range(min(_AHEAD, len(batches))))
-        try:
-            for i in range(len(batches)):
-                yield waiting.popleft().result()
-                if i + _AHEAD < len(batches):
-                    waiting.append(pool.submit(batches.__getitem__, i + _AHEAD))
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _in_step(
+    model: keras.Model, workers: Workers, seed: int, part: float, callbacks: list[keras.callbacks.Callback]
+) -> list[keras.callbacks.Callback]:
+    """`callbacks`, between those that join what the workers found in an epoch and that end the training for all."""
+    from keras.callbacks import LambdaCallback
+    from keras.layers import Dropout
+
+    def join(_: int, logs: dict) -> None:
+        # Batch normalization's running means: until now each worker had its own, and the mean of means is the mean.
+        means = [v for v in model.non_trainable_variables if v.dtype.startswith(("float", "bfloat"))]
+        if means:
+            for variable, total in zip(means, workers.total([v.value for v in means]), strict=True):
+                variable.assign(total / workers.count)
+        logs["loss"] = float(workers.total([np.float64(part * logs["loss"])])[0])
+
+    def end_together(_: int, logs: dict) -> None:
+        model.stop_training = bool(workers.tell([np.array(int(model.stop_training))])[0])
+
+    def vary_dropout(epoch: int, _: dict) -> None:
+        """Each worker has its own dice, new ones in every epoch, and the same in a training that goes on after a kill."""
+        for layer in model.layers:
+            if isinstance(layer, Dropout):
+                layer.seed_generator.state.assign([seed + 1_000_003 * workers.index, epoch])
+
+    joined = LambdaCallback(on_epoch_begin=vary_dropout, on_epoch_end=join)
+    return [joined, *callbacks, LambdaCallback(on_epoch_end=end_together)]
 
 
 def _take_from_chief(workers: Workers, variables: list) -> None:
     known = [variable for variable in variables if "seed_generator" not in variable.path]
     for variable, value in zip(known, workers.tell([np.asarray(v) for v in known]), strict=True):
         variable.assign(value)
-
-
-def _average_statistics(model: keras.Model, workers: Workers) -> None:
-    """Joins the running means of batch normalization. Until now each worker had its own, and the mean of means is the
-    mean.
-    """
-    statistics = [v for v in model.non_trainable_variables if v.dtype.startswith(("float", "bfloat"))]
-    if statistics:
-        for variable, total in zip(statistics, workers.total([v.value for v in statistics]), strict=True):
-            variable.assign(total / workers.count)
-
-
-def _vary_dropout(model: keras.Model, seed: int, epoch: int, index: int) -> None:
-    """Gives each worker its own dice, new ones in every epoch, and the same ones in a training that goes on after a kill."""
-    import keras
-
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.seed_generator.state.assign([seed + 1_000_003 * index, epoch])

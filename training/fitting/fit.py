@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
 
 from common.errors import DatasetError
 from common.judged import Judged
+from training.data.dense import Dense
 from training.data.faces import Faces
 from training.data.predictions import read_predictions
 from training.fitting.distributed import Workers, fit_together
@@ -42,16 +44,6 @@ _CODE = (
     ),
 )
 NETWORKS = ("smile", "teacher", "lenet", "seed", "minimal", "keypoints", "vgg19")
-# How much each output's loss counts. The errors of points are hundredths, so theirs count more.
-_LOSS_WEIGHTS = {
-    "smile": 1.0,
-    "presence": 0.3,
-    "landmarks": 5.0,
-    "expression": 0.3,
-    "shape68": 5.0,
-    "mesh": 5.0,
-    "shapes": 1.0,
-}
 
 
 def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -> Judged | None:
@@ -88,10 +80,11 @@ def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -
     batches.start(len(progress.history))
     first = recipe.epochs if progress.finished() else len(progress.history)
     callbacks = [progress.callback(), keras.callbacks.TensorBoard(out / "logs", write_graph=False)]
+    if workers or first < recipe.epochs:
+        _make_variables(model, batches[0])
     if workers:
         fit_together(model, batches, workers, seed=plan.seed, epochs=recipe.epochs, first=first, callbacks=callbacks)
     elif first < recipe.epochs:
-        _make_variables(model, batches[0])
         model.fit(batches, epochs=recipe.epochs, initial_epoch=first, verbose=0, shuffle=False, callbacks=callbacks)
     return finish(progress, faces, training, scaler) if chief else None
 
@@ -130,21 +123,13 @@ def _check_labels(faces: Faces, outputs: tuple[str, ...]) -> None:
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     import keras
 
+    from training.networks.network import LOSS_WEIGHTS, losses
     from training.networks.recipes import cosine_rate
 
-    losses: dict[str, Any] = {
-        "smile": keras.losses.BinaryCrossentropy(from_logits=True),
-        "presence": keras.losses.BinaryCrossentropy(from_logits=True),
-        "landmarks": recipe.landmark_loss,
-        "expression": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05),
-        "shape68": "mae",
-        "mesh": "mae",
-        "shapes": keras.losses.BinaryCrossentropy(from_logits=True),
-    }
     model.compile(
         keras.optimizers.AdamW(cosine_rate(recipe, steps), weight_decay=1e-3),
-        {name: losses[name] for name in model.output},
-        loss_weights={name: _LOSS_WEIGHTS[name] for name in model.output},
+        {name: losses(recipe.landmark_loss)[name] for name in model.output},
+        loss_weights={name: LOSS_WEIGHTS[name] for name in model.output},
         jit_compile=False,  # XLA, Keras' own choice, takes twice as long for these layers on a processor
     )
 
@@ -195,3 +180,12 @@ def taught_labels(faces: Faces, path: Path) -> np.ndarray:
     if np.isnan(taught).all():
         raise DatasetError(f"{path} says nothing about this dataset's training faces; make it from the same dataset.")
     return taught
+
+
+def taught_points(faces: Faces, paths: Sequence[Path]) -> Dense:
+    """What the teacher in `paths` sees in the faces, NaN where it is silent. Raises DatasetError."""
+    dense = Dense.of_files(paths).of(faces)
+    if np.isnan(dense.shapes[faces.split == "train"]).all():
+        said = ", ".join(map(str, paths))
+        raise DatasetError(f"Of this dataset's training faces none is seen in {said}; make it from the same dataset.")
+    return dense

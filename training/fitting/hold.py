@@ -8,14 +8,13 @@ consolidation (Kirkpatrick et al. 2017, https://arxiv.org/abs/1612.00796), here 
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.errors import DatasetError
-from training.data.faces import Faces, save_arrays
+from training.data.faces import Faces, load_arrays, save_arrays
 from training.fitting.augmentation import look, random_view, spoil
 
 if TYPE_CHECKING:
@@ -89,9 +88,8 @@ def load_hold(folder: Path, width: int) -> np.ndarray:
     """H, float64 `(width, width)`, of the network in `folder`. Raises DatasetError."""
     path = folder / FILE_NAME
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            hold = data["hold"].astype(float)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        hold = load_arrays(path, ["hold"])["hold"].astype(float)
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path} is missing or damaged; `python -m training.hold --model {folder}` makes it.") from error
     if hold.shape != (width, width) or not np.isfinite(hold).all():
         raise DatasetError(f"{path} belongs to another network; `python -m training.hold --model {folder}` makes it anew.")

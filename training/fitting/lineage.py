@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 
 
 def take_weights(model: keras.Model, folder: Path) -> None:
-    """Gives `model` the weights of the best epoch in `folder`, or of the exported network there. Raises DatasetError."""
+    """Gives `model` the weights of the best epoch in `folder`, or of the exported network there. Outputs that this does not
+    have, because it is exported or older, begin anew. Raises DatasetError.
+    """
     import keras
 
-    from training.networks.network import shipped_part
+    from training.networks.network import part_with
 
-    whole = (folder / BEST).is_file()
-    path = folder / (BEST if whole else "my_model.keras")
+    path = folder / BEST
+    path = path if path.is_file() else folder / "my_model.keras"
     try:
-        weights = keras.models.load_model(path, compile=False).get_weights()
-        # The exported network lacks the outputs that exist only in training, so these begin anew.
-        (model if whole or "presence" not in model.output else shipped_part(model)).set_weights(weights)
-    except (OSError, ValueError) as error:
+        earlier = keras.models.load_model(path, compile=False)
+        shared = [name for name in model.output if name in earlier.output]
+        if not shared:
+            raise ValueError("no output in common")
+        part_with(model, shared).set_weights(part_with(earlier, shared).get_weights())
+    except (OSError, ValueError, TypeError) as error:
         raise DatasetError(f"{path} is not a network of this kind; give the folder of an earlier training.") from error
 
 

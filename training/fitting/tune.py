@@ -158,7 +158,7 @@ def fit_smile_output(
     # In coordinates in which H is the unit matrix, all directions are equally steep.
     root = np.linalg.cholesky(hold + 1e-4 * np.trace(hold) / len(hold) * np.eye(len(hold)))
     turned, logits = np.linalg.solve(root, x.T).T, x @ old
-    strength = strength or _strength(len(known))
+    strength = _strength(len(known)) if strength is None else strength
 
     def loss(step: np.ndarray) -> tuple[float, np.ndarray]:
         z = turned @ step + logits

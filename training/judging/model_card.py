@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +198,8 @@ accuracy. `*`: a set that the network was trained on; `-`: it has no such output
 
 {table}"""
 _PHOTOS = """The photo as it is, analysed as the app analyses a still picture. Faces are found by {detector}.
-The largest face decides; a photo without one counts as wrong. These are all {photos:,} photos of {set} in the test part.
-Photos in which the dataset's search found no face are in no part: {without_face:,} of the set. In {without_face_found:,} of
-these the app finds one. Nothing was trained on them, so each counts {weight:.3f}, the test part's share of all others.
+The largest face decides; a photo without one counts as wrong. These are all photos of {set} in the test part, {photos:,} of
+them. {without}
 
 - accuracy: {accuracy} (95 % interval, every photo independent: {interval})
 - photos whose face was missed: {missed}
@@ -231,7 +230,22 @@ def _photos(f: Mapping[str, Any]) -> str:
     shares = {"accuracy": f["accuracy"], "missed": f["missed_share"], "where_found": f["accuracy_where_found"]}
     said = {name: percent(value) for name, value in shares.items()}
     usual = {"detector": "`face_recognition`, the default when this was measured"}
-    return _PHOTOS.format(**{**usual, **f, **said, "interval": interval_text(f, "accuracy")})
+    return _PHOTOS.format(**{**usual, **f, **said, "interval": interval_text(f, "accuracy"), "without": _without_face(f)})
+
+
+def _without_face(f: Mapping[str, Any]) -> str:
+    """What became of the photos in which the dataset's search found no face."""
+    count, found, one = f["without_face"], f["without_face_found"], f["without_face"] == 1
+    if not count:
+        return "The dataset's search found a face in every photo of the set."
+    photos = "one photo" if one else f"{count:,} photos"
+    there = f"{'one' if found else 'none'} there" if one else f"one in {found:,} of these" if found else "none in these"
+    counts = "it, so it counts" if one else "them, so each counts"
+    return (
+        f"The dataset's search found no face in {photos} of the set, so {'that is' if one else 'these are'} in no part; "
+        f"the app finds {there}.\n"
+        f"Nothing was trained on {counts} {f['weight']:.3f}, the test part's share of all others."
+    )
 
 
 def _points(f: Mapping[str, Any]) -> str:
@@ -240,10 +254,15 @@ def _points(f: Mapping[str, Any]) -> str:
     return _POINTS.format(faces=f["faces"], **said, table=landmark_table(f))
 
 
-def _licences(trained_on: set[str]) -> str:
+def research_only(trained_on: Set[str]) -> str:
+    """A sentence and a space where one of these sets limits what its network is for, or nothing."""
     research = sorted(trained_on & _RESEARCH_ONLY)
-    only = f"Because of {', '.join(research)} this file is for non-commercial research only. " if research else ""
+    return f"Because of {', '.join(research)} this file is for non-commercial research only. " if research else ""
+
+
+def _licences(trained_on: Set[str]) -> str:
     return (
-        f"{only}The pictures are not in this project.\nPart of the landmark targets of every set came from dlib's 68-point "
-        "predictor, whose own training data, 300-W, excludes\ncommercial use; for another use it must be replaced, too."
+        f"{research_only(trained_on)}The pictures are not in this project.\n"
+        "Part of the landmark targets of every set came from dlib's 68-point predictor, whose own training data, 300-W, "
+        "excludes\ncommercial use; for another use it must be replaced, too."
     )

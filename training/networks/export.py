@@ -13,14 +13,14 @@ from sklearn.preprocessing import MinMaxScaler
 
 from common.judged import Judged, attach
 from common.whole_files import write_whole
-from smile_recognition import CROP_SIZE
+from smile_recognition import CROP_SIZE, OUTPUTS
 
 
 def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path, judged: Judged | None = None) -> None:
     """Writes `path`, which carries `judged`: grey levels float32 `(1, 64, 64, 1)` in 0 to 255 -> float32 `(1, 12)`.
 
-    The twelve: calibrated P(smile), P(face), then x and y of the five landmarks, 0 to 1 across the crop.
-    Weights are stored as float16, which halves the file; a test holds the outputs to the Keras network's.
+    The twelve, in the order of `smile_recognition.OUTPUTS`: calibrated P(smile), P(face), x and y of five landmarks, 0 to 1
+    across the crop. Weights are stored as float16, which halves the file; a test holds the outputs to the Keras network's.
     """
     import tensorflow as tf
 
@@ -31,7 +31,8 @@ def export_network(model, scaler: MinMaxScaler, temperature: float, path: Path, 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="gray")])
     def smile(gray):
         read = model(gray * factor + offset, training=False)
-        return tf.concat([tf.sigmoid(read["smile"] / temperature), tf.sigmoid(read["presence"]), read["landmarks"]], axis=1)
+        read["smile"] /= temperature
+        return tf.concat([read[name] if name == "landmarks" else tf.sigmoid(read[name]) for name in OUTPUTS], axis=1)
 
     owner = tf.Module()  # keeps the network's weights alive in a form that the converter can follow
     owner.weights = [weight.value for weight in model.weights]

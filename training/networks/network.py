@@ -8,16 +8,26 @@ set names it, dlib's 68 points, and MediaPipe's dense points and blendshapes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import keras
 from keras import layers
 
-from smile_recognition import CROP_SIZE, LANDMARKS
+from smile_recognition import CROP_SIZE, LANDMARKS, OUTPUTS
 
 EXPRESSIONS = ("happy", "neutral", "sad", "anger", "surprise", "disgust", "fear")
 DENSE_POINTS, BLENDSHAPES = 146, 52  # of training/data/dense.py
-SHIPPED_OUTPUTS = ("smile", "presence", "landmarks")
+# How much each output's loss counts. The errors of points are hundredths, so theirs count more.
+LOSS_WEIGHTS = {
+    "smile": 1.0,
+    "presence": 0.3,
+    "landmarks": 5.0,
+    "expression": 0.3,
+    "shape68": 5.0,
+    "mesh": 5.0,
+    "shapes": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -63,9 +73,27 @@ def all_outputs(pooled, placed) -> dict:
     }
 
 
+def losses(landmark_loss: str) -> dict:
+    """What each output is trained to lessen, by name. `landmark_loss`: that of the landmarks."""
+    return {
+        "smile": keras.losses.BinaryCrossentropy(from_logits=True),
+        "presence": keras.losses.BinaryCrossentropy(from_logits=True),
+        "landmarks": landmark_loss,
+        "expression": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05),
+        "shape68": "mae",
+        "mesh": "mae",
+        "shapes": keras.losses.BinaryCrossentropy(from_logits=True),
+    }
+
+
 def shipped_part(model: keras.Model) -> keras.Model:
     """The network without the outputs that exist only in training."""
-    return keras.Model(model.inputs, {name: model.output[name] for name in SHIPPED_OUTPUTS}, name="smile")
+    return part_with(model, OUTPUTS)
+
+
+def part_with(model: keras.Model, outputs: Iterable[str]) -> keras.Model:
+    """The network with only these outputs, and with what these need."""
+    return keras.Model(model.inputs, {name: model.output[name] for name in outputs}, name="smile")
 
 
 def _points(count: int, *, name: str) -> layers.Dense:
