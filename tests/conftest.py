@@ -319,6 +319,14 @@ def opened_and_closed(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+def show(browser, app) -> Iterator[Callable[..., Any]]:
+    """Opens pages whose jokes come from a list and whose readings the test makes up (`Show`)."""
+    from tests.test_show import Show
+
+    yield from opened_and_closed(lambda url=app.url, **options: Show(browser, url, **options))
+
+
+@pytest.fixture
 def run_app() -> Iterator[Callable[..., RunningApp]]:
     """Starts `python app.py` on a free port; ends it after the test and holds it to a clean end without traceback."""
     running: list[tuple[RunningApp, threading.Thread]] = []

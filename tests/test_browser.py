@@ -107,7 +107,7 @@ def test_the_boxes_are_drawn_in_the_browser_in_step_with_their_pictures(run_app,
     page.until(f"{BOXES} > 0.005")
     assert [one for one in page.requests if "video_feed" in one] == [app.url + "/video_feed?boxes=0"]
     assert app.metrics()['smile_viewers{kind="picture"}'] == 1
-    page.until("/\\d+ pictures a second/.test(document.getElementById('fps').textContent)")
+    page.until("/\\d+ pictures? a second/.test(document.getElementById('fps').textContent)")
 
 
 @pytest.mark.parametrize("why", ["no bitmaps", "changed on the way"])

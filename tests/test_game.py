@@ -36,8 +36,24 @@ SHARES = """
   navigator.canShare = ({ files }) => files.length === 1;
   navigator.share = async ({ files: [file] }) => window.shared.push([file.name, file.type, file.size]);
 """
-
-
+# Once somebody is out: the progress, the news and the joke of that moment, which does not last.
+FROZEN = """new Promise((done) => {
+  const part = (id) => document.getElementById(id), timer = setInterval(() => {
+    if (part("stamp").hidden) return;
+    clearInterval(timer);
+    done(["progress", "game-news", "joke"].map((id) => part(id).textContent));
+  }, 10);
+})"""
+# Stops the page's time at once when a condition holds.
+STILL = """new Promise((done) => {
+  const timer = setInterval(() => {
+    if (!(%s)) return;
+    clearInterval(timer);
+    const now = performance.now();
+    performance.now = () => now;
+    done();
+  }, 10);
+})"""
 BLUE = (242, 199, 124)  # BGR, of the second player's mark
 
 
@@ -58,20 +74,18 @@ def test_a_whole_game_alone(app, browser, shared_videos):
         page.click("nav a[href$='/play']")
         page.wait_for_url("**/play")
         page.goto(page.url + "?pace=4")
-        page.check("input[name=jokes][value='3']", force=True)
+        page.check("input[name=jokes][value='10']", force=True)
         page.keyboard.press("Space")  # the camera and the game
-        there.until(
-            "document.getElementById('progress').textContent === 'Joke 2 of 3' && document.querySelector('#joke .set-up')"
-        )
+        there.until("document.getElementById('progress').textContent === 'Joke 2 of 10'")
         assert page.text_content("#players .who") == "You"
         posing.smile(page)
-        there.until("!document.getElementById('stamp').hidden")
-        assert page.text_content("#game-news") == "You smiled!"
-        fell_by = page.text_content("#joke")
+        progress, news, fell_by = page.evaluate(FROZEN)
+        assert news == "You smiled!"
+        survived = int(progress.split()[1]) - 1  # on a busy machine a smile may come too late for a joke
         there.until(f"{PHASE} === 'over' && !document.getElementById('card').hidden")
         posing.rest(page)
-        assert page.text_content("#joke") == "You survived 1 of 3 jokes."
-        assert page.evaluate("JSON.parse(localStorage['dad-jokes straight face'])") == {"3": 1}
+        assert page.text_content("#joke") == f"You survived {survived} of 10 jokes."
+        assert page.evaluate("JSON.parse(localStorage['dad-jokes straight face'])") == {"10": survived}
         assert page.text_content("#best") == "Your best so far on this device!"
         assert " ".join(fell_by.split())[:20] in page.get_attribute("#card", "aria-label")
         with page.expect_download() as download:
@@ -91,7 +105,7 @@ def test_a_whole_game_alone(app, browser, shared_videos):
         there.until("document.querySelector('#joke .set-up')")
         page.keyboard.press("Escape")
         assert page.evaluate(PHASE) == "choosing"
-        assert page.text_content("#best-words") == "Your best of 3, alone: 1"
+        assert page.text_content("#best-words") == f"Your best of 10, alone: {survived}"
         page.click("#forget")
         assert page.evaluate("localStorage['dad-jokes straight face']") is None
         assert {request for request in there.requests if not request.startswith(app.url)} == set()
@@ -197,8 +211,8 @@ class Table:
     def until(self, condition: str) -> None:
         eventually(lambda: self.page.evaluate(condition), lambda: (condition, self.page.evaluate(f"[{PHASE}, {NEWS}]")))
 
-    def hold_still(self) -> None:
-        self.page.evaluate("{ const now = performance.now(); performance.now = () => now; }")
+    def still_when(self, condition: str) -> None:
+        self.page.evaluate(STILL % condition)
 
     def go_on(self) -> None:
         self.page.evaluate("delete performance.now")
@@ -242,21 +256,24 @@ def test_axe_finds_nothing_in_any_state_of_a_game_and_the_keyboard_is_enough(tab
     assert_no_violations(page, "three in view, one of whom is left out")
     page.focus("#go")
     page.keyboard.press("Space")
-    table.until("document.querySelector('#joke .punchline')")
+    table.still_when("document.querySelector('#joke .set-up')")
+    assert_no_violations(page, "telling")
+    table.go_on()
+    table.still_when("document.querySelector('#joke .punchline')")
+    assert_no_violations(page, "told")
     page.keyboard.press("Space")
     assert page.evaluate(PHASE) == "paused"
     assert page.text_content("#joke").startswith("Paused")
     assert_no_violations(page, "paused")
+    table.go_on()
     page.keyboard.press("Space")
     table.until("document.querySelector('#joke .set-up')")
     table.smiles[0] = None
-    table.until(f"{NEWS} === 'Dad waits for player 2.'")
-    table.hold_still()
+    table.still_when(f"{NEWS} === 'Dad waits for player 2.'")
     assert_no_violations(page, "waiting")
     table.go_on()
     table.smiles[0] = 0.9
-    table.until("!document.getElementById('stamp').hidden")
-    table.hold_still()
+    table.still_when("!document.getElementById('stamp').hidden")
     assert page.text_content("#game-news") == "Player 2 smiled!"
     assert page.evaluate("document.getAnimations().length") == 0
     assert_no_violations(page, "out")
@@ -314,8 +331,7 @@ def test_nothing_sticks_out_and_the_stage_stays_where_it_is(table):
     for state in ("choosing", "calming", "breath", "telling"):
         if state == "calming":
             page.click("#go")
-        table.until(f"{PHASE} === {json.dumps(state)}")
-        table.hold_still()
+        table.still_when(f"{PHASE} === {json.dumps(state)}")
         for width, height in ((320, 640), (390, 844), (844, 390), (1280, 720), (1920, 1080)):
             page.set_viewport_size({"width": width, "height": height})
             assert page.evaluate("document.documentElement.scrollWidth") == width, state

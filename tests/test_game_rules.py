@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -51,19 +51,22 @@ STRAIGHT, SMILING = 0.05, 0.9
 
 
 @pytest.fixture(scope="module")
-def play(app, browser) -> Iterator:
+def page(app, browser) -> Iterator:
     context = new_context(browser)
     page = context.new_page()
     page.goto(app.url + "/static/icon.svg")
+    yield page
+    context.close()
 
+
+@pytest.fixture(scope="module")
+def play(page) -> Callable[..., dict[str, Any]]:
     def run(
         *readings: list[Readings], jokes: int = 3, pace: float = 1, acts: tuple = (), texts: list = TEXTS
     ) -> dict[str, Any]:
         return page.evaluate(PLAY, [[one for some in readings for one in some], jokes, pace, list(acts), texts])
 
-    run.page = page  # type: ignore[attr-defined]
-    yield run
-    context.close()
+    return run
 
 
 def every(ms: float, begin: float, end: float, **smiles: float) -> list[Readings]:
@@ -397,8 +400,8 @@ LEFT_OUT = """async (readings) => {
         ([["another", 100], ["camera", 200]], [False, False]),
     ],
 )
-def test_nobody_stays_left_out_by_a_number_that_is_given_anew(play, readings, left_out):
-    assert play.page.evaluate(LEFT_OUT, readings) == left_out
+def test_nobody_stays_left_out_by_a_number_that_is_given_anew(page, readings, left_out):
+    assert page.evaluate(LEFT_OUT, readings) == left_out
 
 
 # --- jokes ---
@@ -421,29 +424,28 @@ ASK = """async (times) => {
 
 
 @pytest.fixture
-def asked(play) -> Iterator:
+def asked(page) -> Iterator:
     """Asks for a joke at so many times, of an app that answers `status`. Gives what was said and told, and the requests."""
-    page, hits = play.page, []
+    hits: list[str] = []
+
+    def answer(route: Any, status: int) -> None:
+        hits.append(route.request.url)
+        route.fulfill(status=status, json=RIDDLE)
 
     def ask(times: list[float | None], status: int = 200) -> tuple[list[str], list[str], int]:
         hits.clear()
         page.unroute("**/api/v1/jokes/random")
-
-        def answer_it(route) -> None:
-            hits.append(1)
-            route.fulfill(status=status, json=RIDDLE)
-
-        page.route("**/api/v1/jokes/random", answer_it)
-        answer = page.evaluate(ASK, times)
-        return answer["said"], answer["told"], len(hits)
+        page.route("**/api/v1/jokes/random", lambda route: answer(route, status))
+        heard = page.evaluate(ASK, times)
+        return heard["said"], heard["told"], len(hits)
 
     yield ask
     page.unroute("**/api/v1/jokes/random")
     page.evaluate("localStorage.clear()")
 
 
-def test_if_every_joke_is_hidden_here_the_game_says_so_and_asks_again_when_one_is_not(play, asked):
-    play.page.evaluate("(joke) => localStorage.setItem('dad-jokes not funny', JSON.stringify([joke]))", RIDDLE)
+def test_if_every_joke_is_hidden_here_the_game_says_so_and_asks_again_when_one_is_not(page, asked):
+    page.evaluate("(joke) => localStorage.setItem('dad-jokes not funny', JSON.stringify([joke]))", RIDDLE)
     said, told, hits = asked([0, 4000, 8000])
     assert [words[:39] for words in said] == ["Every joke that came is one you hid. Br"]
     assert (told, hits) == ([], 40)
@@ -479,10 +481,10 @@ def test_the_end_is_said_in_a_line(play):
     assert ended(three, three | {"b": SMILING}) == "Player 1 and player 3 win."
 
 
-def test_who_has_left_is_said_of_one_and_of_several(play):
+def test_who_has_left_is_said_of_one_and_of_several(page):
     left = "(slots) => import('/static/game/words.js').then(({ left }) => left(slots.map((slot) => ({ slot }))))"
-    assert play.page.evaluate(left, [2]) == "Player 2 was away for too long and is out."
-    assert play.page.evaluate(left, [2, 1]) == "Player 1 and player 2 were away for too long and are out."
+    assert page.evaluate(left, [2]) == "Player 2 was away for too long and is out."
+    assert page.evaluate(left, [2, 1]) == "Player 1 and player 2 were away for too long and are out."
 
 
 def test_what_dad_waits_for_is_said(play):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.conftest import opened_and_closed
 from tests.test_show import LONG, PLAIN, RIDDLE, SHORT, Show
 
 pytestmark = pytest.mark.slow
@@ -17,11 +15,6 @@ pytestmark = pytest.mark.slow
 STORED = "Object.fromEntries(Object.entries(localStorage))"
 TO_ITS_END = "if (document.body.classList.contains('waiting')) document.getElementById('another').click();"
 SAID = "document.getElementById('toast').textContent"
-
-
-@pytest.fixture
-def show(browser, app) -> Iterator:
-    yield from opened_and_closed(lambda url=app.url, **options: Show(browser, url, **options))
 
 
 def hear(there: Show, joke: dict[str, str]) -> None:
@@ -102,7 +95,13 @@ def test_a_hidden_joke_does_not_come_with_the_page_either(show, app):
     same = page.request.get(app.url).text()
     same = re.sub('data-id="[^"]*"', f'data-id="{told["id"]}"', same)
     page.route(app.url + "/", lambda route: route.fulfill(body=same, content_type="text/html"))
+    there.asked, there.answer = 0, 429
+    page.clock.install()
     page.reload()
+    there.until("document.getElementById('joke-news').textContent.endsWith('Trying again…')")
+    assert there.asked == 1
+    there.answer = 200
+    page.clock.fast_forward(3000)
     there.until("document.getElementById('joke').dataset.id === 'plain'")
 
 

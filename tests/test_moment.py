@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import opened_and_closed
 from tests.test_page import violations
 from tests.test_party import COUNT
-from tests.test_show import LONG, Show
+from tests.test_show import LONG, RIDDLE, Show
 from tests.waiting import always, eventually
 
 pytestmark = pytest.mark.slow
@@ -83,6 +83,33 @@ PICK = """async () => {
   for (let i = 0; i < 1000; i += 1) frames.add({ at: 67 * i, blob: null });
   return [taken, frames.length, frames.round(66_000).map((one) => one.at)];
 }"""
+NO_PUNCHLINE = "{ const after = setTimeout; window.setTimeout = (act, ms) => after(act, ms === 2500 ? 1e8 : ms); }"
+# What becomes of a clip whose recorder fails.
+FAILS = """async () => {
+  const { makeClip } = await import("/static/moment/clip.js");
+  const blob = await new Promise((done) => document.createElement("canvas").toBlob(done));
+  window.MediaRecorder = class extends EventTarget {
+    static isTypeSupported = () => true;
+    start() { this.dispatchEvent(Object.assign(new Event("error"), { error: new DOMException("", "UnknownError") })); }
+    stop() {}
+  };
+  return makeClip([{ at: 0, blob }, { at: 300, blob }], "A joke.", new AbortController().signal).catch(({ name }) => name);
+}"""
+FORGET = """async () => {
+  const { Frames } = await import("/static/moment/frames.js");
+  const frames = new Frames(), lengths = [];
+  const taking = frames.take(0);
+  frames.clear();
+  await taking;
+  lengths.push(frames.length);
+  await frames.take(1000);
+  await frames.take(3000);
+  for (const now of [4000, 6000, 9000]) {
+    frames.forget(now);
+    lengths.push(frames.length);
+  }
+  return lengths;
+}"""
 
 
 def test_the_moment_is_round_the_best_smile_so_far_and_its_frames_are_bounded(webcam):
@@ -100,6 +127,7 @@ def test_the_best_smile_becomes_a_clip_that_is_saved_or_shared(webcam, tmp_path)
     there.start()
     there.pose(0.9, RED)
     always(lambda: page.is_hidden("#moment"), "nothing is kept before it is asked for", seconds=1.7)
+    assert page.evaluate(FORGET) == [0, 2, 1, 0], "none after the end, none for longer than three and a half seconds"
     there.pose(0.2, BLUE)
     page.check("#moment-wanted")
     there.until(f"{STATE}.startsWith('On: smile')")
@@ -139,14 +167,25 @@ def test_the_best_smile_becomes_a_clip_that_is_saved_or_shared(webcam, tmp_path)
     assert kind.startswith("video/")
     assert size == path.stat().st_size
     assert page.evaluate("window.addresses.size") == 1
+    page.uncheck("#moment-wanted")
+    page.check("#moment-wanted")
+    page.evaluate("document.getElementById('anew').click()")
+    there.pose(0.8, RED)
+    always(lambda: "80 %" not in page.evaluate(STATE), "nothing worse while the session can come back", seconds=1.7)
+    there.jokes = [RIDDLE]
+    page.evaluate(NO_PUNCHLINE)
+    page.evaluate("document.getElementById('another').click()")
+    there.until("document.getElementById('joke').dataset.id === 'riddle' && document.body.classList.contains('waiting')")
     there.pose(0.2, BLUE)
     there.pose(0.97, RED)
     there.until(f"{STATE} === 'Your best smile yet, 97 %: the clip is ready.'")
     assert page.evaluate("window.addresses.size") == 1, "of the better clip; the other is gone"
+    assert page.text_content("#moment-joke") == "Why did the clock blush?", "what Dad had said by then"
     page.click("#moment-delete")
     assert page.evaluate("window.addresses.size") == 0
     assert page.evaluate("document.activeElement.id") == "moment-wanted"
     page.uncheck("#moment-wanted")
     page.reload()
     assert not page.is_checked("#moment-wanted"), "asked for each time"
-    assert eventually(lambda: page.evaluate("Object.keys(localStorage)")) == ["reading", "hands-free"]
+    assert page.evaluate(FAILS) == "UnknownError"
+    eventually(lambda: set(page.evaluate("Object.keys(localStorage)")) == {"reading", "hands-free"})

@@ -145,7 +145,7 @@ def test_my_camera_is_asked_for_by_a_click_and_reads_the_smile(app, visit, size,
     page.start()
     page.wait_for_face()
     page.until("Number(document.getElementById('meter').getAttribute('aria-valuenow')) > 80")
-    page.until("/\\d+ pictures a second/.test(document.getElementById('fps').textContent)")
+    page.until("/\\d+ pictures? a second/.test(document.getElementById('fps').textContent)")
     assert page.page.text_content("#verdict") == "That is a smile!"
     assert page.page.is_hidden("#curtain")
     assert page.page.is_hidden("#live")

@@ -572,7 +572,7 @@ def assert_no_violations(page, state: str) -> None:
 
 def test_axe_would_find_what_is_wrong(visit):
     page = visit()
-    page.evaluate("document.getElementById('another').textContent = ''; document.body.style.color = '#ddd'")
+    page.evaluate("document.getElementById('party').textContent = ''; document.body.style.color = '#ddd'")
     found = violations(page)
     assert any(one.startswith("button-name") for one in found)
     assert any(one.startswith("color-contrast") for one in found)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.conftest import opened_and_closed
 from tests.test_kept import TO_ITS_END
 from tests.test_my_camera import FAIL, HIDE
 from tests.test_show import LONG, LONGER, SHORT, Show
@@ -15,6 +12,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.slow
 
 IN_SIGHT = ".joke, #frame, #dad, #percent"
+READ_THERE = ".joke, #frame, .gauge"
 PARTY = "document.body.classList.contains('party')"
 # Wake locks that are held. The system takes one away when `window.takeAway` is called.
 AWAKE = """
@@ -64,17 +62,17 @@ ROUNDS = """async () => {
 }"""
 
 
-@pytest.fixture
-def show(browser, app) -> Iterator:
-    yield from opened_and_closed(lambda url=app.url, **options: Show(browser, url, **options))
-
-
 def party(there: Show, script: str = "") -> None:
     there.page.context.add_init_script(AWAKE + script)
     there.page.goto(there.page.url.split("?")[0] + "?party")
     there.until(f"{PARTY} && document.getElementById('joke').classList.contains('ready')")
     assert there.page.evaluate("document.fullscreenElement") is None, "browsers want a gesture for that"
     there.page.evaluate(TO_ITS_END)  # which is one
+
+
+def apart(one: dict[str, float], other: dict[str, float]) -> bool:
+    sides = (("x", "width"), ("y", "height"))
+    return any(one[at] + one[length] <= other[at] or other[at] + other[length] <= one[at] for at, length in sides)
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (390, 844), (844, 390)])
@@ -97,6 +95,9 @@ def test_one_button_makes_joke_picture_and_dad_fill_the_screen_and_escape_leaves
         assert box["x"] + box["width"] <= size[0]
         assert box["y"] + box["height"] <= size[1]
     assert sum(box["width"] * box["height"] for box in boxes) > 0.7 * size[0] * size[1]
+    leave = page.locator("#party-leave").bounding_box()
+    for read in page.locator(READ_THERE).all():
+        assert apart(leave, read.bounding_box())
     assert page.evaluate("document.documentElement.scrollHeight") <= size[1]
     overflow = page.evaluate("((one) => one.scrollHeight - one.clientHeight)(document.getElementById('joke'))")
     assert overflow <= 1, "a long joke fits"
@@ -160,10 +161,10 @@ def test_the_next_joke_comes_when_all_have_laughed_and_after_a_minute_of_silence
     readings(2, 0.1, 0.1)
     there.until("document.getElementById('joke').dataset.id === 'short'")
     page.clock.run_for(55_000)
-    assert there.joke() == "short"
+    assert (there.asked, there.joke()) == (1, "short")
     page.evaluate(HIDE % "true")
     page.clock.run_for(20_000)
-    assert there.joke() == "short", "nobody sees the page"
+    assert (there.asked, there.joke()) == (1, "short"), "nobody sees the page"
     page.evaluate(HIDE % "false")
     page.clock.run_for(3000)
     there.until("document.getElementById('joke').dataset.id === 'long'")
@@ -197,6 +198,15 @@ def test_a_camera_that_is_lost_is_tried_again_with_nobody_there_to_click(show):
     there.until("!document.getElementById('frame').classList.contains('mine-on')")
     page.clock.run_for(11_000)
     there.until("document.getElementById('frame').classList.contains('mine-on')")
+    page.evaluate("document.getElementById('mine').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.evaluate("""() => {
+      window.refused = false;
+      navigator.mediaDevices.getUserMedia = async () => { window.refused = true; throw new Error(); };
+    }""")
+    page.keyboard.press("Alt+Enter")
+    there.until(f"!{PARTY}")
+    page.clock.run_for(11_000)
+    assert not page.evaluate("window.refused"), "whoever left the party screen clicks"
 
 
 def test_nothing_grows_with_the_hours(show):

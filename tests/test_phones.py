@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from camera import Camera, CameraState
 from tests.test_show import Show
 from tests.waiting import eventually
 
@@ -39,12 +40,16 @@ def test_over_https_there_is_a_code(make_client):
     assert '<p class="code"' in secure, "on the party screen too"
 
 
-@pytest.mark.parametrize(("source", "coded"), [("0", True), ("none", False)])
-def test_over_plain_http_the_page_says_what_to_do(make_client, source, coded):
+@pytest.mark.parametrize(
+    ("source", "status", "coded"),
+    [("0", "idle", True), ("none", "none", False), ("auto", "idle", True), ("auto", "lost", False)],
+)
+def test_over_plain_http_the_page_says_what_to_do(make_client, monkeypatch, source, status, coded):
+    monkeypatch.setattr(Camera, "state", CameraState(status, ""))
     client = make_client(host="0.0.0.0", source=source)
-    fold = said(client, "http://192.168.1.20:5000")
-    assert "serve it over https" in fold
-    assert (CODE in fold) == coded, "a phone that can do nothing there is not sent there"
+    page = client.get("/", base_url="http://192.168.1.20:5000").text
+    assert "serve it over https" in FOLD.search(page)[0]
+    assert page.count(CODE) == (2 if coded else 0), "a phone that can do nothing there is not sent there"
 
 
 def test_a_name_that_is_not_ours_gets_no_code(make_client):

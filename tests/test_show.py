@@ -25,6 +25,8 @@ READ = """([faces, message]) => import("/static/meter/reading.js").then(({ show 
   fps: 10, width: 640, height: 480, message, faces: faces.map(([id, smile]) => ({ id, smile,
   label: smile >= 0.5 ? "smile" : "no_smile", box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
 
+FACTS = """import("/static/cameras/words.js").then(({ tellFacts }) => tellFacts({ faces: [], fps: 1.3, message: "" }))"""
+
 
 class Show:
     """An open page whose jokes come from a list and whose readings the test makes up."""
@@ -46,7 +48,7 @@ class Show:
     def _tell(self, route: Any) -> None:
         self.asked += 1
         if self.answer != 200:
-            return route.abort()
+            return route.fulfill(status=self.answer) if self.answer else route.abort()
         return route.fulfill(json=self.jokes.pop(0) if self.jokes else PLAIN)
 
     def until(self, condition: str) -> None:
@@ -57,19 +59,6 @@ class Show:
 
     def joke(self) -> str:
         return self.page.get_attribute("#joke", "data-id")
-
-
-@pytest.fixture
-def show(browser, app) -> Iterator:
-    shows: list[Show] = []
-
-    def open_page(url: str = app.url, **options: Any) -> Show:
-        shows.append(Show(browser, url, **options))
-        return shows[-1]
-
-    yield open_page
-    for one in shows:
-        one.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +109,8 @@ def test_the_last_minute_says_at_once_who_was_seen(show):
     said = there.page.text_content("#minute")
     assert "highest 90 %" in said
     assert there.page.get_attribute("#chart", "aria-label") == f"Chart. {said}"
+    there.page.evaluate(FACTS)
+    assert there.page.text_content("#fps") == "1 picture a second"
 
 
 def test_the_shutter_says_armed_or_off_and_asks_for_nothing_that_is_gone(show, board_app):

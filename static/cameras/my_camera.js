@@ -153,8 +153,8 @@ export class MyCamera {
   }
 
   #startLater() {
-    const attempt = this.#attempt;
-    if (this.#wanted && partying()) setTimeout(() => attempt === this.#attempt && !document.hidden && this.#start(), RETRY_MS);
+    const attempt = this.#attempt, due = () => attempt === this.#attempt && this.#wanted && partying() && !document.hidden;
+    if (this.#wanted && partying()) setTimeout(() => due() && this.#start(), RETRY_MS);
   }
 
   #unplugged(stream) {

@@ -1,4 +1,6 @@
 // What is said about a camera: on the curtain over the picture, in the line below it, and to screen readers.
+import { put } from "../put.js";
+
 const $ = (id) => document.getElementById(id);
 
 // A state without faces, and why there are none.
@@ -25,11 +27,11 @@ export function openCurtain() {
 
 // For screen readers.
 export function say(words) {
-  if ($("camera-state").textContent !== words) $("camera-state").textContent = words;
+  put($("camera-state"), words);
 }
 
 // How many faces there are, or why none are read, and how fast. `state`: {faces, fps, message}.
 export function tellFacts({ faces, fps, message }) {
   $("faces").textContent = message || (faces.length === 1 ? "1 face" : `${faces.length || "No"} faces`);
-  $("fps").textContent = fps ? `${fps.toFixed(0)} pictures a second` : "";
+  $("fps").textContent = fps ? `${fps.toFixed(0)} ${fps.toFixed(0) === "1" ? "picture" : "pictures"} a second` : "";
 }

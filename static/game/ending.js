@@ -1,9 +1,9 @@
 // What is left of a game: the ranking, and the card to save or to share. Nothing is stored or sent unless the player does it.
+import { download, stamp } from "../download.js";
 import { badge, svg } from "../people/badges.js";
 import { drawCard } from "./card.js";
 import { deed, headline, name } from "./words.js";
 
-const KEEP_ADDRESS_MS = 60_000; // while the browser writes the card
 const $ = (id) => document.getElementById(id);
 const card = $("card");
 let made = null; // {blob, name} of the card
@@ -56,11 +56,7 @@ function listed(game, { player, place, survived }) {
 }
 
 function save() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(made);
-  link.download = made.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_ADDRESS_MS);
+  download(made, made.name);
   $("card-news").textContent = "The card is downloaded.";
 }
 
@@ -70,9 +66,4 @@ async function share() {
   } catch (error) {
     if (error.name !== "AbortError") $("card-news").textContent = "The card could not be shared. Save it instead.";
   }
-}
-
-// 2026-11-21-1405, in local time.
-function stamp(now) {
-  return new Date(now - 60_000 * now.getTimezoneOffset()).toISOString().slice(0, 16).replace("T", "-").replace(":", "");
 }

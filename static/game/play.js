@@ -1,11 +1,12 @@
 // The page /play: readings and clicks go to the game, and what becomes of it is shown.
+import { keepAwake, letSleep } from "../awake.js";
 import { startCameras } from "../cameras/choice.js";
+import { newReadings } from "../cameras/new_readings.js";
 import { copyPicture, hasPicture } from "../cameras/picture.js";
 import { tellFacts } from "../cameras/words.js";
 import { hush, startSound } from "../jokes/sound.js";
 import { onSpace } from "../jokes/space_bar.js";
 import { keepPage } from "../offline/keep.js";
-import { keepAwake, letSleep } from "../party/awake.js";
 import { Game } from "./game.js";
 import { Jokes } from "./jokes.js";
 import { startEnding } from "./ending.js";
@@ -23,18 +24,16 @@ const jokes = new Jokes({
   onJoke: (joke) => game.tell(joke),
   onTrouble: (words) => { stage.trouble = words; },
 });
+const isNew = newReadings();
 let moment = null; // {picture, faces}: the last smile that counted, or the closest call
 let closest = 0; // how near that came, 1 being a smile
-let lastEvent = ""; // the app repeats an event if nothing new comes
 let timer = null;
 
 // --- readings ---
 
 function read(state) {
   tellFacts(state);
-  const event = state.time === undefined ? "" : `${state.time} ${state.frame}`;
-  if (event && event === lastEvent) return; // not a new reading
-  lastEvent = event;
+  if (!isNew(state)) return;
   const readable = !state.message && hasPicture();
   stage.read(readable ? state : null);
   game.read(readable ? stage.faces : null, performance.now());

@@ -1,6 +1,7 @@
 // Everybody who plays, below Dad: mark, name, how near the smile is to the line, and what became of them.
 import { percent } from "../meter/percent.js";
 import { badge, svg } from "../people/badges.js";
+import { put } from "../put.js";
 import { name } from "./words.js";
 
 const list = document.getElementById("players");
@@ -58,8 +59,4 @@ function draw(row, { slot, smile, limit, state, out, you, choice, plays }) {
   row.fill.classList.toggle("over", limit !== null && smile >= limit);
   row.line.hidden = limit === null;
   if (limit !== null) row.line.style.setProperty("left", `${(100 * limit).toFixed(1)}%`);
-}
-
-function put(element, words) {
-  if (element.textContent !== words) element.textContent = words;
 }

@@ -1,6 +1,7 @@
 // How a game looks: what Dad says, everyone's marks and bars, the frozen moment, and the end.
 import { drawDad } from "../meter/dad.js";
 import { percent } from "../meter/percent.js";
+import { put } from "../put.js";
 import { Aside } from "./aside.js";
 import { best, forgetBest, noteBest } from "./best.js";
 import { clearEnding, showEnding } from "./ending.js";
@@ -206,8 +207,4 @@ function condition({ out, neutral }, { missing, calming }) {
 
 function bestWords(jokes, better) {
   return better ? "Your best so far on this device!" : `Your best on this device: ${best(jokes) ?? 0} of ${jokes}.`;
-}
-
-function put(element, words) {
-  if (element.textContent !== words) element.textContent = words;
 }

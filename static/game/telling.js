@@ -1,8 +1,7 @@
 // What Dad says during a game: the joke in its parts, or a sentence in its place.
-import { fit } from "../jokes/fit.js";
+import { part, show, showPunchline, showSetUp } from "../jokes/bubble.js";
 import { readingMs } from "./timing.js";
 
-const bubble = document.getElementById("joke");
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 let said = null;
 
@@ -10,33 +9,23 @@ let said = null;
 export function say(words) {
   if (said === words) return;
   said = words;
-  bubble.replaceChildren(part("aside", words));
-  done();
+  show(part("aside", words));
 }
 
-// The set-up, word by word; the room of the punchline is kept, so that nothing jumps.
+// The set-up, word by word.
 export function setUp(joke, pace) {
   said = joke;
-  const room = joke.punchline ? [" ", part("room", joke.punchline)] : [];
-  room[1]?.setAttribute("aria-hidden", "true");
-  bubble.replaceChildren(read(part("set-up", joke.setUp), pace), ...room);
-  done();
-  document.dispatchEvent(new CustomEvent("telling", { detail: { text: joke.setUp } })); // for the voice
+  showSetUp(joke, (span) => read(span, pace));
   if (!joke.punchline) told(joke);
 }
 
 export function punchline(joke, pace) {
-  bubble.querySelector(".room")?.replaceWith(read(part("punchline", joke.punchline), pace));
+  showPunchline(joke, (span) => read(span, pace));
   told(joke);
 }
 
 function told({ id, source }) {
   document.dispatchEvent(new CustomEvent("joke", { detail: { id, source } }));
-}
-
-function done() {
-  bubble.classList.add("ready");
-  fit();
 }
 
 // Each word appears when it is its turn.
@@ -49,12 +38,5 @@ function read(span, pace) {
     one.style.setProperty("animation-delay", `${Math.round(each * i)}ms`);
     return one;
   }));
-  return span;
-}
-
-function part(name, text) {
-  const span = document.createElement("span");
-  span.className = name;
-  span.textContent = text;
   return span;
 }

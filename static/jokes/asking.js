@@ -4,7 +4,7 @@ import { notFunny } from "../kept/joke_list.js";
 
 export const AGAIN_MS = 3000; // until the next try
 export const GONE = "Dad does not answer just now. Is the app still running? Trying again…";
-export const HIDDEN = "Every joke that came is one you hid. Bring some back beside the jokes, under Your jokes.";
+export const HIDDEN = "Every joke that came is one you hid. Bring some back on the Jokes page, under Your jokes.";
 const ANSWER_MS = 5000;
 const MOST_ASKED = 40; // the app does not know what is hidden here, so it may propose such jokes
 

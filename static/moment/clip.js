@@ -41,12 +41,11 @@ export async function makeClip(frames, joke, signal) {
     recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
     const ended = new Promise((done, fail) => {
       recorder.addEventListener("stop", done);
-      recorder.addEventListener("error", fail);
+      recorder.addEventListener("error", ({ error }) => fail(error ?? new DOMException("the recorder failed", "EncodingError")));
     });
     recorder.start();
-    await play(canvas, frames, joke, signal);
-    recorder.stop();
-    await Promise.race([ended, sleep(STOP_MS)]);
+    const played = play(canvas, frames, joke, signal).then(() => recorder.stop()).then(() => sleep(STOP_MS));
+    await Promise.race([ended, played]); // a recorder may fail long before the last picture
   } finally {
     for (const track of stream.getTracks()) track.stop();
   }

@@ -1,16 +1,17 @@
-// The last seconds' pictures, as small JPEGs: a few megabytes at most.
+// The last seconds' pictures, as small JPEGs: a few megabytes at most. Nothing is older than `KEPT_MS`.
 import { copyPicture, hasPicture } from "../cameras/picture.js";
 import { AFTER_MS, BEFORE_MS } from "./moment_picker.js";
 
 export const PER_SECOND = 15;
 const SIDE = 640; // at most so many pixels for the longer side
-const MOST = Math.ceil((PER_SECOND * (BEFORE_MS + AFTER_MS + 500)) / 1000);
+const KEPT_MS = BEFORE_MS + AFTER_MS + 500;
 
 export class Frames {
   #kept = []; // {at, blob}, the oldest first
   #whole = document.createElement("canvas");
   #small = document.createElement("canvas");
   #busy = false;
+  #round = 0; // grows when all are forgotten: a picture that is still being made then is, too
 
   get length() {
     return this.#kept.length;
@@ -22,8 +23,9 @@ export class Frames {
     this.#busy = true;
     try {
       this.#draw();
+      const round = this.#round;
       const blob = await new Promise((done) => this.#small.toBlob(done, "image/jpeg", 0.85));
-      if (blob) this.add({ at: now, blob });
+      if (blob && round === this.#round) this.add({ at: now, blob });
     } finally {
       this.#busy = false;
     }
@@ -42,7 +44,12 @@ export class Frames {
 
   add(frame) {
     this.#kept.push(frame);
-    while (this.#kept.length > MOST) this.#kept.shift();
+    this.forget(frame.at);
+  }
+
+  // Call this often, so that pictures go when no new ones come.
+  forget(now) {
+    this.#kept = this.#kept.filter(({ at }) => now - at <= KEPT_MS);
   }
 
   // Those round the time `at`.
@@ -52,5 +59,6 @@ export class Frames {
 
   clear() {
     this.#kept = [];
+    this.#round += 1;
   }
 }

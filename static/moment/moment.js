@@ -1,8 +1,9 @@
 // The moment: three seconds round the session's best smile, as a clip. Nothing is kept before the visitor asks for it, and it is only in
 // this tab's memory until it is saved or shared.
-import { toldJoke } from "../jokes/jokes.js";
+import { stamp } from "../download.js";
+import { heard } from "../jokes/jokes.js";
 import { percent } from "../meter/percent.js";
-import { stamp } from "../shutter/photo_strip.js";
+import { put } from "../put.js";
 import { canMakeClips, drawFrame, makeClip, play } from "./clip.js";
 import { Frames, PER_SECOND } from "./frames.js";
 import { MomentPicker } from "./moment_picker.js";
@@ -22,7 +23,7 @@ export function startMoment() {
   $("moment-play").addEventListener("click", replay);
   $("moment-share").addEventListener("click", share);
   $("moment-delete").addEventListener("click", remove);
-  $("anew").addEventListener("click", () => picker.anew());
+  document.addEventListener("anew", () => picker.anew());
   document.addEventListener("smiles", ({ detail }) => taking && read(detail));
   document.addEventListener("visibilitychange", () => (document.hidden ? making?.abort() : make()));
 }
@@ -36,17 +37,18 @@ function end() {
   clearInterval(taking);
   taking = null;
   frames.clear();
-  picker.anew();
+  picker.drop();
   say(moment ? "" : "Off: nothing is kept.");
 }
 
 function read({ faces, message }) {
   inView = !message && faces.length > 0;
-  if (inView) picker.read(Math.max(...faces.map(({ smile }) => smile)), performance.now(), toldJoke()?.text ?? "");
+  if (inView) picker.read(Math.max(...faces.map(({ smile }) => smile)), performance.now(), heard());
 }
 
 function tick() {
   const now = performance.now(), peak = picker.take(now);
+  frames.forget(now);
   if (inView && !document.hidden) frames.take(now);
   if (!peak) return;
   const round = frames.round(peak.at);
@@ -130,5 +132,5 @@ function forget() {
 }
 
 function say(words) {
-  if ($("moment-state").textContent !== words) $("moment-state").textContent = words;
+  put($("moment-state"), words);
 }

@@ -8,12 +8,10 @@ export class MomentPicker {
   #best = 0;
   #peak = null; // {smile, at, ...}, whose seconds are not over
 
-  // `smile`: the best one in view, 0 to 1. `note`: what goes with it. Whether it may be the moment.
+  // `smile`: the best one in view, 0 to 1. `note`: what goes with it.
   read(smile, now, note = null) {
     const record = Math.max(this.#best, this.#peak?.smile ?? 0);
-    if (smile < SMILES_FROM || smile < record + BETTER) return false;
-    this.#peak = { smile, at: now, note };
-    return true;
+    if (smile >= SMILES_FROM && smile >= record + BETTER) this.#peak = { smile, at: now, note };
   }
 
   // The moment whose seconds are over, {smile, at, note}, once; else null.
@@ -25,9 +23,14 @@ export class MomentPicker {
     return peak;
   }
 
+  // Nothing more comes of a smile that has just been.
+  drop() {
+    this.#peak = null;
+  }
+
   // From now on the next smile is the best so far.
   anew() {
     this.#best = 0;
-    this.#peak = null;
+    this.drop();
   }
 }

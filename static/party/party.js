@@ -1,8 +1,8 @@
 // The party screen: joke, picture and Dad fill the screen, and Dad goes on by himself, for hours. For a wall, a television, a kiosk.
+import { ask, keepAwake, letSleep } from "../awake.js";
 import { fit } from "../jokes/fit.js";
 import { hearMore } from "../jokes/jokes.js";
 import { toast } from "../toast.js";
-import { ask, keepAwake, letSleep } from "./awake.js";
 import { partying } from "./partying.js";
 
 const SILENCE_MS = 60_000; // then a joke comes, whether somebody is there or not
@@ -34,7 +34,7 @@ function enter() {
   looking = setInterval(look, LOOK_EVERY_MS);
   $("joke").focus({ preventScroll: true }); // what had the focus is out of sight, and space means a joke
   inUse();
-  toast("Party screen. To leave it, press Esc or tap the screen.");
+  toast("Party screen. To leave it, press Esc, or tap the screen and then Leave.");
 }
 
 function leave() {

@@ -1,4 +1,6 @@
 // Photos that are dropped on the page, or chosen: read on this device, shown with their faces, and a table to download.
+import { download } from "../download.js";
+import { percent } from "../meter/percent.js";
 import { deviceFiles, DeviceReader, whyNotHere } from "./device.js";
 import { photoTable } from "./photo_table.js";
 
@@ -17,7 +19,8 @@ export async function startPhotos() {
     add([...target.files]);
     target.value = ""; // so that the same photo can be chosen again
   });
-  $("photos-save").addEventListener("click", () => save(photoTable(results)));
+  $("photos-save").addEventListener("click", () =>
+    download(new Blob([photoTable(results)], { type: "text/csv;charset=utf-8" }), "photos.csv"));
   $("photos-clear").addEventListener("click", clear);
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
   const mark = (on) => document.body.classList.toggle("dropping", on);
@@ -117,11 +120,11 @@ function show(canvas, { name, width, faces }) {
     context.fillText(id, place[0] + 5, place[1] + 18);
   }
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${name}: ${faces.map(({ id, smile }) => `face ${id} ${percent(smile)}`).join(", ") || "no faces"}`);
+  canvas.setAttribute("aria-label", `${name}: ${faces.map(({ id, smile }) => `face ${id} ${percent(smile)} %`).join(", ") || "no faces"}`);
   const item = document.createElement("li");
   item.append(canvas);
   $("photos-list").append(item);
-  const rows = faces.length ? faces.map((face) => [name, face.id, percent(face.smile), places(face)]) : [[name, "–", "no faces", ""]];
+  const rows = faces.length ? faces.map((face) => [name, face.id, `${percent(face.smile)} %`, places(face)]) : [[name, "–", "no faces", ""]];
   for (const row of rows) {
     const line = $("photos-rows").insertRow();
     for (const text of row) line.insertCell().textContent = text;
@@ -130,7 +133,6 @@ function show(canvas, { name, width, faces }) {
 }
 
 const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
-const percent = (smile) => `${Math.floor(smile * 100 + 1e-6)} %`;
 const places = ({ landmarks }) => Object.entries(landmarks).map(([name, [x, y]]) => `${name.replace("_", " ")} ${x}, ${y}`).join("; ");
 
 function clear() {
@@ -145,12 +147,4 @@ function clear() {
 
 function say(words) {
   $("photos-state").textContent = words;
-}
-
-function save(text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-  link.download = "photos.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -1,4 +1,5 @@
 // Where the visitor's pictures are read: on this device, or on the app's computer. The choice is kept on the device.
+import { put } from "../put.js";
 import { keep, kept } from "../remembered.js";
 import { deviceFiles, whyNotHere } from "./device.js";
 
@@ -12,7 +13,7 @@ const PROMISES = {
 };
 const SHORT = { device: "Your pictures never leave this device.", computer: "Your pictures are never stored." };
 const WORDS = {
-  device: "Pictures never leave this device. It loads 4 MB once.",
+  device: "Pictures never leave this device. Reading them here takes a download of 4 MB, once.",
   computer: "Pictures go to the app's computer, which forgets them at once. Good for slow phones.",
 };
 const SLOW = {
@@ -86,5 +87,5 @@ export class Where {
 const chosen = () => (kept(KEPT) === "computer" ? "computer" : USUAL);
 
 function say(words) {
-  if ($("reading-slow").textContent !== words) $("reading-slow").textContent = words;
+  put($("reading-slow"), words);
 }

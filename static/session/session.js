@@ -1,5 +1,8 @@
 // The session's sums on the page, and the table to download. They are kept here, in the page, and nowhere else.
+import { download, stamp } from "../download.js";
 import { points } from "../jokes/lift.js";
+import { percent } from "../meter/percent.js";
+import { put } from "../put.js";
 import { SessionStats } from "./session_stats.js";
 import { bringBackTimeline, clearTimeline } from "./timeline.js";
 
@@ -20,7 +23,8 @@ export function startSession() {
     if (detail.id === told.id) count((one) => one.reacted(told.text, detail));
     draw();
   });
-  $("download").addEventListener("click", download);
+  $("download").addEventListener("click", () =>
+    download(new Blob([stats.csv()], { type: "text/csv;charset=utf-8" }), `smiles-${stamp(new Date())}.csv`));
   $("anew").addEventListener("click", startOver);
   $("anew-undo").addEventListener("click", undo);
   setInterval(draw, EVERY_MS);
@@ -41,7 +45,10 @@ function startOver() {
   stats = new SessionStats();
   clearTimeline();
   clearTimeout(undoTimer);
-  undoTimer = setTimeout(forget, UNDO_MS);
+  undoTimer = setTimeout(() => {
+    forget();
+    document.dispatchEvent(new Event("anew")); // it can't come back
+  }, UNDO_MS);
   $("anew-undo").hidden = false;
   draw();
   $("session-news").textContent = "All numbers begin at zero again. Undo brings them back.";
@@ -65,22 +72,18 @@ function forget() {
 
 function draw() {
   const { watched, smiled, smiles, best, jokes, funniest, rows } = stats.summary;
-  put("watched", clock(watched));
-  put("smiled", clock(smiled));
-  put("smiles", String(smiles));
-  put("best", rows ? `${Math.floor(100 * best + 1e-6)} %` : "–");
-  put("heard", String(jokes));
-  put("session-short", rows ? `${smiles} ${smiles === 1 ? "smile" : "smiles"}, best ${Math.floor(100 * best + 1e-6)} %` : "");
+  put($("watched"), clock(watched));
+  put($("smiled"), clock(smiled));
+  put($("smiles"), String(smiles));
+  put($("best"), rows ? `${percent(best)} %` : "–");
+  put($("heard"), String(jokes));
+  put($("session-short"), rows ? `${smiles} ${smiles === 1 ? "smile" : "smiles"}, best ${percent(best)} %` : "");
   $("download").disabled = !rows;
   $("funniest").hidden = !funniest;
   $("no-funniest").hidden = Boolean(funniest);
   if (!funniest) return;
-  put("funniest-joke", funniest.text);
-  put("funniest-lift", `${points(funniest.lift)} points`);
-}
-
-function put(id, words) {
-  if ($(id).textContent !== words) $(id).textContent = words;
+  put($("funniest-joke"), funniest.text);
+  put($("funniest-lift"), `${points(funniest.lift)} points`);
 }
 
 export function clock(seconds) {
@@ -88,15 +91,4 @@ export function clock(seconds) {
   const pad = (number) => String(number).padStart(2, "0");
   const minutes = Math.floor(whole / 60) % 60, hours = Math.floor(whole / 3600);
   return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
-}
-
-function download() {
-  const address = URL.createObjectURL(new Blob([stats.csv()], { type: "text/csv;charset=utf-8" }));
-  const link = document.createElement("a");
-  const now = new Date();
-  const stamp = new Date(now - 60_000 * now.getTimezoneOffset()).toISOString().slice(0, 16).replace("T", "-").replace(":", "");
-  link.href = address;
-  link.download = `smiles-${stamp}.csv`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

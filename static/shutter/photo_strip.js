@@ -1,10 +1,10 @@
 // The pictures that were taken, the newest first. They are only in this tab's memory until they are downloaded.
+import { download, stamp } from "../download.js";
 import { printStrip } from "./shutter_print.js";
 
 export const MOST = 12;
 const THUMBNAIL = 360; // pixels wide
 const UNDO_MS = 10_000;
-const KEEP_ADDRESS_MS = 60_000; // while the browser writes the strip
 const $ = (id) => document.getElementById(id);
 
 export class PhotoStrip {
@@ -112,12 +112,7 @@ export class PhotoStrip {
     const { at } = photos.at(-1);
     const date = at.toLocaleDateString(undefined, { dateStyle: "long" });
     try {
-      const blob = await printStrip(photos, date);
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = `smiles-${stamp(at)}.jpg`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), KEEP_ADDRESS_MS);
+      download(await printStrip(photos, date), `smiles-${stamp(at)}.jpg`);
       for (const photo of photos) photo.saved = true;
       this.#changed();
       this.say(`The strip with ${photos.length} ${photos.length === 1 ? "picture" : "pictures"} is downloaded.`);
@@ -144,12 +139,4 @@ export class PhotoStrip {
 
 function askFirst(event) {
   event.preventDefault();
-}
-
-// 2026-11-21-140512, in local time.
-export function stamp(at) {
-  const [year, month, day, hour, minute, second] = [
-    at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds(),
-  ].map((number) => String(number).padStart(2, "0"));
-  return `${year}-${month}-${day}-${hour}${minute}${second}`;
 }

@@ -1,5 +1,8 @@
 // The smile shutter on the page: armed by a button, it takes a picture when everyone in view smiles. Nothing is sent.
+import { newReadings } from "../cameras/new_readings.js";
 import { copyPicture, hasPicture } from "../cameras/picture.js";
+import { heard } from "../jokes/jokes.js";
+import { put } from "../put.js";
 import { remember } from "../remembered.js";
 import { MOST, PhotoStrip } from "./photo_strip.js";
 import { ShutterTiming } from "./shutter_timing.js";
@@ -18,11 +21,11 @@ const body = document.body, frame = $("frame"), arm = $("arm");
 const ring = $("shutter-ring"), flash = $("shutter-flash");
 const timing = new ShutterTiming();
 const strip = new PhotoStrip({ say, onEmpty: () => (arm.offsetParent ? arm : frame).focus({ preventScroll: true }) });
+const isNew = newReadings();
 let shownFor = ""; // the mode whose camera gave a picture
 let lookTimer = null, tickTimer = null;
 let readableAt = 0; // or armed since
 let candidate = null; // the picture at the previous reading: people smile between two smiling readings, on slow computers too
-let lastEvent = ""; // the app repeats an event if nothing new comes
 let spokenCount = "", spokenAt = 0;
 
 // --- which camera there is ---
@@ -88,9 +91,7 @@ function look() {
 
 function read({ detail: state }) {
   const now = performance.now();
-  const event = state.time === undefined ? "" : `${state.time} ${state.frame}`;
-  if (event && event === lastEvent) return; // not a new reading
-  lastEvent = event;
+  if (!isNew(state)) return;
   const readable = !state.message && hasPicture();
   if (readable && shownFor !== body.dataset.mode) cameraFound();
   if (timing.state === "off") return;
@@ -117,11 +118,6 @@ async function fire() {
   else if (timing.keepGoing) say(`${taken} Stop smiling, and smile again for the next.`);
 }
 
-// What Dad has said so far of his joke.
-function heard() {
-  return document.getElementById("joke").textContent.replace(/\s+/g, " ").trim();
-}
-
 function disarmWith(words) {
   timing.disarm();
   off();
@@ -132,7 +128,7 @@ function disarmWith(words) {
 
 function press(armed) {
   arm.setAttribute("aria-pressed", armed);
-  setText($("armed"), armed ? "armed" : "off");
+  put($("armed"), armed ? "armed" : "off");
 }
 
 function shine() {
@@ -156,7 +152,7 @@ function draw() {
   ring.classList.toggle("resting", timing.state === "resting");
   ring.querySelector(".fill").setAttribute("stroke-dashoffset", fired ? 0 : 100 - 100 * timing.progress);
   ring.querySelector("text").textContent = blind || !timing.inView ? "–" : `${timing.smiling}/${timing.inView}`;
-  setText($("shutter-count"), armed ? count(blind) : "");
+  put($("shutter-count"), armed ? count(blind) : "");
 }
 
 function count(blind) {
@@ -169,7 +165,7 @@ function speakCount(now) {
   if (timing.state !== "waiting" || now - spokenAt < COUNT_SPOKEN_EVERY_MS) return;
   const words = count(timing.isBlind(now));
   spokenAt = now;
-  if (words !== spokenCount) setText($("shutter-said"), words);
+  if (words !== spokenCount) put($("shutter-said"), words);
   spokenCount = words;
 }
 
@@ -181,11 +177,7 @@ function sayChange(before) {
 }
 
 function say(words) {
-  setText($("shutter-state"), words);
-}
-
-function setText(element, words) {
-  if (element.textContent !== words) element.textContent = words;
+  put($("shutter-state"), words);
 }
 
 remember($("keep-going"), "keep going", false);
