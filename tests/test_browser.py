@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow(75)
 SHOWN = "document.getElementById('clean').dataset.frame > 0"  # a picture of the app's camera
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 
+TO_ITS_END = "if (document.body.classList.contains('waiting')) document.getElementById('another').click();"
 # Jokes come only when the test asks for them.
 ON_REQUEST = "for (const one of document.querySelectorAll('#hands-free')) one.checked = false"
 
@@ -47,6 +48,11 @@ class Visit:
 
     def wait_for_punchline(self) -> None:
         self.until("!document.body.classList.contains('waiting')")
+
+    def hear_it_out(self) -> None:
+        """The punchline at once, if the joke still waits for it."""
+        self.page.evaluate(TO_ITS_END)
+        self.wait_for_punchline()
 
     def screenshot(self, name: str) -> None:
         save_screenshot(self.page, name)
@@ -149,7 +155,7 @@ def test_the_button_and_the_space_bar_tell_another_joke_without_a_reload(app, vi
     told = [page.text_content("#joke")]
 
     def another(act) -> None:
-        open_page.wait_for_punchline()
+        open_page.hear_it_out()
         act()
         open_page.until(f"document.getElementById('joke').textContent !== {json.dumps(told[-1])}")
         told.append(page.text_content("#joke"))
@@ -202,7 +208,7 @@ def test_smiles_are_counted_on_the_joke_board_with_consent_only(run_app, visit, 
     page.evaluate(TIME_IN_VIEW)
 
     def hear_a_joke() -> dict:
-        visited.wait_for_punchline()
+        visited.hear_it_out()
         page.evaluate("window.inView = -1")
         page.click("#another")
         visited.until("window.inView > 3500")

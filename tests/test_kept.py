@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.test_browser import TO_ITS_END
 from tests.test_show import LONG, PLAIN, RIDDLE, SHORT, Show
 
 pytestmark = pytest.mark.slow
 
 STORED = "Object.fromEntries(Object.entries(localStorage))"
-TO_ITS_END = "if (document.body.classList.contains('waiting')) document.getElementById('another').click();"
 SAID = "document.getElementById('toast').textContent"
 
 

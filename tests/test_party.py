@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_kept import TO_ITS_END
+from tests.test_browser import TO_ITS_END
 from tests.test_my_camera import FAIL, HIDE
 from tests.test_show import LONG, LONGER, SHORT, Show
 from tests.waiting import eventually
