@@ -14,8 +14,10 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -207,8 +209,22 @@ def _insert_new(connection: sa.Connection, table: sa.Table, **values: object) ->
 
 def _set_up_sqlite(connection, _record) -> None:
     # WAL: readers and one writer don't wait for each other, and a process that dies while writing leaves the file whole.
-    for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    _begin_wal(connection)
+    for setting in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _begin_wal(connection: sqlite3.Connection) -> None:
+    """For a change of the journal SQLite does not wait by itself while another process makes the same change."""
+    until = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
 
 
 def _tally(identity: object, text: object, source: object, count: int, laughs: int, *numbers: object) -> Tally:

@@ -13,7 +13,7 @@ import pytest
 
 from common.errors import AlreadyCounted, BoardError, SettingsError, TooManyCounted, UnknownJoke
 from jokes import board as joke_board
-from jokes.board import JokeBoard, default_file, open_board
+from jokes.board import JokeBoard, _begin_wal, default_file, open_board
 from jokes.box import JokeBox
 from jokes.joke import Joke, Reaction, Tally
 from jokes.ranking import LEVEL, PRIOR_REACTIONS, UNTRIED_SHARE, Ranking
@@ -472,3 +472,18 @@ def test_a_flood_is_stopped_for_a_minute_and_memory_is_bounded():
         tellings.take("house", "a")
     now[0] += 61
     assert tellings.take("house", "a") == JOKE
+
+
+def test_a_file_whose_journal_another_process_changes_is_waited_for(tmp_path):
+    file = tmp_path / "board.sqlite3"
+    other = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("CREATE TABLE t (x)")
+    release = threading.Timer(0.3, other.execute, ["COMMIT"])
+    release.start()
+    ours = sqlite3.connect(file, timeout=0)  # as SQLite behaves for such a change
+    _begin_wal(ours)
+    assert ours.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    release.join()
+    ours.close()
+    other.close()
