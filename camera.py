@@ -163,7 +163,7 @@ class Camera:
         self._stuck = [thread for thread in self._stuck if thread.is_alive()]
         if len(self._stuck) >= _MAX_STUCK_READERS:
             return CameraState("lost", f"{self._called()} does not answer. Unplug it, or close the program that uses it.")
-        self._set_state("opening", f"Opening {self._called()}.")
+        self._set_state("opening", f"Opening {'the camera' if self.source == 'auto' else self._called()}.")
         reader = _Reader(self, self._opener)
         thread = threading.Thread(target=reader.run, name="camera-reader", daemon=True)
         thread.start()

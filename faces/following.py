@@ -17,6 +17,7 @@ import numpy as np
 
 from common.face import Box, Face
 from faces.alignment import TYPICAL_LANDMARKS, align
+from faces.odds import log_odds
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
 
 _SURE = 0.95  # of a new face whose detector only says yes or no; chosen on validation frames
@@ -68,12 +69,8 @@ def may_be_a_face(presence: float, score: float | None) -> bool:
     """
     if score is None:
         return presence >= _SURE
-    return presence >= PRESENCE_THRESHOLD and _log_odds(score) + _WEIGHT * _log_odds(presence) >= _ENOUGH
-
-
-def _log_odds(probability: float) -> float:
-    bounded = min(max(probability, _CUT_OFF), 1 - _CUT_OFF)
-    return math.log(bounded / (1 - bounded))
+    together = log_odds(score, _CUT_OFF) + _WEIGHT * log_odds(presence, _CUT_OFF)
+    return presence >= PRESENCE_THRESHOLD and together >= _ENOUGH
 
 
 def is_surely_a_face(gray: np.ndarray, face: Face, recognizer: SmileRecognizer, score: float | None = None) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from faces.odds import log_odds, probability
 from smile_recognition import SMILE_THRESHOLD
 
 
@@ -97,7 +98,7 @@ class SmoothedSmile:
 
     def __call__(self, raw: float, elapsed: float) -> float:
         """The smoothed probability, `elapsed` seconds after the last one."""
-        odds = min(max(_log_odds(raw), -self._surest), self._surest)
+        odds = min(max(log_odds(raw), -self._surest), self._surest)
         if self._state is None:
             self._state = SmileState(raw, self._enough * min(max(odds, -1), 1), odds, raw >= SMILE_THRESHOLD)
             return raw
@@ -106,7 +107,7 @@ class SmoothedSmile:
         if not smiling or odds <= max(neutral, self._resting):
             neutral += (1 - math.exp(-elapsed / (self._falls if odds < neutral else self._rises))) * (odds - neutral)
         line = _line(neutral)
-        mean += (1 - math.exp(-elapsed / self._time_constant)) * (_probability(_log_odds(raw) - line) - mean)
+        mean += (1 - math.exp(-elapsed / self._time_constant)) * (probability(log_odds(raw) - line) - mean)
         evidence += (odds - line) * min(elapsed, self._longest)
         evidence = min(max(evidence, -self._enough), self._enough)
         smiling = evidence > -self._enough if smiling else evidence >= self._enough
@@ -122,7 +123,7 @@ class SmoothedSmile:
     @property
     def neutral(self) -> float:
         """The probability at which the face rests, counted as the smoothed one is."""
-        return _probability(self.state.neutral - _line(self.state.neutral))
+        return probability(self.state.neutral - _line(self.state.neutral))
 
     @property
     def state(self) -> SmileState:
@@ -140,15 +141,6 @@ def _line(neutral: float) -> float:
     and less outside, and 0 below 0.27 and above 0.82. A face that reads so high all the time probably does smile.
     """
     return min(max(1 + neutral, 0.0), 1.0) * min(max(1.5 - neutral, 0.0), 1.0)
-
-
-def _log_odds(probability: float) -> float:
-    kept = min(max(probability, 1e-6), 1 - 1e-6)
-    return math.log(kept / (1 - kept))
-
-
-def _probability(odds: float) -> float:
-    return 1 / (1 + math.exp(-odds))
 
 
 def _weight(cutoff: float, elapsed: float) -> float:

@@ -1,6 +1,7 @@
 // Follow a face from one frame to the next by the smile network alone, as faces/following.py does.
 import { FACE, FOLLOWING } from "./rules.js";
 import { align, centerOf, distance, heightOf, misfit, widthOf } from "./boxes.js";
+import { logOdds } from "./odds.js";
 import { flipped, part } from "./pixels.js";
 import { isPresent } from "./recognizer.js";
 
@@ -30,12 +31,8 @@ export async function look(gray, box, angle, recognizer) {
 
 // Whether two networks together are sure enough: what one of them doubts a little must be clear to the other.
 export function mayBeAFace(presence, score) {
-  return presence >= FACE.PRESENCE_THRESHOLD && logOdds(score) + FOLLOWING.WEIGHT * logOdds(presence) >= FOLLOWING.ENOUGH;
-}
-
-function logOdds(probability) {
-  const bounded = Math.min(Math.max(probability, FOLLOWING.CUT_OFF), 1 - FOLLOWING.CUT_OFF);
-  return Math.log(bounded / (1 - bounded));
+  const together = logOdds(score, FOLLOWING.CUT_OFF) + FOLLOWING.WEIGHT * logOdds(presence, FOLLOWING.CUT_OFF);
+  return presence >= FACE.PRESENCE_THRESHOLD && together >= FOLLOWING.ENOUGH;
 }
 
 // Whether a face that the finder proposed with `score` and the network saw may be shown: a face stays one in a mirror.

@@ -1,5 +1,6 @@
 // Filters over time, as faces/smoothing.py has them: positions that neither tremble nor lag, a label that does not flicker.
 import { FACE, SMOOTHING } from "./rules.js";
+import { logOdds, probability } from "./odds.js";
 
 const JUST_BELOW = FACE.SMILE_THRESHOLD * (1 - Number.EPSILON / 2);
 
@@ -69,13 +70,6 @@ export class SmoothedSmile {
 function lineOf(neutral) {
   return Math.min(Math.max(1 + neutral, 0), 1) * Math.min(Math.max(1.5 - neutral, 0), 1);
 }
-
-function logOdds(probability) {
-  const kept = Math.min(Math.max(probability, 1e-6), 1 - 1e-6);
-  return Math.log(kept / (1 - kept));
-}
-
-const probability = (odds) => 1 / (1 + Math.exp(-odds));
 
 function within(value, most) {
   return Math.min(Math.max(value, -most), most);
