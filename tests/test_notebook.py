@@ -27,7 +27,7 @@ from training.labels.decisions import read_decisions
 pytestmark = [pytest.mark.slow(120), pytest.mark.timeout(1800)]
 
 NOTEBOOK = ROOT / "notebooks" / "cnn_model_training.ipynb"
-SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "110", "SMILE_EPOCHS": "2"}
+SMALL = {"SMILE_SETS": "drawn", "SMILE_DRAWN": "160", "SMILE_EPOCHS": "2"}
 
 
 @pytest.fixture(scope="module")
