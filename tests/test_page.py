@@ -384,7 +384,7 @@ def test_without_motion_the_punchline_waits_just_the_same(visit):
     assert still.evaluate("document.getAnimations().length") == 0
     still.clock.run_for(3000)
     assert still.text_content("#another") == "Another one"
-    moving = visit(jokes=[RIDDLE], clock=True)
+    moving = visit(jokes=[RIDDLE], clock=True, reduced_motion="no-preference")
     moving.click("#another")
     until(moving, "document.body.classList.contains('waiting')")
     assert moving.evaluate("document.getAnimations().length") > 0
