@@ -323,7 +323,7 @@ def opened_and_closed(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def show(browser, app) -> Iterator[Callable[..., Any]]:
     """Opens pages whose jokes come from a list and whose readings the test makes up (`Show`)."""
-    from tests.test_show import Show
+    from tests.shows import Show
 
     yield from opened_and_closed(lambda url=app.url, **options: Show(browser, url, **options))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import new_context
-from tests.test_page import RIDDLE
+from tests.shows import RIDDLE
 
 pytestmark = pytest.mark.slow
 
