@@ -254,14 +254,14 @@ def running_app(log: Path, source: str | Path, board: str | Path = "none") -> It
     assert "Traceback" not in log.read_text()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app(tmp_path_factory) -> Iterator[RunningApp]:
-    """The app without a camera, one process for all tests of a file that leave it running."""
+    """The app without a camera, one process for all tests that leave it running."""
     with running_app(tmp_path_factory.mktemp("app") / "log.txt", "none") as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def seeing_app(tmp_path_factory, face_picture) -> Iterator[RunningApp]:
     """The same with a camera that sees a face."""
     with running_app(tmp_path_factory.mktemp("app") / "log.txt", face_picture) as running:
@@ -292,7 +292,7 @@ def launch_with_webcam(browser, file: Path):
     return browser.browser_type.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def with_webcam(browser, astronaut, tmp_path_factory) -> Iterator:
     """A Chromium whose webcam shows a smiling face left of the middle, which moves. 12 frames a second cost less than 30."""
     file = tmp_path_factory.mktemp("webcam") / "face.y4m"
