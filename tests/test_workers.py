@@ -21,7 +21,7 @@ from serving.worker_processes import WorkerProcesses
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 
 
 needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
