@@ -16,7 +16,7 @@ from tests.text_layout import CUT_OFF_OR_BROKEN
 from tests.waiting import eventually
 from training.labels.decisions import read_decisions
 
-pytestmark = pytest.mark.slow(30)
+pytestmark = pytest.mark.slow(45)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from training.data.faces import Faces
 from training.labels.decisions import AUTOMATIC, Journal, read_decisions
 from training.labels.relabel_queue import make_queue
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def home(tmp_path) -> Path:
