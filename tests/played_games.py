@@ -11,7 +11,6 @@ from tests.served import Served
 # Readings from `begin` until `end`, one every `ms`: [ms, begin, end, (smile, x) of each face; None: nothing could be read].
 Readings = tuple[float, float, float, dict[str, tuple[float, float]] | None]
 
-
 # Plays a game; jokes come when they are wanted. `acts`: [[time, method], ...].
 PLAY = """async ([readings, jokes, pace, acts, texts]) => {
   const { Game } = await import("/static/game/game.js");

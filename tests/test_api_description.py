@@ -22,7 +22,6 @@ from web.openapi import describe
 
 pytestmark = pytest.mark.slow
 
-
 PAGES = {
     "/",
     "/play",

@@ -17,7 +17,6 @@ from training.fitting.cluster import Cluster, meet, read_cluster
 
 pytestmark = pytest.mark.slow
 
-
 TWO = {"worker": ["127.0.0.1:9000", "127.0.0.1:9001"]}
 
 

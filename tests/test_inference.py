@@ -25,7 +25,6 @@ from tests.scored import box, score, write_short_video
 
 pytestmark = pytest.mark.slow
 
-
 FIELDS = [
     *("file", "frame", "time_s", "face", "track", "top", "right", "bottom", "left", "smile", "label"),
     *("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "nose_x", "nose_y"),

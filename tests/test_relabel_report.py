@@ -14,6 +14,8 @@ from tests.sentences import assert_one_sentence
 from training.data.faces import Faces
 from training.labels.decisions import AUTOMATIC, count_decisions, digest_of, read_decisions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path) -> Path:

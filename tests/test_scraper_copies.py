@@ -13,6 +13,8 @@ from tests.getty_server import GettyServer
 from tests.scraper_runs import Scraper
 from training.data.sources import find_source, iterate_images
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server():

@@ -28,7 +28,6 @@ from training.networks.recipes import RECIPES
 
 pytestmark = pytest.mark.slow(45)
 
-
 EPOCHS = 6
 
 

@@ -23,7 +23,6 @@ from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.slow(20)
 
-
 needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
 
 
