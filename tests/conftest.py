@@ -271,8 +271,10 @@ def seeing_app(tmp_path_factory, face_picture) -> Iterator[RunningApp]:
 def new_context(browser, *, off_line: bool = False, **options):
     """A browser context. `off_line`: whether pages may be kept for when there is no network; what a service worker asks for
     passes by `page.route`.
+
+    Nothing moves unless a test says `reduced_motion="no-preference"`: a page whose Dad only knocks takes a tenth of a core.
     """
-    context = browser.new_context(**options)
+    context = browser.new_context(**{"reduced_motion": "reduce"} | options)
     if not off_line:
         context.add_init_script("delete Navigator.prototype.serviceWorker")
     return context
@@ -321,7 +323,7 @@ def opened_and_closed(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 @pytest.fixture
 def show(browser, app) -> Iterator[Callable[..., Any]]:
     """Opens pages whose jokes come from a list and whose readings the test makes up (`Show`)."""
-    from tests.test_show import Show
+    from tests.shows import Show
 
     yield from opened_and_closed(lambda url=app.url, **options: Show(browser, url, **options))
 

@@ -1,5 +1,7 @@
 """The page in a real Chromium against the running app, as a person would use it."""
 
+from __future__ import annotations
+
 import itertools
 import json
 from collections.abc import Callable
@@ -7,55 +9,12 @@ from functools import partial
 
 import pytest
 
-from tests.conftest import new_context, opened_and_closed, save_screenshot
-from tests.waiting import PATIENCE_S, always, eventually
+from tests.conftest import new_context, opened_and_closed
+from tests.visits import SIZES, TIME_IN_VIEW, Visit
+from tests.waiting import always, eventually
 
 pytestmark = pytest.mark.slow(75)
-
 SHOWN = "document.getElementById('clean').dataset.frame > 0"  # a picture of the app's camera
-SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
-
-TO_ITS_END = "if (document.body.classList.contains('waiting')) document.getElementById('another').click();"
-# Jokes come only when the test asks for them.
-ON_REQUEST = "for (const one of document.querySelectorAll('#hands-free')) one.checked = false"
-
-
-class Visit:
-    """A page that is open, and everything that it asked for and complained about."""
-
-    def __init__(self, browser, url: str, *, size: str = "desktop", **options) -> None:
-        width, height = SIZES[size]
-        self.context = new_context(browser, viewport={"width": width, "height": height}, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(120_000)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(url, wait_until="domcontentloaded")
-        self.page.evaluate(ON_REQUEST)
-
-    def percent(self) -> int:
-        return int(self.page.get_attribute("#meter", "aria-valuenow"))
-
-    def until(self, condition: str, timeout: float = PATIENCE_S) -> None:
-        """Waits for a JavaScript condition; Playwright's own wait needs the eval() that the page's policy forbids."""
-        eventually(lambda: self.page.evaluate(condition), lambda: (condition, self.complaints), timeout=timeout)
-
-    def wait_for_face(self) -> None:
-        self.until("document.getElementById('faces').textContent.startsWith('1 face')")
-
-    def wait_for_punchline(self) -> None:
-        self.until("!document.body.classList.contains('waiting')")
-
-    def hear_it_out(self) -> None:
-        """The punchline at once, if the joke still waits for it."""
-        self.page.evaluate(TO_ITS_END)
-        self.wait_for_punchline()
-
-    def screenshot(self, name: str) -> None:
-        save_screenshot(self.page, name)
 
 
 @pytest.fixture
@@ -184,18 +143,6 @@ def test_the_keyboard_reaches_everything_in_order(app, visit):
     assert page.get_attribute("#live", "alt") == page.get_attribute("#clean", "aria-label") != ""
     assert page.get_attribute("#meter", "role") == "meter"
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
-
-
-# How long somebody was seen since the last joke was told, without gaps: the page counts from three seconds on.
-TIME_IN_VIEW = """
-    let last = 0;
-    document.addEventListener("joke", () => { last = performance.now() + 700; window.inView = 0; });
-    document.addEventListener("smiles", ({ detail }) => {
-        const now = performance.now();
-        if (window.inView < 0 || now < last || !detail.faces.length) return;
-        if (now - last < 500) window.inView += now - last;
-        last = now;
-    });"""
 
 
 def test_smiles_are_counted_on_the_joke_board_with_consent_only(run_app, visit, face_video, tmp_path):

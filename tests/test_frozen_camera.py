@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import opened_and_closed
-from tests.test_my_camera import Visit
+from tests.visits import WebcamVisit
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ OLDER = {
 
 @pytest.fixture
 def visit(with_webcam) -> Iterator:
-    yield from opened_and_closed(lambda url, *, browser=with_webcam, **options: Visit(browser, url, **options))
+    yield from opened_and_closed(lambda url, *, browser=with_webcam, **options: WebcamVisit(browser, url, **options))
 
 
 @pytest.mark.parametrize("browser_is", ["now", "without callbacks"])

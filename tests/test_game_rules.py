@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.played_games import SMILING, STRAIGHT, TEXTS, Readings, blind, every, kinds, open_game, player, times
-from tests.test_page import RIDDLE
+from tests.shows import RIDDLE
 
 pytestmark = pytest.mark.slow
 

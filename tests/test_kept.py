@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.test_browser import TO_ITS_END
-from tests.test_show import LONG, PLAIN, RIDDLE, SHORT, Show
+from tests.shows import LONG, PLAIN, RIDDLE, SHORT, Show
+from tests.visits import TO_ITS_END
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import pytest
 
+from tests.accessibility import violations
 from tests.conftest import opened_and_closed
-from tests.test_page import violations
+from tests.shows import LONG, RIDDLE, Show
 from tests.test_party import COUNT
-from tests.test_show import LONG, RIDDLE, Show
 from tests.waiting import always, eventually
 
 pytestmark = pytest.mark.slow

@@ -14,10 +14,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from common.places import BROWSER_RUNTIME, STATIC
 from common.settings import Settings
 from tests.conftest import opened_and_closed
-from tests.test_browser import ON_REQUEST
-from tests.test_my_camera import Visit
 from tests.test_reading_on_device import ON_DEVICE
 from tests.test_sub_path import proxy
+from tests.visits import ON_REQUEST, WebcamVisit
 from tests.waiting import always
 from web import device_routes
 from web.application import close_app, create_app
@@ -73,11 +72,11 @@ def stopping(tmp_path) -> Iterator[Stopping]:
 @pytest.fixture
 def visit(with_webcam) -> Iterator:
     yield from opened_and_closed(
-        lambda url: Visit(with_webcam, url, start=False, script=ON_DEVICE, off_line=True, reduced_motion="reduce")
+        lambda url: WebcamVisit(with_webcam, url, start=False, script=ON_DEVICE, off_line=True, reduced_motion="reduce")
     )
 
 
-def hear_another(page: Visit) -> dict[str, str]:
+def hear_another(page: WebcamVisit) -> dict[str, str]:
     page.page.evaluate(ON_REQUEST)
     page.wait_for_punchline()
     before = page.page.get_attribute("#joke", "data-id")

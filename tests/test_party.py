@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_browser import TO_ITS_END
-from tests.test_my_camera import FAIL, HIDE
-from tests.test_show import LONG, LONGER, SHORT, Show
+from tests.shows import LONG, LONGER, SHORT, Show
+from tests.visits import FAIL, HIDE, TO_ITS_END
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from camera import Camera, CameraState
-from tests.test_show import Show
+from tests.shows import Show
 from tests.waiting import eventually
 
 FOLD = re.compile(r'<details id="phones".*?</details>', re.S)

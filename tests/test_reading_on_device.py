@@ -16,7 +16,7 @@ from faces.photo import analyze_photo
 from faces.tracking import FaceTracker
 from smile_recognition import SmileRecognizer
 from tests.conftest import new_context, opened_and_closed
-from tests.test_my_camera import Visit
+from tests.visits import WebcamVisit
 from tests.waiting import always, eventually
 from visitors.load import StreamLoad
 from visitors.turns import TurnSearch
@@ -42,8 +42,8 @@ ON_DEVICE = "localStorage.setItem('reading', 'device');"
 def visit(with_webcam) -> Iterator:
     """Opens pages that read on the device unless told otherwise."""
 
-    def make(*place, script: str = ON_DEVICE, **options) -> Visit:
-        return Visit(with_webcam, *place, script=script, **options)
+    def make(*place, script: str = ON_DEVICE, **options) -> WebcamVisit:
+        return WebcamVisit(with_webcam, *place, script=script, **options)
 
     yield from opened_and_closed(make)
 

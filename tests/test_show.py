@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,55 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import new_context
+from tests.shows import LONG, LONGER, PLAIN, RIDDLE, SHORT
 from tests.waiting import always, eventually
 
 pytestmark = pytest.mark.slow(60)
-
-RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
-PLAIN = {"id": "plain", "text": "I told my kettle to calm down. It was steaming.", "source": "house"}
-SHORT = {"id": "short", "text": "Moo.", "source": "house"}
-LONGER_TEXT = "My neighbour borrowed my ladder again. He says that it takes some steps, and that I should rise above it."
-LONGER = {"id": "longer", "text": LONGER_TEXT, "source": "house"}
-LONG = {"id": "long", "text": "My neighbour borrowed my ladder again. He says that it takes steps.", "source": "house"}
-READ = """([faces, message]) => import("/static/meter/reading.js").then(({ show }) => show({
-  fps: 10, width: 640, height: 480, message, faces: faces.map(([id, smile]) => ({ id, smile,
-  label: smile >= 0.5 ? "smile" : "no_smile", box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
-
 FACTS = """import("/static/cameras/words.js").then(({ tellFacts }) => tellFacts({ faces: [], fps: 1.3, message: "" }))"""
-
-
-class Show:
-    """An open page whose jokes come from a list and whose readings the test makes up."""
-
-    def __init__(
-        self, browser: Any, url: str, *, size: tuple[int, int] = (1280, 720), jokes: tuple = (), **options: Any
-    ) -> None:
-        self.context = new_context(browser, viewport={"width": size[0], "height": size[1]}, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(120_000)
-        self.page.on("pageerror", lambda error: pytest.fail(str(error)))
-        self.jokes = list(jokes)
-        self.asked = 0
-        self.answer = 200
-        self.page.route("**/api/v1/jokes/random", self._tell)
-        self.page.goto(url, wait_until="load")
-        self.until("!document.body.classList.contains('waiting')")
-
-    def _tell(self, route: Any) -> None:
-        self.asked += 1
-        if self.answer != 200:
-            return route.fulfill(status=self.answer) if self.answer else route.abort()
-        return route.fulfill(json=self.jokes.pop(0) if self.jokes else PLAIN)
-
-    def until(self, condition: str) -> None:
-        eventually(lambda: self.page.evaluate(condition), condition)
-
-    def read(self, *smiles: float, message: str = "") -> None:
-        self.page.evaluate(READ, [[[i + 1, smile] for i, smile in enumerate(smiles)], message])
-
-    def joke(self) -> str:
-        return self.page.get_attribute("#joke", "data-id")
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +25,6 @@ def board_app(tmp_path_factory) -> Iterator:
     cv2.imwrite(str(folder / "grey.png"), np.full((480, 640, 3), 90, np.uint8))
     with running_app(folder / "log.txt", folder / "grey.png", board=folder / "board.sqlite3") as running:
         yield running
-
-
-# --- the space bar ---
 
 
 def test_space_means_a_joke_after_a_click_and_the_control_where_the_keyboard_is(show, board_app):
@@ -96,9 +48,6 @@ def test_space_means_a_joke_after_a_click_and_the_control_where_the_keyboard_is(
     page.keyboard.press("Space")
     assert not page.is_checked("#agree"), "the keyboard is on it, as its ring shows"
     assert there.asked == 2
-
-
-# --- words that are true ---
 
 
 def test_the_last_minute_says_at_once_who_was_seen(show):
@@ -183,9 +132,6 @@ def test_the_camera_that_was_chosen_comes_again_and_another_where_it_is_gone(sho
     assert page.get_attribute("body", "data-mode") == "server"
 
 
-# --- looks ---
-
-
 def test_with_forced_colours_the_meter_shows_how_full_it_is(show):
     there = show(forced_colors="active")
     there.read(0.5)
@@ -196,14 +142,10 @@ def test_with_forced_colours_the_meter_shows_how_full_it_is(show):
     always(lambda: there.page.get_attribute("#meter", "aria-valuenow") == "50", seconds=0.1)
 
 
-# --- layout ---
-
 PLACES = """['.joke', '#frame', '#dad', '#another'].map((one) => {
   const { left, top, right, bottom } = document.querySelector(one).getBoundingClientRect();
   return { left, top, right, bottom };
 })"""
-
-
 LAYOUTS = [(320, 640), (390, 844), (768, 1024), (844, 390), (640, 400), (1920, 1080), (1280, 720)]
 
 
@@ -267,92 +209,6 @@ def test_at_first_contact_dad_knocks_and_privacy_is_one_line(show):
     page.click(".promise summary")
     assert page.is_visible(".promise p")
 
-
-# --- a smile brings the next joke ---
-
-TAKE_TURNS = """(readings) => import("/static/jokes/turn_taking.js").then(({ TurnTaking }) => {
-  const turns = new TurnTaking();
-  turns.told();
-  return readings.filter(([now, smile]) => turns.read(smile, now)).map(([now]) => now);
-})"""
-
-
-def every(begin: int, end: int, smile: float | None) -> list[tuple[int, float | None]]:
-    return [(now, smile) for now in range(begin, end, 100)]
-
-
-@pytest.fixture(scope="module")
-def take_turns(browser, app) -> Iterator:
-    """When a joke is due, by readings of the biggest face after one was told at 0."""
-    there = Show(browser, app.url)
-    yield lambda *readings: there.page.evaluate(TAKE_TURNS, [*itertools.chain(*readings)])
-    there.context.close()
-
-
-def test_the_next_joke_comes_when_a_smile_has_risen_and_ebbed(take_turns):
-    due = take_turns(every(0, 6000, 0.1), every(6000, 8000, 0.9), every(8000, 12_000, 0.1))
-    assert due == [pytest.approx(9000, abs=200)]
-    trembling = take_turns(every(0, 6000, 0.1), every(6000, 6200, 0.9), every(6200, 6800, 0.3), every(6800, 9000, 0.9))
-    assert trembling == [], "a dip is not yet its end"
-    early = take_turns(every(0, 1000, 0.9), every(1000, 6000, 0.1))
-    assert early == [pytest.approx(4000, abs=200)], "a joke has some seconds"
-
-
-def test_without_a_smile_the_next_joke_comes_after_twenty_seconds_of_somebody_there(take_turns):
-    assert take_turns(every(0, 45_000, 0.2)) == [pytest.approx(20_000, abs=200), pytest.approx(40_000, abs=200)]
-    away = take_turns(every(0, 10_000, 0.2), every(10_000, 60_000, None), every(60_000, 75_000, 0.2))
-    assert away == [pytest.approx(70_000, abs=300)], "nothing is told to nobody"
-    assert take_turns(every(0, 39_000, 0.9)) == [], "a smile is not interrupted for long"
-
-
-def test_smiling_brings_the_next_joke_until_that_is_switched_off(show):
-    there = show(jokes=[PLAIN, RIDDLE, LONG])
-    page = there.page
-
-    def smile_and_rest(joke: str) -> bool:
-        there.read(0.9 if page.evaluate("performance.now() % 3000 < 1500") else 0.1)
-        return there.joke() == joke
-
-    eventually(lambda: smile_and_rest("plain"))
-    eventually(lambda: smile_and_rest("riddle"))
-    there.until("!document.body.classList.contains('waiting')")
-    page.uncheck("#hands-free")
-    page.clock.install()
-    for _ in range(120):
-        there.read(0.1)
-        page.clock.fast_forward(250)
-    assert there.joke() == "riddle"
-    page.reload()
-    assert not page.is_checked("#hands-free"), "the choice is remembered"
-    page.check("#hands-free")
-    assert page.evaluate("Object.keys(localStorage)") == [], "as at first"
-
-
-@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_when_a_smile_crosses_the_line_dad_laughs_and_its_points_fly_up(show, motion):
-    there = show(reduced_motion=motion)
-    page = there.page
-    page.uncheck("#hands-free")
-    page.evaluate("document.body.classList.remove('knocking')")
-    for _ in range(5):
-        there.read(0.2)
-    assert page.is_hidden("#points")
-
-    def laughs() -> bool:
-        there.read(0.92)
-        return page.is_visible("#points")
-
-    eventually(laughs)
-    assert page.text_content("#points") == "+72"
-    assert page.evaluate("document.getElementById('dad').classList.contains('laughs')")
-    moving = page.evaluate("document.getAnimations().length")
-    assert (moving > 0) == (motion == "no-preference")
-    there.until("document.getElementById('points').hidden && !document.getElementById('dad').classList.contains('laughs')")
-    there.read(0.95)
-    assert not page.evaluate("document.getElementById('dad').classList.contains('laughs')"), "once for each smile"
-
-
-# --- sound ---
 
 LISTEN = """
   window.spoken = []; window.hits = 0;

@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from tests.conftest import opened_and_closed
-from tests.test_my_camera import Visit
+from tests.visits import WebcamVisit
 
 pytestmark = pytest.mark.slow(35)
 
@@ -135,7 +135,7 @@ def proxy(port: int, prefix: str, *, strips: bool) -> Iterator[str]:
 
 @pytest.fixture
 def visit(with_webcam) -> Iterator:
-    yield from opened_and_closed(lambda url, *, browser=with_webcam, **options: Visit(browser, url, **options))
+    yield from opened_and_closed(lambda url, *, browser=with_webcam, **options: WebcamVisit(browser, url, **options))
 
 
 @pytest.mark.parametrize("strips", [True, False])

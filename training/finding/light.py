@@ -57,11 +57,11 @@ def _toned(pixels: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> n
     kind = rng.random()
     if kind < 0.12:  # low contrast
         return pixels * rng.uniform(0.15, 0.6) + rng.uniform(0, 120)
-    if kind < 0.20:  # too bright
-        return pixels * rng.uniform(1.3, 2.3) + rng.uniform(-20, 30)
-    if kind < 0.30:  # another curve
+    if kind < 0.24:  # too bright
+        return pixels * rng.uniform(1.3, 2.6) + rng.uniform(-20, 30)
+    if kind < 0.32:  # another curve
         return 255 * (np.clip(pixels, 0, 255) / 255) ** rng.uniform(0.4, 2.5)
-    if kind < 0.52:  # light from one side, or a window behind a face
+    if kind < 0.54:  # light from one side, or a window behind a face
         return pixels * _light(pixels.shape, faces, rng)
     return pixels
 
@@ -83,10 +83,10 @@ def _light(shape: tuple[int, ...], faces: np.ndarray, rng: np.random.Generator) 
 
 def _blurred(pixels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """The frame out of focus or moved, and the blur's approximate deviation in pixels."""
-    if rng.random() < 0.7:
-        sigma = rng.uniform(0.4, 2.4)
+    if rng.random() < 0.55:
+        sigma = rng.uniform(0.4, 2.6)
         return cv2.GaussianBlur(pixels, (0, 0), sigma), sigma
-    length = int(rng.integers(2, 9))
+    length = int(rng.integers(2, 15))
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
     angle = rng.uniform(0, math.pi)
     for step in np.linspace(-length / 2, length / 2, 4 * length):
