@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests.getty_server import Card, Fault, GettyServer, pages_of
+from tests.getty_pages import Card, pages_of
+from tests.getty_server import Fault, GettyServer
 
 ROOT = Path(__file__).parent.parent
 TERMS = ("smile", "no smile")

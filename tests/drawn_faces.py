@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from training.data.faces import WIDE_BOX, WIDE_SIZE, Faces
+from training.data.assembling import split_groups
+from training.data.faces import NO_LABEL, WIDE_BOX, WIDE_SIZE, Faces
 from training.fitting.augmentation import View, look
 
 MARGIN = (WIDE_SIZE - WIDE_BOX) // 2
@@ -82,3 +83,17 @@ def drawn_parts() -> Faces:
     whole = Faces.join([drawn_set("mine", 36, 1, backgrounds=9), drawn_set("yours", 30, 2, measured=False)])
     group = np.arange(len(whole)) // 2
     return replace(whole, group=group, split=np.array(["test", "train", "val"])[group % 3])
+
+
+def every_kind_of_set() -> Faces:
+    """A small dataset of every kind of set: photos with backgrounds, crops, and points without labels."""
+    points = drawn_set("keypoints", 60, 4)
+    whole = Faces.join(
+        [
+            drawn_set("genki", 160, 1, backgrounds=24, measured=False),
+            drawn_set("smiles", 50, 2, measured=False),
+            drawn_set("getty_faces", 50, 3, measured=False),
+            replace(points, smile=np.full_like(points.smile, NO_LABEL)),
+        ]
+    )
+    return split_groups(whole, seed=0)

@@ -25,6 +25,11 @@ def write_video(
     return path
 
 
+def brightness(image: np.ndarray) -> int:
+    """That of a frame of `write_video`, of which each is one brighter."""
+    return round(float(image.mean()) / 20)
+
+
 def _box(data: bytes, name: bytes) -> tuple[int, int]:
     """Where the body of the only box `name` begins and ends."""
     at = data.index(name) - 4

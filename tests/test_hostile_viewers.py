@@ -1,10 +1,17 @@
 """Viewers' places: one visitor may take all that nobody else wants, and gives some back when somebody does."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from common.errors import ViewersFull
 from live.stream import LiveStream
-from tests.test_hostile_connections import ELSEWHERE, serve  # noqa: F401
+from tests.served import ELSEWHERE, serving
+
+
+@pytest.fixture
+def serve() -> Iterator:
+    yield from serving()
 
 
 def ended(stream) -> bool:
@@ -52,7 +59,7 @@ def test_a_place_that_was_lost_is_not_given_back_twice():
     assert live.viewers == 0
 
 
-def test_one_address_does_not_keep_all_places_of_the_real_server(serve):  # noqa: F811
+def test_one_address_does_not_keep_all_places_of_the_real_server(serve):
     served = serve(viewer_limit=3)
     request = b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     theirs = [served.connect() for _ in range(4)]

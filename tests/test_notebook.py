@@ -20,7 +20,8 @@ from nbclient import NotebookClient
 from getty_scraper import TERMS_OF_USE
 from smile_recognition import SmileRecognizer
 from tests.conftest import ROOT, clean_environment
-from tests.getty_server import Card, GettyServer, pages_of
+from tests.getty_pages import Card, pages_of
+from tests.getty_server import GettyServer
 from training.data.faces import Faces
 from training.labels.decisions import read_decisions
 

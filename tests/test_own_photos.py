@@ -1,4 +1,4 @@
-"""A user's own photos: what the guide's commands make of them, and what is said where they are too few or wrong."""
+"""A user's own photos: what the guide's commands make of them, and what they are worth."""
 
 import json
 import re
@@ -9,28 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-import app
 import inference
-from common.commands import command
 from common.errors import DatasetError
-from common.judged import Judged, attach, read_judged
+from common.judged import read_judged
 from common.places import DEFAULT_MODEL, MODELS, ROOT
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer
+from tests.class_folders import save_crops
 from tests.drawn_faces import drawn_set
 from training import dataset, evaluate, finder_probe, hold, how_many, mine, out_of_fold, train
 from training.data import assembling
-from training.data.assembling import SHARES, shares_for, shortage, split_groups
+from training.data.assembling import split_groups
 from training.data.faces import Faces
 from training.finding.pictures import Pictures
 from training.fitting.hold import load_hold
-from training.fitting.standing import judged_by
 from training.judging.judge import read_crops
 
-pytestmark = [pytest.mark.slow(75), pytest.mark.usefixtures("dataset_workers_in_this_process")]
+pytestmark = [pytest.mark.slow(70), pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +36,6 @@ def one_worker(monkeypatch):
     monkeypatch.setattr(assembling, "worker_processes", lambda count: ThreadPoolExecutor(1))
 
 
-GOOD = Judged("validation", 200, 0.99, 100, 100, 0.93, 0.88)
-BLIND = replace(GOOD, found=0.02)
-GUESSING = replace(GOOD, balanced=0.52, low=0.45)
 MAINS = {"training.dataset": dataset.main, "training.train": train.main, "training.evaluate": evaluate.main}
 
 
@@ -265,149 +259,3 @@ def test_a_wide_smile_is_one_with_an_open_mouth():
     points[0, 66] = (0, 0.2)  # and these lips a fifth of that
     both = replace(faces, smile=np.ones(2, np.int8), shape68=points)
     assert how_many.wide_smiles(both).smile.tolist() == [1, 0]
-
-
-# --- what a file says of itself ---
-
-
-def test_a_network_carries_its_record_and_still_loads(tmp_path, astronaut):
-    path = tmp_path / "smile.tflite"
-    path.write_bytes(attach(DEFAULT_MODEL.read_bytes(), GOOD))
-    assert read_judged(path) == GOOD
-    gray = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
-    (ours,), (shipped,) = (SmileRecognizer(p).read(gray, [(60, 280, 190, 160)]) for p in (path, DEFAULT_MODEL))
-    assert ours == shipped
-    assert attach(b"x", GOOD) == attach(b"x", GOOD), "the same record gives the same bytes"
-    assert attach(attach(b"x", BLIND), GOOD) == attach(b"x", GOOD), "a new record takes the old one's place"
-
-
-def test_a_file_without_a_whole_record_says_nothing(tmp_path):
-    path = tmp_path / "smile.tflite"
-    assert read_judged(path) is None
-    for content in (b"", b"network", attach(b"network", GOOD)[:-30]):
-        path.write_bytes(content)
-        assert read_judged(path) is None
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("judged.json", '{"how": "validation", "faces": "many"}')
-    assert read_judged(path) is None
-
-
-def test_what_is_wrong_with_a_network_is_one_sentence():
-    assert not GOOD.problem()
-    assert not GOOD.hopeless
-    assert "a face in only 2% of the 200 faces" in BLIND.problem()
-    assert "hardly better than a coin (52% of 200 faces right)" in GUESSING.problem()
-    assert BLIND.hopeless
-    assert GUESSING.hopeless
-    assert "in only 80%" in replace(GOOD, found=0.8).problem()
-    assert not replace(GOOD, found=0.8).hopeless, "it may serve"
-    assert "6 smiling and 100 other faces and are mostly luck" in replace(GOOD, smiling=6).caution()
-    assert not GOOD.caution()
-    assert not replace(GOOD, smiling=0, serious=0, balanced=0.0, low=0.0).hopeless, "nothing is known of its smiles"
-
-
-def test_a_record_counts_each_class_for_itself():
-    faces = drawn_set("mine", 40, 1)
-    logits = np.where(faces.smile > 0, 1.0, np.where(np.arange(40) < 20, 1.0, -1.0))  # half of the serious ones are wrong
-    judged = judged_by("validation", faces, logits, np.full(40, 2.0))
-    assert (judged.smiling, judged.serious, judged.found, judged.balanced) == (20, 20, 1.0, 0.75)
-    assert 0.4 < judged.low < 0.75
-    one_class = faces.where(faces.smile > 0)
-    assert judged_by("test", one_class, np.ones(20), np.ones(20)).balanced == 1.0
-
-
-def test_scoring_says_that_a_network_is_useless_and_ends_with_code_1(tmp_path, face_picture, capsys):
-    path = tmp_path / "smile.tflite"
-    path.write_bytes(attach(DEFAULT_MODEL.read_bytes(), BLIND))
-    out = tmp_path / "faces.csv"
-    assert inference.main([str(face_picture), "--model", str(path), "--out", str(out), "--workers", "1"]) == 1
-    assert f"{path}: {BLIND.problem()}\n" in capsys.readouterr().err
-    assert len(out.read_text().splitlines()) == 2, "the table is whole all the same"
-
-
-def test_the_app_says_that_a_network_is_useless(tmp_path, monkeypatch, capfd):
-    path = tmp_path / "smile.tflite"
-    path.write_bytes(attach(DEFAULT_MODEL.read_bytes(), GUESSING))
-    monkeypatch.setattr("serving.server.serve", lambda settings: 0)
-    assert app.main(["--model", str(path), "--source", "none"]) == 0
-    assert GUESSING.problem() in capfd.readouterr().err
-
-
-# --- too few ---
-
-
-def test_few_faces_make_few_parts():
-    def of(smiling: int, serious: int) -> Faces:
-        faces = drawn_set("mine", 2 * max(smiling, serious, 1), 1)
-        chosen = [*np.flatnonzero(faces.smile == 1)[:smiling], *np.flatnonzero(faces.smile == 0)[:serious]]
-        return faces.where(np.array(chosen, int))
-
-    assert shares_for(of(100, 100)) == SHARES
-    assert not shortage(split_groups(of(100, 100), seed=0))
-    assert set(split_groups(of(40, 30), seed=0, shares=shares_for(of(40, 30))).split) == {"train", "test"}
-    some = of(40, 30)
-    assert shortage(split_groups(some, seed=0, shares=shares_for(some))).startswith(
-        "There are 40 smiling and 30 other faces: a quarter of them is the test part"
-    )
-    assert set(split_groups(of(40, 9), seed=0, shares=shares_for(of(40, 9))).split) == {"train"}
-    assert "with 20 of each there is a test part" in shortage(of(40, 9))
-    one_person = replace(of(40, 30), group=np.zeros(70, int))
-    assert shortage(split_groups(one_person, seed=0, shares=shares_for(one_person))).startswith("Nearly all photos seem")
-    with pytest.raises(DatasetError, match="No face was found in the pictures of no_smile"):
-        shortage(of(40, 0))
-    points = replace(of(3, 3), smile=np.full(6, -1, np.int8))
-    assert shares_for(points) == SHARES, "points alone have no classes"
-    assert not shortage(points)
-
-
-def save_crops(folder: Path, of_each: int) -> Path:
-    for label, smile in (("smile", 1), ("no_smile", 0)):
-        (folder / label).mkdir(parents=True)
-        faces = drawn_set("mine", 2 * of_each, 7)
-        for number, gray in enumerate(faces.gray[faces.smile == smile]):
-            cv2.imwrite(str(folder / label / f"{number}.png"), gray)
-    return folder
-
-
-def test_one_command_makes_a_network_of_a_dozen_crops_and_says_how_to_use_it(tmp_path, monkeypatch, capsys):
-    save_crops(tmp_path / "crops", 6)
-    monkeypatch.chdir(tmp_path)
-    assert mine.main(["crops", "--cropped"]) in (0, 1)
-    said = capsys.readouterr()
-    assert "There are 6 smiling and 6 other faces: all are for training" in said.out
-    assert "There is no test part" in said.out
-    app_line, scoring_line = said.out.splitlines()[-2:]
-    assert shlex.split(app_line)[1:] == [str(ROOT / "app.py"), "--model", "runs/crops/smile.tflite"]
-    arguments = shlex.split(scoring_line)
-    assert arguments[1] == str(ROOT / "inference.py")
-    assert inference.main([*arguments[2:], "--workers", "1"]) in (0, 1)
-    assert (tmp_path / "runs" / "crops" / "faces.csv").is_file()
-    assert evaluate.main(["--data", "datasets/crops.npz", "--model", "runs/crops"]) == 2
-    assert "no labelled face in its test part; add photos" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["nowhere"], "nowhere is neither a folder nor a whole zip file"),
-        (["crops", "--cropped", "--fine-tune", "nowhere"], "nowhere has no readable training.json"),
-    ],
-)
-def test_one_command_says_in_a_sentence_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, sentence):
-    save_crops(tmp_path / "crops", 2)
-    monkeypatch.chdir(tmp_path)
-    assert mine.main(arguments) == 2
-    assert sentence in capsys.readouterr().err
-
-
-def test_evaluate_names_what_is_missing(tmp_path, capsys):
-    assert evaluate.main(["--model", str(tmp_path / "none"), "--data", str(tmp_path / "none.npz")]) == 2
-    assert f"There is no network at {tmp_path}" in capsys.readouterr().err
-
-
-def test_a_printed_command_can_be_pasted(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    printed = command("training.evaluate", Path("my photos"), model=Path("runs/it's"), out_file="a b", seed=None)
-    assert shlex.split(printed)[1:] == ["-m", "training.evaluate", "my photos", "--model", "runs/it's", "--out-file", "a b"]
-    monkeypatch.chdir(ROOT)
-    assert shlex.split(command("app.py"))[1] == "app.py"

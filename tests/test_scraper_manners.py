@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from scraping.asking.pace import Pace
-from tests.getty_server import Fault, GettyServer, pages_of
+from tests.getty_pages import pages_of
+from tests.getty_server import Fault, GettyServer
 from tests.scraper_runs import QuickClock, Scraper
 
 

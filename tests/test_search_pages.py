@@ -10,7 +10,8 @@ from scraping.asking.pace import Pace
 from scraping.asking.politeness import PoliteClient
 from scraping.sources.official_api import OfficialApi
 from scraping.sources.search_pages import SearchPages, read_page
-from tests.getty_server import LAYOUTS, Card, GettyServer, pages_of
+from tests.getty_pages import LAYOUTS, Card, pages_of
+from tests.getty_server import GettyServer
 
 BASE = "https://www.gettyimages.com/search/2/image?phrase=smile"
 

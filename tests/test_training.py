@@ -1,4 +1,4 @@
-"""From a dataset to a network that the app can load: it learns, survives a kill, and says in a sentence what is wrong."""
+"""From a dataset to a network that the app can load: it learns, survives a kill, and can go on from another."""
 
 import gzip
 import json
@@ -15,37 +15,25 @@ import pytest
 import tensorflow as tf
 
 from smile_recognition import DEFAULT_MODEL, OUTPUTS, SmileRecognizer
-from tests.drawn_faces import drawn_set
-from tests.small_network import SIZES, build_small
+from tests.drawn_faces import every_kind_of_set
+from tests.small_network import build_small
 from training import train
 from training.data import splits
 from training.data.assembling import split_groups
-from training.data.faces import NO_LABEL, Faces
-from training.fitting import finish, fit, progress
-from training.fitting.batches import fit_scaler, scale
+from training.data.faces import Faces
+from training.fitting import fit, progress
 from training.fitting.plan import Plan, Taught
 from training.networks import recipes
-from training.networks.network import PictureNormalization, build_network, shipped_part
 from training.networks.recipes import RECIPES
 
-pytestmark = pytest.mark.slow(70)
+pytestmark = pytest.mark.slow(45)
 
 EPOCHS = 6
 
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
-    """A small one of every kind of set: photos with backgrounds, crops, and points without labels."""
-    points = drawn_set("keypoints", 60, 4)
-    whole = Faces.join(
-        [
-            drawn_set("genki", 160, 1, backgrounds=24, measured=False),
-            drawn_set("smiles", 50, 2, measured=False),
-            drawn_set("getty_faces", 50, 3, measured=False),
-            replace(points, smile=np.full_like(points.smile, NO_LABEL)),
-        ]
-    )
-    return split_groups(whole, seed=0)
+    return every_kind_of_set()
 
 
 @pytest.fixture(scope="module")
@@ -92,33 +80,6 @@ def history(out: Path) -> list[dict]:
     return json.loads((out / "training.json").read_text())["history"]
 
 
-def test_the_network_has_the_outputs_it_promises():
-    network = build_network()
-    assert {name: output.shape for name, output in network.output.items()} == {name: (None, n) for name, n in SIZES.items()}
-    shipped = shipped_part(network)
-    assert tuple(shipped.output) == tuple(OUTPUTS)
-    assert shipped.count_params() < network.count_params()
-    assert shipped.count_params() < 1_000_000
-    scaled = np.random.default_rng(0).random((3, 64, 64, 1), np.float32)
-    whole, part = network.predict(scaled, verbose=0), shipped.predict(scaled, verbose=0)
-    for name in OUTPUTS:
-        assert part[name].shape == (3, SIZES[name])
-        assert np.allclose(part[name], whole[name], atol=1e-6)
-    for name in ("landmarks", "shape68", "mesh"):
-        assert np.abs(whole[name] - 0.5).max() < 0.3, "points begin near the middle of the crop"
-
-
-def test_brightness_and_contrast_of_a_picture_are_taken_away():
-    layer = PictureNormalization()
-    scaled = np.random.default_rng(0).random((4, 64, 64, 1), np.float32)
-    seen = np.asarray(layer(scaled))
-    assert np.allclose(seen.mean(axis=(1, 2, 3)), 0, atol=1e-3)
-    assert np.allclose(seen.std(axis=(1, 2, 3)), 1, atol=0.01)
-    assert np.abs(np.asarray(layer(scaled * 0.5 + 0.3)) - seen).max() < 0.02
-    for level in (0.0, 0.5, 1.0):
-        assert np.abs(np.asarray(layer(np.full((1, 64, 64, 1), level, np.float32)))).max() < 1e-3
-
-
 def test_every_loss_falls(trained):
     """How far a few epochs come depends on a processor's rounding; that they go down does not."""
     losses = [entry["loss"] for entry in history(trained)]
@@ -136,37 +97,6 @@ def tensorboard_values(events: Path, tag: str) -> list[float]:
     for event in tf.compat.v1.train.summary_iterator(str(events)):
         found += [float(tf.make_ndarray(value.tensor)) for value in event.summary.value if value.tag == tag]
     return found
-
-
-def test_a_network_of_known_answers_is_judged_by_them(faces, tmp_path):
-    """Figures after an epoch are what a network that answers alike for every face must get, and one that knows all."""
-    scaler = fit_scaler(faces.gray)
-    judged = progress.TrainingProgress(tmp_path, "", Plan(recipes.RECIPES["smile"], patience=1), faces, scaler)
-    always_yes = constant_network(smile=4.0, presence=-4.0)
-    labelled = faces.smile >= 0
-    shares = [(faces.smile[labelled & (faces.source == s)] == 1).mean() for s in ("genki", "getty_faces", "smiles")]
-    figures = judged.judge(always_yes)
-    assert figures["val"] == pytest.approx(np.mean(shares))
-    assert figures["presence"] == pytest.approx((faces.face == 0).mean())
-    measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
-    middle = np.full((measured.sum(), 5, 2), 0.5)
-    assert figures["point_error"] == pytest.approx(progress.point_error(middle, faces.landmarks[measured]).mean(), rel=1e-4)
-
-
-def constant_network(**logits: float) -> keras.Model:
-    """Answers the same whatever it is shown: these logits, and points in the middle of the crop."""
-    inputs = keras.Input((64, 64, 1), name="scaled")
-    x = keras.layers.GlobalAveragePooling2D()(inputs)
-    values = {"smile": logits["smile"], "presence": logits["presence"], "landmarks": 0.5}
-    return keras.Model(
-        inputs,
-        {
-            name: keras.layers.Dense(
-                SIZES[name], kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value), name=name
-            )(x)
-            for name, value in values.items()
-        },
-    )
 
 
 def test_training_writes_all_its_files_and_nothing_half_done(trained, faces):
@@ -326,113 +256,3 @@ def test_a_network_whose_split_nobody_knows_is_not_trained_on(data, trained, tmp
     said = capsys.readouterr().err.splitlines()
     assert all(words in line for words, line in zip(("is not a manifest", "nobody knows", "no readable"), said, strict=True))
     assert not (tmp_path / "on" / "training.json").exists()
-
-
-def test_landmarks_are_moved_by_what_the_measured_ones_lie_to_one_side(tmp_path):
-    measured = drawn_set("keypoints", 600, 4)
-    moved = replace(measured, landmarks=measured.landmarks + np.float32([0.02, -0.01]))
-    scaler = fit_scaler(measured.gray)
-
-    def mean_error(model: keras.Model) -> np.ndarray:
-        points = model.predict(scale(scaler, moved.gray), batch_size=256, verbose=0)["landmarks"].reshape(-1, 5, 2)
-        return (points - moved.landmarks).mean(axis=0)
-
-    model = build_small()
-    assert np.abs(mean_error(model)).max() > 0.01
-    finish.center_landmarks(model, moved, scaler)
-    assert np.abs(mean_error(model)).max() < 1e-3
-    few = build_small()
-    before = mean_error(few)
-    finish.center_landmarks(few, moved.where(np.arange(100)), scaler)
-    assert np.abs(mean_error(few) - before).max() < 1e-6, "a hundred faces are too few to tell"
-
-
-def test_training_stops_when_nothing_gets_better(data, tmp_path, monkeypatch):
-    scores = iter([0.6, 0.7, 0.5, 0.65, 0.69])
-    monkeypatch.setattr(progress.TrainingProgress, "judge", lambda *_: {"val": next(scores)})
-    assert train.main(["--data", str(data), "--network", "lenet", "--out", str(tmp_path), "--patience", "2"]) == 0
-    made = json.loads((tmp_path / "training.json").read_text())
-    assert made["epochs"] == 4
-    assert made["chosen_epoch"] == 2
-
-
-@pytest.mark.parametrize(
-    ("network", "sources"),
-    [("lenet", ["smiles"]), ("seed", ["getty_faces"]), ("minimal", ["genki", "smiles"]), ("keypoints", ["keypoints"])],
-)
-def test_every_simple_network_trains_on_the_sets_it_is_meant_for(data, tmp_path, capsys, network, sources):
-    assert train.main(["--network", network, "--data", str(data), "--epochs", "1", "--out", str(tmp_path)]) == 0
-    assert f"Wrote {tmp_path}/my_model.keras" in capsys.readouterr().out
-    made = json.loads((tmp_path / "training.json").read_text())
-    assert made["network"] == network
-    assert list(made["trained_on"]) == sources
-    assert made["backgrounds"] == 0
-    assert np.isfinite(made["history"][0]["val"])
-    model = keras.models.load_model(tmp_path / "my_model.keras")
-    size = RECIPES[network].size
-    assert model.input_shape == (None, size, size, 1)
-    assert set(model.output) == {"landmarks" if network == "keypoints" else "smile"}
-    assert joblib.load(tmp_path / "scaler.save").n_features_in_ == size**2
-    assert not (tmp_path / "smile.tflite").exists(), "the app does not read a simple network"
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--data", "missing.npz"], "There is no dataset at missing.npz"),
-        (["--data", __file__], "is not a dataset"),
-        (["--data", "{data}", "--sources", "genki", "yours"], "has no set called yours"),
-        (["--data", "{data}", "--without", "theirs"], "has no set called theirs"),
-        (["--from-scratch", "--data", "{data}", "--epochs", "0"], "--epochs must be 1 or more"),
-        (["--from-scratch", "--data", "{data}", "--patience", "0"], "--patience must be 1 or more"),
-        (["--data", "{data}", "--epochs", "3"], "--epochs is for training all outputs; add --from-scratch"),
-        (["--data", "{data}", "--fine-tune", "nowhere"], "nowhere has no readable training.json"),
-        (["--data", "{data}", "--fine-tune", "runs", "--network", "lenet"], "leave --network out"),
-        (["--from-scratch", "--data", "{data}", "--sources", "keypoints"], "needs both smiling and not smiling faces"),
-        (["--data", "{data}", "--sources", "keypoints"], "needs both smiling and not smiling faces"),
-        (["--data", "{data}", "--without", "genki", "smiles", "getty_faces", "keypoints"], "needs both smiling"),
-        (["--data", "{data}", "--network", "keypoints", "--sources", "genki"], "has no landmarks"),
-        (["--data", "{data}", "--network", "vgg19", "--imagenet-weights", "missing.h5"], "ImageNet weights"),
-        (["--data", "{data}", "--network", "vgg19", "--imagenet-weights", __file__], "ImageNet weights"),
-    ],
-)
-def test_bad_options_get_one_sentence_and_code_2(data, tmp_path, capsys, options, sentence):
-    assert train.main([*(option.format(data=data) for option in options), "--out", str(tmp_path)]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert "Traceback" not in error
-    assert error.count("\n") == 1
-
-
-def test_one_class_is_not_enough(faces, tmp_path, capsys):
-    faces.where(faces.smile == 1).save(tmp_path / "one.npz")
-    assert train.main(["--data", str(tmp_path / "one.npz"), "--out", str(tmp_path)]) == 2
-    assert "needs both smiling and not smiling faces" in capsys.readouterr().err
-
-
-def test_a_file_in_place_of_the_output_folder_is_said_in_a_sentence(data, tmp_path, capsys):
-    (tmp_path / "taken").write_text("")
-    assert train.main(["--data", str(data), "--out", str(tmp_path / "taken")]) == 2
-    assert "could not be written" in capsys.readouterr().err
-
-
-def test_sets_are_chosen_by_name(faces, data):
-    def names(sources: list[str] | None, without: list[str] | None) -> set[str]:
-        return set(fit.choose_sources(faces, sources, without, data).source.tolist())
-
-    assert names(None, None) == {"genki", "smiles", "getty_faces", "keypoints"}
-    assert names(["genki", "smiles"], ["smiles"]) == {"genki"}
-    assert names(None, ["genki", "keypoints"]) == {"smiles", "getty_faces"}
-
-
-def test_temperature_makes_overconfident_logits_probabilities():
-    logits = np.random.default_rng(0).normal(0, 2, 20_000)
-    labels = (np.random.default_rng(1).random(20_000) < 1 / (1 + np.exp(-logits))).astype(int)
-    assert finish.fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
-    assert finish.fit_temperature(logits, labels) == pytest.approx(1, rel=0.05)
-
-
-def test_point_error_is_in_distances_between_the_eyes():
-    truth = np.array([[[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.4, 0.8], [0.6, 0.8]]])
-    assert progress.point_error(truth, truth)[0] == 0
-    assert progress.point_error(truth + np.array([0.04, 0]), truth)[0] == pytest.approx(0.1)

@@ -3,21 +3,19 @@
 import base64
 import json
 import math
-import threading
 
 import cv2
 import numpy as np
 import pytest
 
 from benchmarks.actors.broken_forms import state
-from common.errors import DetectorError, PictureError, PreviousError, TooBusy, TooLarge
+from common.errors import PictureError, PreviousError, TooLarge
 from common.face import Box
 from common.settings import Settings
 from faces.detectors import create_detector
 from faces.tracking import MAX_FACES, FaceTracker
 from pictures.reading import read_video
 from smile_recognition import LANDMARKS, SmileRecognizer
-from tests.waiting import eventually
 from visitors import carried
 from visitors.analysis import VisitorAnalysis
 from visitors.carried import Stream, pack, unpack
@@ -275,96 +273,3 @@ def test_a_picture_that_unpacks_to_very_many_pixels_is_not_decoded(analysis):
     small[16:24] = (30_000).to_bytes(4, "big") * 2
     with pytest.raises(TooLarge, match="at most 25 megapixels"):
         analysis.analyze(bytes(small))
-
-
-def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, monkeypatch):
-    monkeypatch.setattr("visitors.analysis._WAIT_S", 0.05)
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait(*_):
-        inside.set()
-        assert go_on.wait(60)
-        return []
-
-    monkeypatch.setattr("visitors.analysis.analyze_photo", wait)
-    analysis = VisitorAnalysis(Settings(), places=1)
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(analysis.analyze(jpeg(scene()))))
-    thread.start()
-    assert inside.wait(60)
-    with pytest.raises(TooBusy):
-        analysis.analyze(jpeg(scene()))
-    go_on.set()
-    thread.join(60)
-    assert answers[0]["faces"] == []
-    assert analysis.analyze(jpeg(scene()))["faces"] == [], "the place is free again"
-
-
-def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):
-    monkeypatch.setattr("visitors.analysis._MOST_WAITING", 2)
-    for wait_s in ("_WAIT_S", "_LOADING_WAIT_S"):
-        monkeypatch.setattr(f"visitors.analysis.{wait_s}", 60)
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait(*_):
-        inside.set()
-        assert go_on.wait(60)
-        return []
-
-    monkeypatch.setattr("visitors.analysis.analyze_photo", wait)
-    analysis = VisitorAnalysis(Settings(), places=1)
-    answers: list = []
-
-    def send() -> None:
-        try:
-            answers.append(analysis.analyze(jpeg(scene())))
-        except TooBusy as error:
-            answers.append(error)
-
-    threads = [threading.Thread(target=send) for _ in range(20)]
-    threads[0].start()
-    assert inside.wait(60)
-    for thread in threads[1:]:
-        thread.start()
-    eventually(lambda: len(answers) >= 17, "those that are too many are sent away while nobody else gets on")
-    assert all(isinstance(answer, TooBusy) for answer in answers)
-    go_on.set()
-    for thread in threads:
-        thread.join(60)
-    assert sum(isinstance(answer, dict) for answer in answers) == 3
-    assert analysis.analyze(jpeg(scene()))["faces"] == [], "and all places are free again"
-
-
-def test_stills_leave_a_place_to_streams(scene, monkeypatch):
-    monkeypatch.setattr("visitors.analysis._WAIT_S", 0.05)
-    inside, go_on = threading.Event(), threading.Event()
-    analysis = VisitorAnalysis(Settings(), places=2)
-    analysis.analyze(jpeg(scene()))
-
-    def wait(*_):
-        inside.set()
-        assert go_on.wait(60)
-        return []
-
-    monkeypatch.setattr("visitors.analysis.analyze_photo", wait)
-    thread = threading.Thread(target=lambda: analysis.analyze(jpeg(scene())))
-    thread.start()
-    try:
-        assert inside.wait(60)
-        with pytest.raises(TooBusy):
-            analysis.analyze(jpeg(scene()))
-        monkeypatch.setattr("visitors.analysis._LONG_PIXELS", 1000)
-        with pytest.raises(TooBusy):
-            analysis.analyze(jpeg(scene()), {})
-        monkeypatch.setattr("visitors.analysis._LONG_PIXELS", 2_000_000)
-        assert len(analysis.analyze(jpeg(scene()), {})["faces"]) == 1
-    finally:
-        go_on.set()
-        thread.join(60)
-
-
-def test_a_place_is_given_back_when_the_detector_cannot_be_loaded(scene):
-    analysis = VisitorAnalysis(Settings(detector="yunet"), places=1)
-    for _ in range(3):
-        with pytest.raises(DetectorError, match="--detector-model"):
-            analysis.analyze(jpeg(scene()))

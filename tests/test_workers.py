@@ -9,28 +9,21 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import psutil
 import pytest
 
-from common.errors import AlreadyCounted, BoardError, ProcessesError, TooBusy, TooManyCounted, UnknownJoke
+from common.errors import ProcessesError
 from common.settings import Settings, parse_settings
-from jokes.board import JokeBoard
-from jokes.joke import Joke, Reaction
-from jokes.shared_tellings import SharedTellings, choose_tellings
-from jokes.tellings import GOOD_FOR_S, Tellings
 from serving import worker_processes
 from serving.worker_processes import WorkerProcesses
 from tests.conftest import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
-from visitors.load import MOST_WAIT_S, StreamLoad
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 
 needs_workers = pytest.mark.skipif(os.name == "nt", reason="Windows serves with one process")
-JOKE = Joke("a", "Why? Because.", "house")
 
 
 class Visitor:
@@ -210,193 +203,3 @@ def test_workers_that_end_at_once_are_not_started_for_ever(monkeypatch, tmp_path
             with pytest.raises(ProcessesError, match="the log says why"):
                 workers.run()
             assert 5 <= len(starts.read_text()) <= 6
-
-
-# Tellings that are shared
-
-
-@pytest.fixture
-def board(tmp_path) -> JokeBoard:
-    return JokeBoard(str(tmp_path / "board.sqlite3"))
-
-
-PER_MINUTE = 60
-
-
-@pytest.fixture
-def two(board):
-    """Tellings of two processes on one board, and their common clock."""
-    now = [1000.0]
-    both = [SharedTellings(board, clock=lambda: now[0], per_minute=PER_MINUTE) for _ in range(2)]
-    yield *both, now
-    for tellings in both:
-        tellings.close()
-
-
-def test_a_telling_is_taken_once_by_whichever_process_within_ten_minutes(two):
-    one, other, now = two
-    with pytest.raises(UnknownJoke):
-        other.take("house", "a")
-    one.note(JOKE)
-    one.note(JOKE)
-    assert one.take("house", "a") == other.take("house", "a") == JOKE
-    for tellings in (one, other):
-        with pytest.raises(AlreadyCounted):
-            tellings.take("house", "a")
-    other.note(JOKE)
-    now[0] += GOOD_FOR_S + 1
-    with pytest.raises(AlreadyCounted):
-        other.take("house", "a")
-
-
-def test_processes_take_at_once_and_none_takes_another_ones(two):
-    one, other, _ = two
-    for _ in range(10):
-        one.note(JOKE)
-    one.take("house", "a")
-    taken, refused = [], []
-
-    def take(tellings: SharedTellings) -> None:
-        for _ in range(7):
-            try:
-                taken.append(tellings.take("house", "a"))
-            except AlreadyCounted:
-                refused.append(1)
-
-    threads = [threading.Thread(target=take, args=(tellings,)) for tellings in (one, other)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert (len(taken), len(refused)) == (9, 5)
-
-
-def test_a_flood_is_stopped_over_all_processes_and_uses_nothing_up(two):
-    one, other, now = two
-    for i in range(PER_MINUTE + 1):
-        one.note(Joke(str(i), "ha", "test"))
-    for i in range(PER_MINUTE):
-        (one, other)[i % 2].take("test", str(i))
-    with pytest.raises(TooManyCounted):
-        other.take("test", str(PER_MINUTE))
-    now[0] += 61
-    assert other.take("test", str(PER_MINUTE)).id == str(PER_MINUTE)
-
-
-def test_old_tellings_are_deleted(two, board):
-    import sqlalchemy as sa
-
-    from jokes import board_tables as joke_tables
-
-    one, _, now = two
-    one.note(JOKE)
-    one.take("house", "a")
-    one._tidy()
-
-    def rows() -> int:
-        with board.connection(create=False) as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(joke_tables.tellings))
-
-    assert rows() == 1
-    now[0] += GOOD_FOR_S + 61
-    one._tidy()
-    assert rows() == 0
-
-
-@pytest.mark.parametrize("identity", ["\ud800", "a\0b", "x" * 1000, ""])
-def test_what_can_be_no_joke_was_not_told(two, identity):
-    with pytest.raises(UnknownJoke):
-        two[0].take("house", identity)
-
-
-def test_a_board_that_fails_is_said_and_jokes_are_told_all_the_same(tmp_path):
-    (tmp_path / "file").write_text("")
-    tellings = SharedTellings(JokeBoard(str(tmp_path / "file" / "board.sqlite3")))
-    tellings.note(JOKE)
-    with pytest.raises(BoardError):
-        tellings.take("house", "a")
-    tellings.close()
-
-
-def test_an_older_board_is_read_as_before_once_tellings_are_shared(board, two):
-    board.add(JOKE, Reaction(0, 1, 1))
-    two[0].note(JOKE)
-    two[1].take("house", "a")
-    board.add(JOKE, Reaction(0, 1, 1))
-    assert [tally.reactions for tally in board.tallies()] == [2]
-
-
-def test_tellings_are_shared_where_another_process_may_answer(board, monkeypatch):
-    assert choose_tellings(board, several=False) is None
-    assert choose_tellings(None, several=True) is None
-    assert isinstance(choose_tellings(board, several=True), SharedTellings)
-    monkeypatch.setattr("jokes.board.importlib.util.find_spec", lambda _: True)
-    assert isinstance(choose_tellings(JokeBoard("postgresql://me@db/x"), several=False), SharedTellings)
-    assert {name for name in dir(Tellings) if name[0] != "_"} == {name for name in dir(SharedTellings) if name[0] != "_"}
-
-
-@pytest.mark.skipif("JOKE_BOARD_TEST_URL" not in os.environ, reason="JOKE_BOARD_TEST_URL names no empty PostgreSQL database")
-def test_postgresql_shares_tellings_too():
-    board = JokeBoard(os.environ["JOKE_BOARD_TEST_URL"])
-    one, other = SharedTellings(board), SharedTellings(board)
-    joke = Joke(os.urandom(8).hex(), "ha", "test")
-    try:
-        one.note(joke)
-        one.note(joke)
-        assert other.take("test", joke.id) == one.take("test", joke.id) == joke
-        with pytest.raises(AlreadyCounted):
-            other.take("test", joke.id)
-        one._tidy()
-    finally:
-        one.close()
-        other.close()
-
-
-# Who waits, and who is asked to come back
-
-
-def test_a_picture_that_would_wait_too_long_is_refused_at_once():
-    now = [0.0]
-    load = StreamLoad(2, clock=lambda: now[0])
-    with load.picture(), load.place():
-        now[0] += 0.1  # one picture takes a tenth of a second, so two places take 20 a second
-    with contextlib.ExitStack() as stack:
-        for _ in range(2 + int(MOST_WAIT_S * 20)):
-            stack.enter_context(load.picture())
-        with pytest.raises(TooBusy):
-            stack.enter_context(load.picture())
-    with load.picture():
-        pass
-
-
-def test_nobody_is_refused_while_there_is_a_place_however_long_pictures_take():
-    now = [0.0]
-    load = StreamLoad(2, clock=lambda: now[0])
-    with load.picture(), load.place():
-        now[0] += 60
-    with load.picture(), load.picture():
-        pass
-
-
-def test_searches_take_a_share_of_the_time_while_pictures_crowd_and_all_of_it_else():
-    now = [0.0]
-    load = StreamLoad(2, clock=lambda: now[0])
-
-    def search() -> None:
-        with load.search():
-            now[0] += 0.03
-
-    search()
-    assert load.may_search(urgent=False), "alone"
-    with load.picture(), load.picture():
-        search()
-        assert not load.may_search(urgent=True)
-        now[0] += 0.05
-        assert load.may_search(urgent=True)
-        assert not load.may_search(urgent=False)
-        now[0] += 0.15
-        assert load.may_search(urgent=False)
-        search()
-    now[0] += 1
-    search()
-    assert load.may_search(urgent=False), "alone again"
