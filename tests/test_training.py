@@ -119,8 +119,8 @@ def test_training_writes_all_its_files_and_nothing_half_done(trained, faces):
     assert 0.25 <= made["temperature"] <= 4
 
 
-def assert_file_equals_scaler_and_keras(folder: Path, gray: np.ndarray, within: float = 1e-3) -> None:
-    """`gray` uint8 `(n, 64, 64)`; `within`: what storing weights as float16 may change."""
+def assert_file_equals_scaler_and_keras(folder: Path, gray: np.ndarray) -> None:
+    """`gray` uint8 `(n, 64, 64)`. The file's whole numbers of 8 bits may change what is read a little, and hardly a label."""
     scaler, model = joblib.load(folder / "scaler.save"), keras.models.load_model(folder / "my_model.keras")
     scaled = scaler.transform(gray.reshape(len(gray), -1)).reshape(-1, 64, 64, 1)
     expected = model.predict(scaled, verbose=0)
@@ -129,16 +129,17 @@ def assert_file_equals_scaler_and_keras(folder: Path, gray: np.ndarray, within: 
     presence = 1 / (1 + np.exp(-expected["presence"][:, 0]))
     recognizer = SmileRecognizer(folder / "smile.tflite")
     read = [recognizer.read(crop, [(0, 64, 64, 0)])[0] for crop in gray]
-    # A low temperature, as drawn faces get, makes more of each difference.
-    assert np.abs(np.array([face.smile for face in read]) - smile).max() < max(within, within / temperature)
-    assert np.abs(np.array([face.presence for face in read]) - presence).max() < within
+    seen = np.array([face.smile for face in read])
+    assert np.abs(seen - smile).mean() < 0.01
+    assert ((seen >= 0.5) == (smile >= 0.5))[np.abs(smile - 0.5) > 0.05].all()
+    assert np.abs(np.array([face.presence for face in read]) - presence).mean() < 0.01
     landmarks = (np.array([face.points for face in read]) + 0.5) / 64
-    assert np.abs(landmarks - expected["landmarks"].reshape(-1, 5, 2)).max() < within
-    assert smile.max() - smile.min() > 4 * within, "or any two networks would agree"
+    assert np.abs(landmarks - expected["landmarks"].reshape(-1, 5, 2)).mean() < 0.005
+    assert smile.max() - smile.min() > 0.02, "or any two networks would agree"
 
 
 def test_the_exported_file_gives_the_same_numbers_as_scaler_and_keras(trained, faces):
-    assert_file_equals_scaler_and_keras(trained, faces.gray[faces.source == "getty_faces"], within=5e-3)
+    assert_file_equals_scaler_and_keras(trained, faces.gray[faces.source == "getty_faces"])
 
 
 def test_the_shipped_file_is_the_shipped_keras_network(astronaut):
