@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from importlib.resources import files
 
-from tests.conftest import save_screenshot
+from tests.browsers import save_screenshot
 from tests.visits import SIZES
 
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from jokes.joke import Joke, Tally
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 JOKE = Joke("a", "Why? Because.", "house")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.conftest import new_context
+from tests.browsers import new_context
 from tests.visits import ON_REQUEST
 from tests.waiting import eventually
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.conftest import new_context
+from tests.browsers import new_context
 from tests.served import Served
 
 # Readings from `begin` until `end`, one every `ms`: [ms, begin, end, (smile, x) of each face; None: nothing could be read].

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import new_context
+from tests.browsers import new_context
 from tests.pages import READ
 from tests.waiting import eventually
 

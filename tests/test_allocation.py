@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 # Twelve threads, one after the other, take 60 MB in pieces and give all back but the last; each lives until the end.
 PROGRAM = """

@@ -11,7 +11,7 @@ from html import unescape
 import pytest
 
 from tests.api_calls import client_with_board, picture_of
-from tests.conftest import CHROMIUM, save_screenshot
+from tests.browsers import CHROMIUM, save_screenshot
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.openapi import describe
 

@@ -11,7 +11,8 @@ import pytest
 
 from common.settings import Settings
 from faces.annotation import annotate, encode_jpeg
-from tests.conftest import ROOT, clean_environment, read_number
+from tests.numbered_pictures import read_number
+from tests.project import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
 from web.application import close_app, create_app
 

@@ -17,7 +17,7 @@ from benchmarks.reporting import document
 from benchmarks.reporting.figures import Curve, Report, load
 from benchmarks.stages import correctness
 from common.errors import BenchmarkError
-from tests.conftest import ROOT, SHARED
+from tests.project import ROOT, SHARED
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow(90), pytest.mark.timeout(1200)]

@@ -13,7 +13,7 @@ import pytest
 from common.settings import Settings
 from jokes.quotas import COUNTED_PER_MINUTE
 from jokes.sources import house_jokes
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from web.application import close_app, create_app
 
 ADDRESS = "/api/v1/reactions"

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.conftest import new_context, opened_and_closed
+from tests.browsers import new_context, opened_and_closed
 from tests.visits import SIZES, TIME_IN_VIEW, Visit
 from tests.waiting import always, eventually
 

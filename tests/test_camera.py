@@ -7,7 +7,7 @@ import pytest
 
 from camera import Camera, CameraState
 from common.errors import CameraError
-from tests.conftest import read_number
+from tests.numbered_pictures import read_number
 from tests.waiting import always, eventually
 
 pytestmark = pytest.mark.slow

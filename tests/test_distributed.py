@@ -13,9 +13,9 @@ import pytest
 
 from smile_recognition import SmileRecognizer
 from tests.clusters import addresses, configured
-from tests.conftest import ROOT, clean_environment
 from tests.drawn_faces import drawn_parts, drawn_set
 from tests.forked import Forked
+from tests.project import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
 from training.data.assembling import split_groups
 from training.data.faces import Faces

@@ -11,7 +11,7 @@ from common.settings import Settings, parse_settings
 from common.version import VERSION
 from jokes.sources import USER_AGENT
 from scraping.asking.exchange import USER_AGENT as SCRAPER
-from tests.conftest import ROOT
+from tests.project import ROOT
 from tests.test_rooms import FLOORS
 from web.openapi import describe
 from web.rate_limits import PICTURES_PER_SECOND

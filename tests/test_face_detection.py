@@ -8,7 +8,7 @@ import pytest
 from common.errors import DetectorError
 from common.face import Box
 from faces.detectors import DETECTORS, create_detector
-from tests.conftest import SHARED
+from tests.project import SHARED
 
 YUNET = SHARED / "models" / "face_detection_yunet_2026may.onnx"
 

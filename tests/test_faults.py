@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import ROOT, RunningApp, arrivals, clean_environment, pictures, viewer
+from tests.project import ROOT, clean_environment
+from tests.running import RunningApp, arrivals, pictures, viewer
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow(55)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import opened_and_closed
+from tests.browsers import opened_and_closed
 from tests.visits import WebcamVisit
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from faces.finder import FinderDetector
 from faces.photo import analyze_photo
 from smile_recognition import SmileRecognizer
 from tests import posing
-from tests.conftest import launch_with_webcam
+from tests.browsers import launch_with_webcam
 from tests.visits import ANALYZE, WebcamVisit
 
 pytestmark = pytest.mark.slow

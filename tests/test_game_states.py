@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.accessibility import assert_no_violations
-from tests.conftest import RunningApp, new_context
+from tests.browsers import new_context
+from tests.running import RunningApp
 from tests.shows import RIDDLE
 from tests.visits import ANALYZE
 from tests.waiting import eventually

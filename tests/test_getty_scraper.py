@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from benchmarks import scraper_kills
-from tests.conftest import ROOT, clean_environment
 from tests.getty_pages import LAYOUTS, jpeg, pages_of
 from tests.getty_server import Fault, GettyServer
+from tests.project import ROOT, clean_environment
 from tests.scraper_runs import Scraper
 from tests.waiting import eventually
 from training.data.sources import find_source, iterate_images

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import hostile
 from benchmarks.attacks import ATTACKS
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

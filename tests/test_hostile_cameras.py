@@ -12,7 +12,7 @@ from common.errors import CameraError
 from pictures.network_pictures import MAX_BYTES, JpegStream, ask
 from pictures.playback import LiveStream, Recording
 from pictures.sources import open_source
-from tests.conftest import http_server
+from tests.loopback import http_server
 
 pytestmark = pytest.mark.slow
 

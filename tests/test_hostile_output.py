@@ -14,7 +14,7 @@ import pytest
 
 from common.event_log import LineFormatter
 from common.native_output import native_output_dropped, native_output_logged
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 FORGED = b"\ntime=2026-01-01 level=info event=stopped\n\x1b[2J"
 

@@ -6,7 +6,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import ROOT
+from tests.project import ROOT
 from tools.lock import LEFT_OUT, LOCK
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.project import ROOT
 
 _WRITTEN = {"--out", "--annotate", "--plot", "--copy-smiles", "--report", "--board", "--predictions", "--api-key-file"}
 _READ = ("training.dataset", "training.mine", "inference.py")  # commands whose arguments are people's own pictures

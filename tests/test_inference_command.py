@@ -11,7 +11,7 @@ import pytest
 
 import inference
 from inference import main
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow

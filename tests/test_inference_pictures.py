@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference import main
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from tests.scored import score, write_short_video
 
 pytestmark = pytest.mark.slow

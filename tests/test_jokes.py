@@ -9,7 +9,7 @@ from common.errors import JokeUnavailable
 from jokes.box import JokeBox
 from jokes.joke import Joke
 from jokes.sources import fetch_joke, house_jokes
-from tests.conftest import http_server
+from tests.loopback import http_server
 from tests.waiting import always, eventually
 
 

@@ -13,7 +13,7 @@ from benchmarks import load
 from benchmarks.actors.page_visitors import Pace, Plan, Seen, _there_and_back, page_rules, visit
 from benchmarks.reporting.figures import Report
 from common.errors import BenchmarkError
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 pytestmark = pytest.mark.slow
 

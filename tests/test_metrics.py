@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import DetectorError
 from live.stream import LiveStream
-from tests.conftest import arrivals, viewer
+from tests.running import arrivals, viewer
 from tests.waiting import eventually
 from web.application import close_app
 

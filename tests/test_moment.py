@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from tests.accessibility import violations
-from tests.conftest import opened_and_closed
+from tests.browsers import opened_and_closed
 from tests.shows import LONG, RIDDLE, Show
 from tests.test_party import COUNT
 from tests.waiting import always, eventually

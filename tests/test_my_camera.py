@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import pytest
 
-from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_and_closed
+from tests.browsers import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_and_closed
 from tests.visits import COUNT_CAMERAS, OPENS, WebcamVisit
 from tests.waiting import eventually
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CHROMIUM, CHROMIUM_FLAGS, opened_and_closed
+from tests.browsers import CHROMIUM, CHROMIUM_FLAGS, opened_and_closed
 from tests.visits import ANALYZE, COUNT_CAMERAS, FAIL, HIDE, WebcamVisit
 from tests.waiting import always
 

@@ -13,7 +13,7 @@ from camera import Camera
 from common.errors import CameraError
 from pictures.network_pictures import JpegSplitter
 from pictures.sources import open_source
-from tests.conftest import http_server
+from tests.loopback import http_server
 from tests.odd_videos import write_video
 
 pytestmark = pytest.mark.slow

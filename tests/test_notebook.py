@@ -19,9 +19,9 @@ from nbclient import NotebookClient
 
 from getty_scraper import TERMS_OF_USE
 from smile_recognition import SmileRecognizer
-from tests.conftest import ROOT, clean_environment
 from tests.getty_pages import Card, pages_of
 from tests.getty_server import GettyServer
+from tests.project import ROOT, clean_environment
 from training.data.faces import Faces
 from training.labels.decisions import read_decisions
 

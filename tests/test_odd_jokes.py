@@ -7,7 +7,7 @@ import pytest
 from common.errors import JokeUnavailable
 from jokes.box import JokeBox
 from jokes.sources import fetch_joke
-from tests.conftest import http_server
+from tests.loopback import http_server
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from common.places import BROWSER_RUNTIME, STATIC
 from common.settings import Settings
-from tests.conftest import opened_and_closed
+from tests.browsers import opened_and_closed
 from tests.test_reading_on_device import ON_DEVICE
 from tests.test_sub_path import proxy
 from tests.visits import ON_REQUEST, WebcamVisit

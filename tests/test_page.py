@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import save_screenshot
+from tests.browsers import save_screenshot
 from tests.pages import NOTHING, opened_pages, read, until
 from tests.shows import PLAIN, RIDDLE
 

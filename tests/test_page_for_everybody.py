@@ -13,7 +13,7 @@ from jokes.board import JokeBoard
 from jokes.joke import Reaction
 from jokes.sources import house_jokes
 from tests.accessibility import assert_no_violations, violations
-from tests.conftest import save_screenshot
+from tests.browsers import save_screenshot
 from tests.pages import READ, UNFOLD, WIDTHS, opened_pages, read, until
 from tests.shows import RIDDLE
 from tests.visits import Visit, WebcamVisit

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from jokes.joke import Reaction
-from tests.conftest import ROOT, new_context
+from tests.browsers import new_context
+from tests.project import ROOT
 from web.board_page import points
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from flask import request
 
 from common.settings import Settings
 from serving.server import make_server
-from tests.conftest import ROOT
+from tests.project import ROOT
 from web.application import close_app, create_app
 from web.device_routes import WORKER
 

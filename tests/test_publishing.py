@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.settings import Settings
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 yaml = pytest.importorskip("yaml")
 

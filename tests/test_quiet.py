@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from training.quiet import SHOWN
 
 pytestmark = pytest.mark.slow

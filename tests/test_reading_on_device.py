@@ -15,7 +15,7 @@ from faces.finder import FinderDetector
 from faces.photo import analyze_photo
 from faces.tracking import FaceTracker
 from smile_recognition import SmileRecognizer
-from tests.conftest import new_context, opened_and_closed
+from tests.browsers import new_context, opened_and_closed
 from tests.visits import WebcamVisit
 from tests.waiting import always, eventually
 from visitors.load import StreamLoad

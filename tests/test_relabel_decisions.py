@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.project import ROOT
 from tests.relabelling import rows_of, run, save_home
 from tests.sentences import assert_one_sentence
 from training.labels.decisions import Journal, read_decisions

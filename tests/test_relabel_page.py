@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, clean_environment, opened_and_closed
+from tests.browsers import opened_and_closed
+from tests.project import ROOT, clean_environment
 from tests.relabelling import LONG_NAME, rows_of, save_home
 from tests.text_layout import CUT_OFF_OR_BROKEN
 from tests.waiting import eventually

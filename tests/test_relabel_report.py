@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.project import ROOT
 from tests.relabelling import decisions_of, run, save_home, training_faces
 from tests.sentences import assert_one_sentence
 from training.data.faces import Faces

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from inference import main
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from tests.waiting import eventually
 
 FILES = 200

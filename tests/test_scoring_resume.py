@@ -14,7 +14,7 @@ import pytest
 
 from inference import main
 from scoring.rows import COLUMNS
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from tests.waiting import eventually
 
 FILES = 400

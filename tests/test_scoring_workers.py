@@ -19,7 +19,7 @@ from scoring import run
 from scoring.rows import empty_row
 from scoring.work import PackedRows
 from scoring.workers import CRASHED, GIVEN_UP, ScoringWorkers
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.slow(40), pytest.mark.timeout(600)]  # many processes

@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from scraping.manifest import Manifest
-from tests.conftest import ROOT, clean_environment
 from tests.getty_pages import pages_of
 from tests.getty_server import Fault, GettyServer
+from tests.project import ROOT, clean_environment
 from tests.scraper_runs import Scraper
 
 pytestmark = pytest.mark.slow

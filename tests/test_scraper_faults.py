@@ -9,9 +9,9 @@ import cv2
 import pytest
 
 from scraping.asking.problems import REASONS
-from tests.conftest import ROOT, clean_environment
 from tests.getty_pages import jpeg, pages_of
 from tests.getty_server import Fault, GettyServer
+from tests.project import ROOT, clean_environment
 from tests.scraper_runs import QuickClock, Scraper
 
 pytestmark = pytest.mark.slow(20)

@@ -14,7 +14,9 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from tests.conftest import ROOT, Arrival, RunningApp, arrivals, clean_environment, http_server, pictures, viewer
+from tests.loopback import http_server
+from tests.project import ROOT, clean_environment
+from tests.running import Arrival, RunningApp, arrivals, pictures, viewer
 from tests.waiting import PATIENCE_S, always, eventually
 
 pytestmark = pytest.mark.slow(55)

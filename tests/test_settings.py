@@ -8,7 +8,7 @@ from common.errors import SettingsError
 from common.settings import Settings, parse_settings
 from common.urls import without_password
 from pictures.sources import check_source
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 
 
 def test_defaults_listen_on_this_computer_only():

@@ -19,7 +19,7 @@ FACTS = """import("/static/cameras/words.js").then(({ tellFacts }) => tellFacts(
 @pytest.fixture(scope="module")
 def board_app(tmp_path_factory) -> Iterator:
     """With a joke board and a camera that sees a face."""
-    from tests.conftest import running_app
+    from tests.running import running_app
 
     folder = tmp_path_factory.mktemp("board")
     cv2.imwrite(str(folder / "grey.png"), np.full((480, 640, 3), 90, np.uint8))

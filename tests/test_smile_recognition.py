@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import ModelError
 from smile_recognition import DEFAULT_MODEL, SmileRecognizer, crop_face, predict_smile
-from tests.conftest import ROOT
+from tests.project import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import opened_and_closed
+from tests.browsers import opened_and_closed
 from tests.visits import WebcamVisit
 
 pytestmark = pytest.mark.slow(35)

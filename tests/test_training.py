@@ -120,7 +120,7 @@ def test_training_writes_all_its_files_and_nothing_half_done(trained, faces):
 
 
 def assert_file_equals_scaler_and_keras(folder: Path, gray: np.ndarray) -> None:
-    """`gray` uint8 `(n, 64, 64)`. The file's whole numbers of 8 bits may change what is read a little, and hardly a label."""
+    """`gray` uint8 `(n, 64, 64)`. Whole numbers of 8 bits change what is read a little, and hardly a label."""
     scaler, model = joblib.load(folder / "scaler.save"), keras.models.load_model(folder / "my_model.keras")
     scaled = scaler.transform(gray.reshape(len(gray), -1)).reshape(-1, 64, 64, 1)
     expected = model.predict(scaled, verbose=0)

@@ -15,7 +15,7 @@ import pytest
 
 from common.errors import TooBusy
 from common.settings import Settings
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from visitors.analysis import MAX_BYTES
 from web.application import close_app, create_app
 

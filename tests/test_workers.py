@@ -18,7 +18,7 @@ from common.errors import ProcessesError
 from common.settings import Settings, parse_settings
 from serving import worker_processes
 from serving.worker_processes import WorkerProcesses
-from tests.conftest import ROOT, clean_environment
+from tests.project import ROOT, clean_environment
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.slow(20)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conftest import new_context, save_screenshot
+from tests.browsers import new_context, save_screenshot
 from tests.waiting import PATIENCE_S, eventually
 
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
