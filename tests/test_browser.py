@@ -145,9 +145,9 @@ def test_the_keyboard_reaches_everything_in_order(app, visit):
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
 
 
-def test_smiles_are_counted_on_the_joke_board_with_consent_only(run_app, visit, face_video, tmp_path):
+def test_smiles_are_counted_on_the_joke_board_with_consent_only(run_app, visit, face_picture, tmp_path):
     file = tmp_path / "board.sqlite3"
-    app = run_app("--source", face_video, "--board", file)
+    app = run_app("--source", face_picture, "--board", file)
     visited = visit(app.url, size="phone")
     page = visited.page
     visited.wait_for_face()
