@@ -17,6 +17,10 @@ from common.face import Box
 # Where the landmarks lie in face_recognition's boxes of upright faces, 0 to 1: medians over the training part, from
 # `python -m benchmarks.landmark_geometry`.
 TYPICAL_LANDMARKS = np.array([[0.281, 0.308], [0.719, 0.308], [0.500, 0.559], [0.312, 0.757], [0.688, 0.757]])
+# As complex numbers, in which a similarity is one factor: where they lie about their mean, and the middle from there.
+_TYPICAL = (TYPICAL_LANDMARKS - TYPICAL_LANDMARKS.mean(axis=0)) @ [1, 1j]
+_FIT = _TYPICAL.conj() / np.vdot(_TYPICAL, _TYPICAL).real
+_MIDDLE = complex((0.5 - TYPICAL_LANDMARKS.mean(axis=0)) @ [1, 1j])
 
 
 def align(landmarks: np.ndarray) -> tuple[Box, float]:
@@ -31,13 +35,9 @@ def align_exactly(landmarks: np.ndarray) -> tuple[tuple[float, float], float, fl
 
     They come from the similarity that brings `TYPICAL_LANDMARKS` nearest to the landmarks (least squares, Umeyama 1991).
     """
-    points = np.asarray(landmarks, float)
-    typical = TYPICAL_LANDMARKS - TYPICAL_LANDMARKS.mean(axis=0)
-    found = points - points.mean(axis=0)
-    # With complex numbers a similarity is one factor.
-    a, b = typical @ [1, 1j], found @ [1, 1j]
-    factor = complex((a.conj() @ b) / (a.conj() @ a).real)
-    offset = complex((0.5 - TYPICAL_LANDMARKS.mean(axis=0)) @ [1, 1j]) * factor
+    points = np.ascontiguousarray(landmarks, float).view(complex)[:, 0]
+    middle = complex(points.sum()) / len(points)
+    factor = complex(_FIT @ (points - middle))
     # Boxes count from edges, and a pixel's centre is half a pixel from its edge.
-    x, y = points.mean(axis=0) + (offset.real, offset.imag) + 0.5
-    return (float(x), float(y)), max(abs(factor), 1e-6), math.degrees(math.atan2(factor.imag, factor.real))
+    center = middle + _MIDDLE * factor + 0.5 + 0.5j
+    return (center.real, center.imag), max(abs(factor), 1e-6), math.degrees(math.atan2(factor.imag, factor.real))

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from common.face import Box, Face
@@ -73,6 +74,7 @@ def portrait(gray: np.ndarray, sight: Face) -> np.ndarray:
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """The correlation of two pictures of one shape, -1 to 1; 0 if one has no contrast."""
-    a, b = a - a.mean(), b - b.mean()
-    norm = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
-    return float((a * b).sum()) / norm if norm > 1e-6 else 0.0
+    # Small pictures: these calls cost a third of what NumPy's `mean` and `sum` do.
+    a, b = a - cv2.mean(a)[0], b - cv2.mean(b)[0]
+    norm = math.sqrt(float(np.vdot(a, a)) * float(np.vdot(b, b)))
+    return float(np.vdot(a, b)) / norm if norm > 1e-6 else 0.0

@@ -247,7 +247,7 @@ class FaceTracker:
         thumbnail = cv2.resize(gray[::4, ::4], THUMBNAIL_SHAPE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self.memory.thumbnail = self.memory.thumbnail, thumbnail
         # A picture of one colour, from a covered lens, is not another scene.
-        if before is None or min(before.std(), thumbnail.std()) < _FLAT or correlation(before, thumbnail) >= _CUT:
+        if before is None or correlation(before, thumbnail) >= _CUT or min(before.std(), thumbnail.std()) < _FLAT:
             return False
         if self._sees_somebody_again(gray, now):  # somebody moves before a plain wall, or a light was switched on
             return False
