@@ -36,10 +36,10 @@ def astronaut() -> np.ndarray:
 
 
 def moving_astronaut(frames: int = 90, size: tuple[int, int] = SIZE) -> Iterator[np.ndarray]:
-    """One face that moves slowly to the right."""
+    """One face that moves slowly to the right. Her helmet, which can pass for a face, is out of sight."""
     for i in range(frames):
         x = 30 * np.cos(np.pi * i / max(1, frames - 1))
-        shift = np.array([[1.6, 0, -80 - x], [0, 1.6, -20]], np.float32)
+        shift = np.array([[2.4, 0, -240 - x], [0, 2.4, -10]], np.float32)
         yield cv2.warpAffine(astronaut(), shift, size, borderMode=cv2.BORDER_REPLICATE)
 
 
