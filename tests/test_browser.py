@@ -23,7 +23,7 @@ def visit(browser):
 
 
 def test_the_page_shows_the_face_and_reads_its_smile(seeing_app, visit):
-    page = visit(seeing_app.url)
+    page = visit(seeing_app.url, reduced_motion="no-preference")
     page.wait_for_face()
     page.until("Number(document.getElementById('meter').getAttribute('aria-valuenow')) > 80")
     assert page.page.text_content("#verdict") == "That is a smile!"

@@ -42,7 +42,9 @@ def image_of(path: Path) -> np.ndarray:
 
 def test_a_whole_game_alone(app, browser, shared_videos):
     person = posing.person_of(shared_videos / "neutral_smile_neutral.mp4")
-    there = WebcamVisit(browser, app.url, script=posing.script(person), start=False, accept_downloads=True)
+    there = WebcamVisit(
+        browser, app.url, script=posing.script(person), start=False, accept_downloads=True, reduced_motion="no-preference"
+    )
     page = there.page
     try:
         page.click("nav a[href$='/play']")
@@ -110,7 +112,7 @@ def two_faces(shared_videos, tmp_path_factory) -> Path:
 
 def test_a_duel_before_one_camera(app, browser, two_faces):
     chromium = launch_with_webcam(browser, two_faces)
-    there = WebcamVisit(chromium, app.url + "/play", start=False, accept_downloads=True)
+    there = WebcamVisit(chromium, app.url + "/play", start=False, accept_downloads=True, reduced_motion="no-preference")
     page = there.page
     try:
         page.click("#go")
@@ -141,7 +143,7 @@ def test_a_duel_before_one_camera(app, browser, two_faces):
 
 def test_a_game_before_the_apps_own_camera(run_app, browser, shared_videos):
     app = run_app("--source", shared_videos / "neutral_smile_neutral.mp4")
-    there = WebcamVisit(browser, app.url + "/play?pace=2", start=False)
+    there = WebcamVisit(browser, app.url + "/play?pace=2", start=False, reduced_motion="no-preference")
     try:
         there.until("document.querySelectorAll('#players li').length === 1")
         there.page.click("#go")

@@ -12,7 +12,6 @@ from benchmarks import scraper_kills
 from tests.getty_pages import LAYOUTS, jpeg, pages_of
 from tests.getty_server import Fault, GettyServer
 from tests.project import ROOT, clean_environment
-from tests.scraper_runs import Scraper
 from tests.waiting import eventually
 from training.data.sources import find_source, iterate_images
 
@@ -23,11 +22,6 @@ pytestmark = pytest.mark.slow(15)
 def server():
     with GettyServer({"smile": pages_of("smile", 2, 4), "no smile": pages_of("no smile", 2, 4, first=2000)}) as server:
         yield server
-
-
-@pytest.fixture
-def scrape(server, tmp_path, capsys):
-    return Scraper(server, tmp_path / "images", capsys)
 
 
 # --- what it gathers ---

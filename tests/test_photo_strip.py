@@ -16,18 +16,6 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.slow(40)
 
 
-@pytest.fixture(scope="module")
-def frames(shared_videos) -> list[np.ndarray]:
-    """A person who is neutral, and then smiles: uint8 BGR (360, 640, 3)."""
-    return posing.person_of(shared_videos / "neutral_smile_neutral.mp4")
-
-
-@pytest.fixture(scope="module")
-def person(frames) -> str:
-    """A webcam before which that person smiles when a test says so."""
-    return posing.script(frames)
-
-
 @pytest.fixture
 def visit(browser) -> Iterator:
     yield from shutter_visits(browser)

@@ -13,7 +13,6 @@ from scraping.manifest import Manifest
 from tests.getty_pages import pages_of
 from tests.getty_server import Fault, GettyServer
 from tests.project import ROOT, clean_environment
-from tests.scraper_runs import Scraper
 
 pytestmark = pytest.mark.slow
 
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.slow
 def server():
     with GettyServer({"smile": pages_of("smile", 2, 4), "no smile": pages_of("no smile", 2, 4, first=2000)}) as server:
         yield server
-
-
-@pytest.fixture
-def scrape(server, tmp_path, capsys):
-    return Scraper(server, tmp_path / "images", capsys)
 
 
 def test_without_permission_no_page_is_read(scrape, server):

@@ -10,7 +10,6 @@ from scraping.duplicates import judge, near_pairs
 from scraping.manifest import Kept, Verdict
 from tests.getty_pages import Card, pages_of
 from tests.getty_server import GettyServer
-from tests.scraper_runs import Scraper
 from training.data.sources import find_source, iterate_images
 
 pytestmark = pytest.mark.slow
@@ -20,11 +19,6 @@ pytestmark = pytest.mark.slow
 def server():
     with GettyServer({"smile": pages_of("smile", 2, 4), "no smile": pages_of("no smile", 2, 4, first=2000)}) as server:
         yield server
-
-
-@pytest.fixture
-def scrape(server, tmp_path, capsys):
-    return Scraper(server, tmp_path / "images", capsys)
 
 
 def test_copies_are_found_across_pages_and_terms(scrape, server):

@@ -12,7 +12,7 @@ from scraping.asking.problems import REASONS
 from tests.getty_pages import jpeg, pages_of
 from tests.getty_server import Fault, GettyServer
 from tests.project import ROOT, clean_environment
-from tests.scraper_runs import QuickClock, Scraper
+from tests.scraper_runs import QuickClock
 
 pytestmark = pytest.mark.slow(20)
 
@@ -21,11 +21,6 @@ pytestmark = pytest.mark.slow(20)
 def server():
     with GettyServer({"smile": pages_of("smile", 3, 4)}) as server:
         yield server
-
-
-@pytest.fixture
-def scrape(server, tmp_path, capsys):
-    return Scraper(server, tmp_path / "images", capsys)
 
 
 FAULTS = [

@@ -10,18 +10,13 @@ import pytest
 from scraping.asking.pace import Pace
 from tests.getty_pages import pages_of
 from tests.getty_server import Fault, GettyServer
-from tests.scraper_runs import QuickClock, Scraper
+from tests.scraper_runs import QuickClock
 
 
 @pytest.fixture
 def server():
     with GettyServer({"smile": pages_of("smile", 2, 4), "no smile": pages_of("no smile", 2, 4, first=2000)}) as server:
         yield server
-
-
-@pytest.fixture
-def scrape(server, tmp_path, capsys):
-    return Scraper(server, tmp_path / "images", capsys)
 
 
 def test_it_says_who_it_is(scrape, server):

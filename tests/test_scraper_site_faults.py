@@ -8,7 +8,7 @@ import pytest
 
 from tests.getty_pages import Card, pages_of
 from tests.getty_server import Fault, GettyServer
-from tests.scraper_runs import QuickClock, Scraper
+from tests.scraper_runs import QuickClock
 
 pytestmark = pytest.mark.slow(15)
 
@@ -17,11 +17,6 @@ pytestmark = pytest.mark.slow(15)
 def server():
     with GettyServer({"smile": pages_of("smile", 3, 4)}) as server:
         yield server
-
-
-@pytest.fixture
-def scrape(server, tmp_path, capsys):
-    return Scraper(server, tmp_path / "images", capsys)
 
 
 def test_a_changed_layout_is_no_success(scrape, server):

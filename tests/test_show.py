@@ -200,8 +200,12 @@ def test_everything_else_is_folded_and_says_in_a_line_what_it_holds(show):
 
 
 def test_at_first_contact_dad_knocks_and_privacy_is_one_line(show):
-    page = show(size=(390, 844)).page
+    page = show(size=(390, 844), reduced_motion="no-preference").page
     assert page.is_visible(".knock")
+    lasting = page.evaluate(
+        "document.querySelector('.fist').getAnimations().map((one) => one.effect.getComputedTiming().endTime)"
+    )
+    assert [50_000 < ms < 90_000 for ms in lasting] == [True], "about a minute, then a page left open costs nothing"
     assert page.locator(".promise p").is_hidden()
     assert page.inner_text(".promise summary").startswith("Your pictures ")
     button = page.locator("#start").bounding_box()

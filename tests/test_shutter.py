@@ -16,18 +16,6 @@ from tests.visits import ANALYZE, HIDE, OPENS
 pytestmark = pytest.mark.slow(40)
 
 
-@pytest.fixture(scope="module")
-def frames(shared_videos) -> list[np.ndarray]:
-    """A person who is neutral, and then smiles: uint8 BGR (360, 640, 3)."""
-    return posing.person_of(shared_videos / "neutral_smile_neutral.mp4")
-
-
-@pytest.fixture(scope="module")
-def person(frames) -> str:
-    """A webcam before which that person smiles when a test says so."""
-    return posing.script(frames)
-
-
 @pytest.fixture
 def visit(browser) -> Iterator:
     yield from shutter_visits(browser)
@@ -39,8 +27,8 @@ def standardized(image: np.ndarray) -> np.ndarray:
     return (grey - grey.mean()) / grey.std()
 
 
-def test_armed_before_the_smile_it_fires_once_and_the_picture_is_the_cameras(app, visit, person, frames, tmp_path):
-    visited = visit(app.url, person)
+def test_armed_before_the_smile_it_fires_once_and_the_picture_is_the_cameras(app, visit, person, person_frames, tmp_path):
+    visited = visit(app.url, person, reduced_motion="no-preference")
     page = visited.page
     assert re.search(r'<div id="shutter"[^>]* hidden>', page.request.get(app.url).text()), "no shutter without a picture"
     wait_for_camera(visited)
@@ -73,11 +61,11 @@ def test_armed_before_the_smile_it_fires_once_and_the_picture_is_the_cameras(app
     assert [picture.shape[1], picture.shape[0]] == page.evaluate(
         "[document.getElementById('mine').videoWidth, document.getElementById('mine').videoHeight]"
     )
-    assert picture.shape == frames[0].shape
-    likeness = [float(np.mean(standardized(picture) * standardized(frame))) for frame in frames]
+    assert picture.shape == person_frames[0].shape
+    likeness = [float(np.mean(standardized(picture) * standardized(frame))) for frame in person_frames]
     nearest = int(np.argmax(likeness))
     assert likeness[nearest] > 0.98, "the picture as it is"
-    assert np.mean(standardized(picture[:, ::-1]) * standardized(frames[nearest])) < 0.9, "and not its mirror image"
+    assert np.mean(standardized(picture[:, ::-1]) * standardized(person_frames[nearest])) < 0.9, "and not its mirror image"
     assert nearest > 17, f"of the smile, not of the neutral face before it: frame {nearest}, {likeness}"
 
     assert page.evaluate("[...window.addresses]") == [page.get_attribute("#strip-photos .save", "href")]
@@ -110,8 +98,8 @@ def test_it_can_be_used_on_every_screen(app, visit, person):
                 assert min(box["width"], box["height"]) >= 44, (size, control.text_content())
 
 
-def test_of_two_people_both_must_smile(app, visit, frames):
-    visited = visit(app.url, posing.script(frames, people=2))
+def test_of_two_people_both_must_smile(app, visit, person_frames):
+    visited = visit(app.url, posing.script(person_frames, people=2))
     visited.until("window.readings.length && window.readings.at(-1)[1].length === 2")
     visited.until("!document.getElementById('shutter').hidden")
     visited.page.check("#keep-going")
