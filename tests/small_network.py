@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import keras
+import pytest
+
+from training.networks.recipes import RECIPES
 
 SIZES = {"smile": 1, "presence": 1, "landmarks": 10, "expression": 7, "shape68": 136, "mesh": 292, "shapes": 52}
 
@@ -15,3 +21,10 @@ def build_small() -> keras.Model:
         x = keras.layers.BatchNormalization(momentum=0.8)(x)
     x = keras.layers.Dropout(0.1)(keras.layers.Flatten()(x))
     return keras.Model(inputs, {name: keras.layers.Dense(n, name=name)(x) for name, n in SIZES.items()})
+
+
+def in_place_of_ours() -> Iterator[None]:
+    """For a fixture: the small network is trained where ours, which takes seconds to be made ready, would be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "smile", replace(RECIPES["smile"], build=build_small))
+        yield

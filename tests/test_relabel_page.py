@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.browsers import opened_and_closed
+from tests.browsers import new_context, opened_and_closed
 from tests.project import ROOT, clean_environment
 from tests.relabelling import LONG_NAME, rows_of, save_home
 from tests.text_layout import CUT_OFF_OR_BROKEN
-from tests.waiting import eventually
+from tests.visits import OpenPage
 from training.labels.decisions import read_decisions
 
 pytestmark = pytest.mark.slow(45)
@@ -64,24 +64,12 @@ def start_tool(home):
         assert "Traceback" not in "".join(tool.lines) + rest
 
 
-class Page:
-    """The relabelling page, open in a browser, and what it complained about."""
+class Page(OpenPage):
+    """The relabelling page."""
 
     def __init__(self, browser, url: str, width: int = 1280, height: int = 900, **options) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(120_000)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(url)
+        super().__init__(new_context(browser, viewport={"width": width, "height": height}, **options), url)
         self.page.wait_for_selector(".face img")
-
-    def until(self, condition: str) -> None:
-        """Waits for a JavaScript condition; Playwright's own wait needs the eval() that the page's policy forbids."""
-        eventually(lambda: self.page.evaluate(condition), lambda: (condition, self.complaints))
 
     def press(self, *keys: str) -> None:
         for key in keys:

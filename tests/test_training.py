@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from smile_recognition import DEFAULT_MODEL, OUTPUTS, SmileRecognizer
 from tests.drawn_faces import every_kind_of_set
-from tests.small_network import build_small
+from tests.small_network import in_place_of_ours
 from training import train
 from training.data import splits
 from training.data.assembling import split_groups
@@ -46,10 +46,7 @@ def data(faces, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def small_network():
-    """In place of ours, which takes seconds to be made ready for training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipes.RECIPES, "smile", replace(RECIPES["smile"], build=build_small))
-        yield
+    yield from in_place_of_ours()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What a training is told: which network, which sets, when to stop, and what can't be."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -10,11 +9,10 @@ import numpy as np
 import pytest
 
 from tests.drawn_faces import every_kind_of_set
-from tests.small_network import build_small
+from tests.small_network import in_place_of_ours
 from training import train
 from training.data.faces import Faces
 from training.fitting import fit, progress
-from training.networks import recipes
 from training.networks.recipes import RECIPES
 
 pytestmark = pytest.mark.slow(15)
@@ -34,10 +32,7 @@ def data(faces, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def small_network():
-    """In place of ours, which takes seconds to be made ready for training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipes.RECIPES, "smile", replace(RECIPES["smile"], build=build_small))
-        yield
+    yield from in_place_of_ours()
 
 
 def test_training_stops_when_nothing_gets_better(data, tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.browsers import new_context, save_screenshot
 from tests.waiting import PATIENCE_S, eventually
 
@@ -60,31 +62,43 @@ HIDE = (
 )
 
 
-class Visit:
-    """A page that is open, and everything that it asked for and complained about."""
+class OpenPage:
+    """A page that is open in a context of its own, and everything that it asked for and complained about."""
 
-    def __init__(self, browser, url: str, *, size: str = "desktop", **options) -> None:
-        width, height = SIZES[size]
-        self.context = new_context(browser, viewport={"width": width, "height": height}, **options)
-        self.page = self.context.new_page()
+    def __init__(self, context: Any, url: str, *, wait_until: str = "load") -> None:
+        self.context = context
+        self.page = context.new_page()
         self.page.set_default_timeout(120_000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(url, wait_until="domcontentloaded")
+        self.page.goto(url, wait_until=wait_until)
+
+    def until(self, condition: str, timeout: float = PATIENCE_S) -> None:
+        """Waits for a JavaScript condition; Playwright's own wait needs the eval() that the page's policy forbids."""
+        eventually(
+            lambda: self.page.evaluate(condition), lambda: (condition, self.words(), self.complaints), timeout=timeout
+        )
+
+    def words(self) -> str:
+        """What to say beside a condition that is not met."""
+        return ""
+
+    def screenshot(self, name: str) -> None:
+        save_screenshot(self.page, name)
+
+
+class ShownPage(OpenPage):
+    """The app's page, on which jokes come only when the test asks for them."""
+
+    def __init__(self, context: Any, url: str, *, wait_until: str = "load") -> None:
+        super().__init__(context, url, wait_until=wait_until)
         self.page.evaluate(ON_REQUEST)
 
     def percent(self) -> int:
         return int(self.page.get_attribute("#meter", "aria-valuenow"))
-
-    def until(self, condition: str, timeout: float = PATIENCE_S) -> None:
-        """Waits for a JavaScript condition; Playwright's own wait needs the eval() that the page's policy forbids."""
-        eventually(lambda: self.page.evaluate(condition), lambda: (condition, self.complaints), timeout=timeout)
-
-    def wait_for_face(self) -> None:
-        self.until("document.getElementById('faces').textContent.startsWith('1 face')")
 
     def wait_for_punchline(self) -> None:
         self.until("!document.body.classList.contains('waiting')")
@@ -94,38 +108,43 @@ class Visit:
         self.page.evaluate(TO_ITS_END)
         self.wait_for_punchline()
 
-    def screenshot(self, name: str) -> None:
-        save_screenshot(self.page, name)
+
+class Visit(ShownPage):
+    """A visit to the app's camera."""
+
+    def __init__(self, browser: Any, url: str, *, size: str = "desktop", **options: Any) -> None:
+        width, height = SIZES[size]
+        context = new_context(browser, viewport={"width": width, "height": height}, **options)
+        super().__init__(context, url, wait_until="domcontentloaded")
+
+    def wait_for_face(self) -> None:
+        self.until("document.getElementById('faces').textContent.startsWith('1 face')")
 
 
-class WebcamVisit:
-    """A page with a webcam, and everything that it asked for and complained about."""
+class WebcamVisit(ShownPage):
+    """A visit with a webcam. Everything that is sent to the app is remembered in the page."""
 
-    def __init__(self, browser, url: str, *, size="desktop", allowed=True, script="", start=True, **options) -> None:
+    def __init__(
+        self,
+        browser: Any,
+        url: str,
+        *,
+        size: str = "desktop",
+        allowed: bool = True,
+        script: str = "",
+        start: bool = True,
+        **options: Any,
+    ) -> None:
         width, height = OPENS[size]
-        self.context = new_context(browser, viewport={"width": width, "height": height}, **options)
-        self.context.grant_permissions(["camera"] if allowed else ["geolocation"])  # what is not granted is denied
-        self.context.add_init_script(WATCH_REQUESTS + script)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(120_000)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(url, wait_until="load")
-        self.page.evaluate(ON_REQUEST)
+        context = new_context(browser, viewport={"width": width, "height": height}, **options)
+        context.grant_permissions(["camera"] if allowed else ["geolocation"])  # what is not granted is denied
+        context.add_init_script(WATCH_REQUESTS + script)
+        super().__init__(context, url)
         if start:
             self.start()
 
     def start(self) -> None:
         self.page.click("#start")
-
-    def until(self, condition: str, timeout: float = PATIENCE_S) -> None:
-        """Waits for a JavaScript condition; Playwright's own wait needs the eval() that the page's policy forbids."""
-        eventually(
-            lambda: self.page.evaluate(condition), lambda: (condition, self.words(), self.complaints), timeout=timeout
-        )
 
     def words(self) -> str:
         return self.page.evaluate("document.getElementById('frame').innerText.replace(/\\s+/g, ' ').trim()")
@@ -137,15 +156,6 @@ class WebcamVisit:
 
     def wait_for_face(self) -> None:
         self.until("document.getElementById('faces').textContent === '1 face'")
-
-    def wait_for_punchline(self) -> None:
-        self.until("!document.body.classList.contains('waiting')")
-
-    def percent(self) -> int:
-        return int(self.page.get_attribute("#meter", "aria-valuenow"))
-
-    def screenshot(self, name: str) -> None:
-        save_screenshot(self.page, name)
 
     def box_center(self) -> float:
         """Where the overlay's yellow is, from 0 (left) to 1; -1 when it shows nothing."""
