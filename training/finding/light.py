@@ -17,7 +17,7 @@ def lit(frame: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> tuple
     pixels: np.ndarray = frame.astype(np.float32)
     blur = noise = 0.0
     if rng.random() >= _PLAIN:
-        if rng.random() < 0.25:
+        if rng.random() < 0.3:
             pixels, blur = _blurred(pixels, rng)
         pixels = _toned(pixels, faces, rng)
         if rng.random() < 0.2:  # dark, with the noise that the sensor then adds
@@ -57,11 +57,11 @@ def _toned(pixels: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> n
     kind = rng.random()
     if kind < 0.12:  # low contrast
         return pixels * rng.uniform(0.15, 0.6) + rng.uniform(0, 120)
-    if kind < 0.24:  # too bright
+    if kind < 0.27:  # too bright
         return pixels * rng.uniform(1.3, 2.6) + rng.uniform(-20, 30)
-    if kind < 0.32:  # another curve
+    if kind < 0.34:  # another curve
         return 255 * (np.clip(pixels, 0, 255) / 255) ** rng.uniform(0.4, 2.5)
-    if kind < 0.54:  # light from one side, or a window behind a face
+    if kind < 0.56:  # light from one side, or a window behind a face
         return pixels * _light(pixels.shape, faces, rng)
     return pixels
 

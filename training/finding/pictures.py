@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from common.errors import DatasetError
 from faces.alignment import align, align_exactly
-from faces.following import look
+from faces.following import distance, look
 from pictures.finding import PHOTO_SUFFIXES
 from smile_recognition import PRESENCE_THRESHOLD, SmileRecognizer, crop_face
 from training.data.faces import load_arrays, save_arrays
@@ -35,6 +35,8 @@ _LONGEST = 420  # pixels of a stored picture's longer side; frames are 160 wide
 _SURE, _PERHAPS = 0.6, 0.3
 _LOOKS = (256, 128, 448)  # longer side at which YuNet looks, in this order, until it is sure
 _ROOM = 0.25  # added at each side for YuNet, which misses faces that fill the picture
+# How far the smile network's place for a face may be from YuNet's, in heights, and how different in size.
+_MOST_SHIFT, _MOST_SIZE = 0.25, 1.4
 _FIELDS = 13  # of one face: centre x, y, side, then five points x, y
 
 
@@ -160,8 +162,11 @@ class Teacher:
         return found
 
     def _refined(self, gray: np.ndarray, points: np.ndarray) -> np.ndarray:
-        sight = look(gray, *align(points), self._reader)
-        if sight.presence >= PRESENCE_THRESHOLD:
+        box, angle = align(points)
+        sight = look(gray, box, angle, self._reader)
+        ratio = sight.box.height / max(1, box.height)
+        alike = distance(sight.box, box) < _MOST_SHIFT and 1 / _MOST_SIZE < ratio < _MOST_SIZE
+        if sight.presence >= PRESENCE_THRESHOLD and alike:  # else one is wrong, and YuNet has seen the whole picture
             points = sight.points
         center, side, _ = align_exactly(points)
         return np.concatenate([center, [side], points.ravel()])
