@@ -33,13 +33,32 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Quick ones first; in several processes the longest first, so that all processes end at about the same time.
+    """Quick ones first; in several processes in the order of `in_step`, so that all end at about the same time.
 
     A file is marked `slow` that takes more than some seconds: processes, browsers, training. `slow(60)` is one that takes
     about a minute; without a number it is one of less than half a minute.
     """
-    direction = -1 if hasattr(config, "workerinput") else 1
-    items.sort(key=lambda item: direction * about_seconds(item))
+    if not hasattr(config, "workerinput"):
+        return items.sort(key=about_seconds)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    seconds = {path: float(max(map(about_seconds, tests))) for path, tests in files.items()}
+    waiting = {path for path, tests in files.items() if any("browser" in getattr(test, "fixturenames", ()) for test in tests)}
+    items[:] = [item for path in in_step(seconds, waiting) for item in files[path]]
+
+
+def in_step(seconds: dict[Path, float], waiting: set[Path]) -> list[Path]:
+    """The longest files first, and those that mostly wait, for pages, evenly among those that mostly compute: several of the
+    latter at once would only hinder each other, and the processor would be idle later.
+    """
+    places: dict[Path, float] = {}
+    for kind in (waiting, set(seconds) - waiting):
+        total, before = sum(seconds[path] for path in kind) or 1.0, 0.0
+        for path in sorted(kind, key=lambda path: (-seconds[path], path)):
+            places[path] = before / total
+            before += seconds[path]
+    return sorted(places, key=lambda path: (places[path], -seconds[path]))
 
 
 def about_seconds(item: pytest.Item) -> int:

@@ -51,6 +51,14 @@ def test_calibration_error_is_the_mean_gap_between_said_and_seen():
     assert math.isnan(scores.reliability(smile, np.full(4, 0.9), bins=2)["predicted"][0])
 
 
+def test_few_faces_have_a_calibration_error_by_chance_which_fades_with_their_number():
+    said = np.full(40, 0.5)
+    few, many = (scores.calibration_error_by_chance(np.tile(said, times)) for times in (1, 100))
+    assert few == pytest.approx(np.sqrt(0.5 / np.pi / 40), abs=0.01), "the mean distance of 40 throws' mean from its own"
+    assert many < few / 5
+    assert scores.calibration_error_by_chance(np.array([0.0, 1.0])) == 0
+
+
 def test_smile_figures_equal_scikit_learn_s():
     rng = np.random.default_rng(4)
     smile = rng.integers(0, 2, 200).astype(np.int8)

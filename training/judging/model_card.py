@@ -52,7 +52,8 @@ made on the validation part, has touched. This network's figures are of the expo
 
 The first interval draws whole groups (pictures joined as copies or as one person; seed {draw_seed}) and is the one to go by.
 The second takes every face as independent, which pictures of one person are not. The calibration error has 15 bins of
-equal width. Labels may be wrong themselves.
+equal width; "by chance" is what it would be for so many faces if every P(smile) were exactly right. Labels may be wrong
+themselves.
 
 ### Whole photos
 {photos}

@@ -62,6 +62,7 @@ def sets_table(sets: Mapping[str, Any]) -> str:
         "balanced": lambda f: percent(f["balanced_accuracy"]),
         "ROC AUC": lambda f: number(f["roc_auc"]),
         "calibration error": lambda f: percent(f["calibration_error"]),
+        "by chance": lambda f: percent(f.get("calibration_error_by_chance")),
     }
     kinds = {
         "smile, read right": "smile_read_as_smile",

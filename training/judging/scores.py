@@ -72,6 +72,12 @@ def calibration_error(smile: np.ndarray, probability: np.ndarray, bins: int = CA
     return float(np.nansum(gaps * np.array(table["count"])) / len(smile))
 
 
+def calibration_error_by_chance(probability: np.ndarray, *, seed: int = 0, draws: int = 200) -> float:
+    """The mean calibration error of so many faces if every P(smile) `(n,)` were exactly right; few faces have some."""
+    rng = np.random.default_rng(seed)
+    return float(np.mean([calibration_error(rng.random(len(probability)) < probability, probability) for _ in range(draws)]))
+
+
 def smile_figures(smile: np.ndarray, probability: np.ndarray, group: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
     """How well P(smile) `(n,)` tells labels 1 and 0 `(n,)` apart, n > 0; `group` `(n,)` as in `Faces`."""
     decided, truth = probability >= SMILE_THRESHOLD, smile > 0
@@ -91,6 +97,7 @@ def smile_figures(smile: np.ndarray, probability: np.ndarray, group: np.ndarray,
         "balanced_accuracy": float(balanced_accuracy_score(truth, decided)) if both else math.nan,
         "roc_auc": float(roc_auc_score(truth, probability)) if both else math.nan,
         "calibration_error": calibration_error(truth, probability),
+        "calibration_error_by_chance": calibration_error_by_chance(probability, seed=seed),
         "confusion": {
             "smile_read_as_smile": int((truth & decided).sum()),
             "smile_read_as_no_smile": int((truth & ~decided).sum()),
