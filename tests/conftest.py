@@ -44,7 +44,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         files.setdefault(item.path, []).append(item)
     seconds = {path: float(max(map(about_seconds, tests))) for path, tests in files.items()}
-    waiting = {path for path, tests in files.items() if any("browser" in getattr(test, "fixturenames", ()) for test in tests)}
+    waiting = {
+        path for path, tests in files.items() if any("browser" in getattr(test, "fixturenames", ()) for test in tests)
+    }
     items[:] = [item for path in in_step(seconds, waiting) for item in files[path]]
 
 
