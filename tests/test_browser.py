@@ -13,7 +13,7 @@ from tests.browsers import new_context, opened_and_closed
 from tests.visits import SIZES, TIME_IN_VIEW, Visit
 from tests.waiting import always, eventually
 
-pytestmark = pytest.mark.slow(75)
+pytestmark = pytest.mark.slow(60)
 SHOWN = "document.getElementById('clean').dataset.frame > 0"  # a picture of the app's camera
 
 

@@ -22,7 +22,7 @@ from training.data.faces import Faces
 from training.fitting.batches import Batches, fit_scaler
 from training.networks.recipes import RECIPES, build_lenet
 
-pytestmark = [pytest.mark.slow(85), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow(90), pytest.mark.timeout(900)]
 
 
 def test_shares_of_a_batch_are_the_whole_batch():

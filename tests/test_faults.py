@@ -19,7 +19,7 @@ from tests.project import ROOT, clean_environment
 from tests.running import RunningApp, arrivals, pictures, viewer
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow(55)
+pytestmark = pytest.mark.slow(35)
 
 
 def is_well(event: dict) -> bool:

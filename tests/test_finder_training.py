@@ -17,7 +17,7 @@ from training.finding.conditions import CONDITIONS
 from training.finding.pictures import Pictures
 from training.finding.scenes import SceneMaker
 
-pytestmark = pytest.mark.slow(25)
+pytestmark = pytest.mark.slow(30)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.firefox import FIREFOX, running_firefox
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 
 JOKE = "document.getElementById('joke').dataset.id"
 PERCENT = "Number(document.getElementById('meter').getAttribute('aria-valuenow'))"

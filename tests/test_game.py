@@ -15,7 +15,7 @@ from tests import posing
 from tests.browsers import launch_with_webcam
 from tests.visits import ANALYZE, WebcamVisit
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(50)
 PHASE = "document.body.dataset.phase"
 NEWS = "document.getElementById('game-news').textContent"
 SHARES = """

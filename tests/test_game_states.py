@@ -15,7 +15,7 @@ from tests.shows import RIDDLE
 from tests.visits import ANALYZE
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(35)
 PHASE = "document.body.dataset.phase"
 NEWS = "document.getElementById('game-news').textContent"
 BLANK = """navigator.mediaDevices.getUserMedia = async () => {

@@ -11,7 +11,7 @@ import pytest
 from tests.shows import LONG, PLAIN, RIDDLE, SHORT, Show
 from tests.visits import TO_ITS_END
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 
 STORED = "Object.fromEntries(Object.entries(localStorage))"
 SAID = "document.getElementById('toast').textContent"

@@ -14,7 +14,7 @@ from tests.shows import LONG, RIDDLE, Show
 from tests.test_party import COUNT
 from tests.waiting import always, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(25)
 
 BLUE, RED = "rgb(20, 40, 220)", "rgb(220, 40, 20)"
 WEBCAM = f"""

@@ -11,7 +11,7 @@ from tests.browsers import CHROMIUM, CHROMIUM_FLAGS, launch_with_webcam, opened_
 from tests.visits import COUNT_CAMERAS, OPENS, WebcamVisit
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow(85)
+pytestmark = pytest.mark.slow(45)
 
 
 @pytest.fixture

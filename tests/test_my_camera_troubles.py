@@ -12,7 +12,7 @@ from tests.browsers import CHROMIUM, CHROMIUM_FLAGS, opened_and_closed
 from tests.visits import ANALYZE, COUNT_CAMERAS, FAIL, HIDE, WebcamVisit
 from tests.waiting import always
 
-pytestmark = pytest.mark.slow(85)
+pytestmark = pytest.mark.slow(45)
 
 
 @pytest.fixture

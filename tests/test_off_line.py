@@ -21,7 +21,7 @@ from tests.waiting import always
 from web import device_routes
 from web.application import close_app, create_app
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 needs_runtime = pytest.mark.skipif(
     not (BROWSER_RUNTIME / "litert.js").is_file(), reason="needs LiteRT's runtime: make browser"
 )

@@ -27,7 +27,7 @@ from training.finding.pictures import Pictures
 from training.fitting.hold import load_hold
 from training.judging.judge import read_crops
 
-pytestmark = [pytest.mark.slow(70), pytest.mark.usefixtures("dataset_workers_in_this_process")]
+pytestmark = [pytest.mark.slow(60), pytest.mark.usefixtures("dataset_workers_in_this_process")]
 
 
 @pytest.fixture(autouse=True)

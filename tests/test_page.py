@@ -11,7 +11,7 @@ from tests.browsers import save_screenshot
 from tests.pages import NOTHING, opened_pages, read, until
 from tests.shows import PLAIN, RIDDLE
 
-pytestmark = pytest.mark.slow(85)
+pytestmark = pytest.mark.slow(40)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.pages import READ, UNFOLD, WIDTHS, opened_pages, read, until
 from tests.shows import RIDDLE
 from tests.visits import Visit, WebcamVisit
 
-pytestmark = pytest.mark.slow(85)
+pytestmark = pytest.mark.slow(50)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.shows import LONG, LONGER, SHORT, Show
 from tests.visits import FAIL, HIDE, TO_ITS_END
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(35)
 
 IN_SIGHT = ".joke, #frame, #dad, #percent"
 READ_THERE = ".joke, #frame, .gauge"

@@ -13,7 +13,7 @@ from tests.shutter import PICTURES, SMILED_LONG, read_faces, rest, shutter_visit
 from tests.visits import ANALYZE, OPENS
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow(40)
+pytestmark = pytest.mark.slow(35)
 
 
 @pytest.fixture

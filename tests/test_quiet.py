@@ -8,7 +8,7 @@ import pytest
 from tests.project import ROOT, clean_environment
 from training.quiet import SHOWN
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(15)
 
 _CODE = """
 import os, sys

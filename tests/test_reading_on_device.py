@@ -22,7 +22,7 @@ from visitors.load import StreamLoad
 from visitors.turns import TurnSearch
 
 pytestmark = [
-    pytest.mark.slow(35),
+    pytest.mark.slow(40),
     pytest.mark.skipif(not (BROWSER_RUNTIME / "litert.js").is_file(), reason="needs LiteRT's runtime: make browser"),
 ]
 READER = """async () => {

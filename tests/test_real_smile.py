@@ -12,7 +12,7 @@ from tests.pages import NOTHING, UNFOLD
 from tests.visits import TIME_IN_VIEW, WebcamVisit
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(20)
 
 
 def test_a_real_smile_is_measured_counted_and_downloaded(run_app, browser, shared_videos, tmp_path):

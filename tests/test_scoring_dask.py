@@ -20,7 +20,7 @@ from tests.waiting import eventually
 
 FILES = 200
 
-pytestmark = [pytest.mark.slow(45), pytest.mark.timeout(600)]  # a cluster is half a dozen processes that each load much
+pytestmark = [pytest.mark.slow(30), pytest.mark.timeout(600)]  # a cluster is half a dozen processes that each load much
 
 
 @pytest.fixture(scope="module")

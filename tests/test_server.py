@@ -19,7 +19,7 @@ from tests.project import ROOT, clean_environment
 from tests.running import Arrival, RunningApp, arrivals, pictures, viewer
 from tests.waiting import PATIENCE_S, always, eventually
 
-pytestmark = pytest.mark.slow(55)
+pytestmark = pytest.mark.slow(40)
 
 
 def test_the_video_feed_is_a_multipart_stream_of_pictures(run_app, face_video):

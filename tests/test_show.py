@@ -12,7 +12,7 @@ import pytest
 from tests.shows import LONG, LONGER, PLAIN, RIDDLE, SHORT
 from tests.waiting import always, eventually
 
-pytestmark = pytest.mark.slow(60)
+pytestmark = pytest.mark.slow(40)
 FACTS = """import("/static/cameras/words.js").then(({ tellFacts }) => tellFacts({ faces: [], fps: 1.3, message: "" }))"""
 
 

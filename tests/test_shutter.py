@@ -13,7 +13,7 @@ from tests import posing
 from tests.shutter import PICTURES, STATE, read_faces, rest, shutter_visits, smile_once, smiles, wait_for_camera
 from tests.visits import ANALYZE, HIDE, OPENS
 
-pytestmark = pytest.mark.slow(40)
+pytestmark = pytest.mark.slow(45)
 
 
 @pytest.fixture

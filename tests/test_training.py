@@ -27,7 +27,7 @@ from training.fitting.plan import Plan, Taught
 from training.networks import recipes
 from training.networks.recipes import RECIPES
 
-pytestmark = pytest.mark.slow(45)
+pytestmark = pytest.mark.slow(60)
 
 EPOCHS = 6
 

@@ -15,7 +15,7 @@ from training.data.faces import Faces
 from training.fitting import fit, progress
 from training.networks.recipes import RECIPES
 
-pytestmark = pytest.mark.slow(15)
+pytestmark = pytest.mark.slow(25)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from tests.shows import LONG, PLAIN, RIDDLE, Show
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow(60)
+pytestmark = pytest.mark.slow(30)
 TAKE_TURNS = """(readings) => import("/static/jokes/turn_taking.js").then(({ TurnTaking }) => {
   const turns = new TurnTaking();
   turns.told();
