@@ -22,9 +22,9 @@ run: $(VENV)/.app
 # The tests start some hundred processes of our own: compiled once, also where a shell says that nothing be kept.
 test check: export PYTHONDONTWRITEBYTECODE =
 
-# Three processes on two cores: many tests wait for a camera or a browser, and four were no faster. The longest files come first.
+# Four processes on two cores: many tests wait for a camera or a browser. The longest files come first.
 test: lint
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # For whoever changes one thing: what takes no processes, browsers or training.
 check: lint
