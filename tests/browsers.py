@@ -39,7 +39,7 @@ def new_context(browser, *, off_line: bool = False, **options):
     Nothing moves unless a test says `reduced_motion="no-preference"`: a page whose Dad only knocks takes a tenth of a core.
     """
     context = browser.new_context(**{"reduced_motion": "reduce"} | options)
-    if not off_line and options.get("java_script_enabled", True):
+    if not off_line:
         context.add_init_script("delete Navigator.prototype.serviceWorker")
     return context
 
