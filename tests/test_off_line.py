@@ -33,6 +33,10 @@ KEPT = """async () => {
   }
   return kept;
 }"""
+KEEP_FEW_JOKES = """async ([name, told]) => {
+  const jokes = [told, told, told, told, "other"].map((id) => ({ id, text: "Moo.", source: "house" }));
+  await (await caches.open(name)).put(new URL("api/v1/jokes/own", location), Response.json({ jokes }));
+}"""
 REGISTRATIONS = "navigator.serviceWorker.getRegistrations().then((all) => all.map((one) => one.scope))"
 
 
@@ -77,11 +81,11 @@ def visit(with_webcam) -> Iterator:
 
 
 def hear_another(page: WebcamVisit) -> dict[str, str]:
+    """Asked for until it comes: a joke may just have come by itself, and its punchline is asked for first."""
     page.page.evaluate(ON_REQUEST)
-    page.wait_for_punchline()
     before = page.page.get_attribute("#joke", "data-id")
-    page.page.click("#another")
-    page.until(f"document.getElementById('joke').dataset.id !== {json.dumps(before)}")
+    is_new = f"document.getElementById('joke').dataset.id !== {json.dumps(before)}"
+    page.until(f"{is_new} || void document.getElementById('another').click()")
     return page.page.evaluate("({ ...document.getElementById('joke').dataset })")
 
 
@@ -136,6 +140,10 @@ def test_under_a_path_it_keeps_to_that_path(stopping, visit):
         assert address in name
         assert all(path.startswith("/fun/smile/") for path in kept)
     page.page.reload()
+    told = page.page.get_attribute("#joke", "data-id")
+    page.page.evaluate(KEEP_FEW_JOKES, [name, told])
+    asked = page.page.evaluate("fetch('api/v1/jokes/random').then((answer) => answer.json())")
+    assert asked["id"] == "other", "the joke that came with the page is not told again at once"
     assert hear_another(page)["source"] == "house"
 
 

@@ -53,11 +53,18 @@ async function joke(request) {
   const own = await caches.match(OWN_JOKES, { cacheName: NAME });
   if (!own) return Response.error();
   const { jokes } = await own.json();
+  if (!told.length) told.push(await firstJoke());
   const fresh = jokes.filter(({ id }) => !told.includes(id)), choice = fresh.length ? fresh : jokes;
   const one = choice[Math.floor(Math.random() * choice.length)];
   told.push(one.id);
   if (told.length > NOT_SOON) told.shift();
   return new Response(JSON.stringify(one), { headers: { "Content-Type": "application/json" } });
+}
+
+// The id of the joke that stands in the page that is kept.
+async function firstJoke() {
+  const page = await caches.match(at(""), { cacheName: NAME, ignoreVary: true });
+  return /data-id="([^"]+)"/.exec((await page?.text()) ?? "")?.[1];
 }
 
 // The app's answer; null if none comes within `patience` milliseconds (0: however long it takes).
