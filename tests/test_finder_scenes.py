@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 
 from common.errors import DatasetError
+from common.face import Face
+from faces.alignment import TYPICAL_LANDMARKS, align
 from faces.finder import CELL, decode
 from tests.drawn_pictures import drawn_pictures
+from training.finding import pictures as finding_pictures
 from training.finding import scenes
 from training.finding.conditions import CONDITIONS, make_probe
 from training.finding.drawn import clouds, letter
-from training.finding.pictures import Pictures, part_of, without_copies
+from training.finding.pictures import Pictures, Teacher, part_of, without_copies
 from training.finding.scenes import SceneMaker
 from training.finding.targets import TARGETS, targets
 
@@ -187,3 +190,23 @@ def test_a_probe_has_its_face_where_it_says(condition):
     if box.height < 440:  # else nothing of the photo is round it
         around = (near.sum(dtype=float) - inner.sum(dtype=float)) / (near.size - inner.size)
         assert inner.mean() > 1.3 * around or condition in ("tilt 30", "tilt 60", "low contrast", "overexposed")
+
+
+@pytest.mark.parametrize(
+    ("shift", "size", "presence", "believed"),
+    [(0.1, 1.1, 1.0, True), (0.4, 1.0, 1.0, False), (0.0, 1.6, 1.0, False), (0.0, 0.6, 1.0, False), (0.0, 1.0, 0.2, False)],
+)
+def test_a_sight_far_from_where_yunet_saw_the_face_is_not_believed(shift, size, presence, believed, monkeypatch):
+    yunets = 100 * TYPICAL_LANDMARKS + 50
+    middle = yunets.mean(axis=0)
+    seen = (yunets - middle) * size + middle + (100 * shift, 0)
+
+    def look(*_):
+        box, angle = align(seen)
+        return Face(0, box, 0.5, 0.5, tuple(map(tuple, seen.tolist())), angle=angle, presence=presence)
+
+    monkeypatch.setattr(finding_pictures, "look", look)
+    teacher = object.__new__(Teacher)  # without YuNet's file
+    teacher._reader = None
+    row = teacher._refined(np.zeros((200, 200), np.uint8), yunets)
+    assert row[3:] == pytest.approx((seen if believed else yunets).ravel())

@@ -64,7 +64,7 @@ async function joke(request) {
 // The id of the joke that stands in the page that is kept.
 async function firstJoke() {
   const page = await caches.match(at(""), { cacheName: NAME, ignoreVary: true });
-  return /data-id="([^"]+)"/.exec((await page?.text()) ?? "")?.[1];
+  return /id="joke"[^>]* data-id="([^"]+)"/.exec((await page?.text()) ?? "")?.[1];
 }
 
 // The app's answer; null if none comes within `patience` milliseconds (0: however long it takes).
