@@ -49,8 +49,8 @@ Conditions, photos and backgrounds are made by this project's own commands, from
 Frames were made of these on the fly, {frames:,} of them: faces of any size and lean set before other pictures, cut by the
 border, covered, dim, noisy, blurred, backlit, some among clouds and lettering that are drawn. Where the faces are was said
 by YuNet (OpenCV's model zoo, MIT) and by the smile network's landmarks; so what these two never see, it was never taught.
-Parts are those of the smile network's dataset, and by name in sets that this does not know; training pictures that are
-near-copies of others outside the training part were left out.
+Parts are those of the smile network's dataset as it was when the pictures were first read, and by name in sets that it did
+not know then; training pictures that are near-copies of others outside the training part were left out.
 
 {licences}The pictures are not in this project.
 
