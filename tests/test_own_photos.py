@@ -25,6 +25,7 @@ from training.data.assembling import split_groups
 from training.data.faces import Faces
 from training.finding.pictures import Pictures
 from training.fitting.hold import load_hold
+from training.fitting.tune import whole_network
 from training.judging.judge import read_crops
 
 pytestmark = [pytest.mark.slow(60), pytest.mark.usefixtures("dataset_workers_in_this_process")]
@@ -118,9 +119,14 @@ def tuned(drawn, tmp_path_factory) -> Path:
 
 
 def test_only_the_smile_output_learns(drawn, tuned):
+    shipped, learned = (whole_network(folder)[0] for folder in (MODELS, tuned))
+    for old, new in zip(shipped.layers, learned.layers, strict=True):
+        same = all(map(np.array_equal, old.get_weights(), new.get_weights()))
+        assert same is (new.name != "smile"), new.name
     before, after = (read_crops(SmileRecognizer(path), drawn.gray) for path in (DEFAULT_MODEL, tuned / "smile.tflite"))
-    assert np.abs(after.presence - before.presence).max() < 1e-3
-    assert np.abs(after.landmarks - before.landmarks).max() < 1e-3
+    # The shipped file was written on another computer, whose arithmetic may round a weight to the next of its 8 bits.
+    assert np.abs(after.presence - before.presence).mean() < 2e-3
+    assert np.abs(after.landmarks - before.landmarks).mean() < 2e-3
     unseen = (drawn.split == "test") & (drawn.face == 1)
     losses = [-np.log(np.abs((drawn.smile <= 0) - read.smile))[unseen].mean() for read in (before, after)]
     assert losses[1] < losses[0]
