@@ -173,6 +173,7 @@ def test_refusals_keep_to_it(asked, picture, monkeypatch):
     assert asked("POST", ANALYZE, data=picture).status_code == 503
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_a_limit_keeps_to_it(tmp_path):
     app = create_app(Settings(source="none", joke_url="", board="none", visitor_rate=1))
     client = app.test_client()

@@ -197,6 +197,7 @@ def test_an_error_is_json_for_programs_and_a_page_for_a_browser_that_asks_for_on
     assert set(client.get("/api/nothing", headers=BROWSER).json) == {"error"}, "the API answers JSON to everybody"
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_a_full_house_and_a_flood_say_when_to_come_back(make_client):
     client = make_client(viewer_limit=1, visitor_rate=1)
     with client.get("/video_feed") as _watching:

@@ -29,6 +29,7 @@ def told(client, who: dict) -> dict:
     return {"id": joke["id"], "source": joke["source"]}
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_a_forger_moves_the_board_little_and_takes_nothing_from_others(make_client, tmp_path):
     file = str(tmp_path / "board.sqlite3")
     board = JokeBoard(file)
@@ -60,6 +61,7 @@ def test_nobody_uses_up_what_was_told_to_somebody_else():
     assert tellings.take(joke.source, joke.id, 1) == joke
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_asking_again_and_again_stops_counting_but_not_telling(make_client, tmp_path):
     client = make_client(board=str(tmp_path / "board.sqlite3"), visitor_rate=0)
     jokes = [told(client, FORGER) for _ in range(TOLD_PER_MINUTE + 20)]
@@ -124,6 +126,7 @@ def test_a_box_notes_for_whom_it_told():
 # Requests of every kind, and networks
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_pages_too_are_limited_and_say_when_to_come_back(make_client):
     client = make_client(visitor_rate=1)
     answers = [client.get("/", environ_base=FORGER) for _ in range(30)]

@@ -164,6 +164,7 @@ def test_the_rate_is_an_option():
             parse_settings([], {"SMILE_VISITOR_RATE": wrong})
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_over_the_limit_the_app_says_when_to_come_back(make_client):
     client = make_client(visitor_rate=1)
     here = {"REMOTE_ADDR": ELSEWHERE}
@@ -182,6 +183,7 @@ def test_over_the_limit_the_app_says_when_to_come_back(make_client):
         assert client.get(path, environ_base=here).status_code == 200
 
 
+@pytest.mark.usefixtures("no_second_passes")
 def test_a_picture_that_takes_long_is_paid_for(make_client, monkeypatch):
     worked = itertools.count()
     monkeypatch.setattr("web.analyze_routes.time.thread_time", lambda: 10 * PICTURE_S * next(worked))

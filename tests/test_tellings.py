@@ -11,6 +11,7 @@ from jokes.joke import Joke, Reaction
 from jokes.shared_tellings import SharedTellings, choose_tellings
 from jokes.tellings import GOOD_FOR_S, Tellings
 from tests.joke_boards import JOKE, joke
+from tests.waiting import PATIENCE_S
 
 
 def test_a_reaction_counts_once_for_each_telling_within_ten_minutes():
@@ -64,17 +65,24 @@ def two(board):
         tellings.close()
 
 
+def note(tellings: SharedTellings, *jokes: Joke) -> None:
+    """Notes the jokes and waits until they are written, as another process sees them."""
+    for one in jokes:
+        tellings.note(one)
+    with tellings._changed:
+        assert tellings._changed.wait_for(lambda: not (tellings._waiting or tellings._writing), PATIENCE_S)
+
+
 def test_a_telling_is_taken_once_by_whichever_process_within_ten_minutes(two):
     one, other, now = two
     with pytest.raises(UnknownJoke):
         other.take("house", "a")
-    one.note(JOKE)
-    one.note(JOKE)
+    note(one, JOKE, JOKE)
     assert one.take("house", "a") == other.take("house", "a") == JOKE
     for tellings in (one, other):
         with pytest.raises(AlreadyCounted):
             tellings.take("house", "a")
-    other.note(JOKE)
+    note(other, JOKE)
     now[0] += GOOD_FOR_S + 1
     with pytest.raises(AlreadyCounted):
         other.take("house", "a")
@@ -82,8 +90,7 @@ def test_a_telling_is_taken_once_by_whichever_process_within_ten_minutes(two):
 
 def test_processes_take_at_once_and_none_takes_another_ones(two):
     one, other, _ = two
-    for _ in range(10):
-        one.note(JOKE)
+    note(one, *[JOKE] * 10)
     one.take("house", "a")
     taken, refused = [], []
 
@@ -104,8 +111,7 @@ def test_processes_take_at_once_and_none_takes_another_ones(two):
 
 def test_a_flood_is_stopped_over_all_processes_and_uses_nothing_up(two):
     one, other, now = two
-    for i in range(PER_MINUTE + 1):
-        one.note(Joke(str(i), "ha", "test"))
+    note(one, *(Joke(str(i), "ha", "test") for i in range(PER_MINUTE + 1)))
     for i in range(PER_MINUTE):
         (one, other)[i % 2].take("test", str(i))
     with pytest.raises(TooManyCounted):
@@ -120,7 +126,7 @@ def test_old_tellings_are_deleted(two, board):
     from jokes import board_tables as joke_tables
 
     one, _, now = two
-    one.note(JOKE)
+    note(one, JOKE)
     one.take("house", "a")
     one._tidy()
 
@@ -151,7 +157,7 @@ def test_a_board_that_fails_is_said_and_jokes_are_told_all_the_same(tmp_path):
 
 def test_an_older_board_is_read_as_before_once_tellings_are_shared(board, two):
     board.add(JOKE, Reaction(0, 1, 1))
-    two[0].note(JOKE)
+    note(two[0], JOKE)
     two[1].take("house", "a")
     board.add(JOKE, Reaction(0, 1, 1))
     assert [tally.reactions for tally in board.tallies()] == [2]
@@ -172,8 +178,7 @@ def test_postgresql_shares_tellings_too():
     one, other = SharedTellings(board), SharedTellings(board)
     joke = Joke(os.urandom(8).hex(), "ha", "test")
     try:
-        one.note(joke)
-        one.note(joke)
+        note(one, joke, joke)
         assert other.take("test", joke.id) == one.take("test", joke.id) == joke
         with pytest.raises(AlreadyCounted):
             other.take("test", joke.id)
