@@ -32,7 +32,7 @@ from benchmarks.reporting.command import said_plainly
 from benchmarks.stages.fuzz_findings import ANALYZE, DESCRIBED, KEPT, REACTIONS, Answer, Description, Findings, Sent
 from common.errors import BenchmarkError
 
-_LIVE = ["/video_feed", "/events", "/snapshot.jpg"]  # they take no input, and two of them have no end to wait for
+LIVE = ["/video_feed", "/events", "/snapshot.jpg"]  # they take no input, and two of them have no end to wait for
 _BATCH = 250
 _MOST_LARGE = 8  # pictures with as many pixels as are allowed, sent first: what they need does not count as growth
 _GROWTH_MB = 1.0  # for each of the server's threads, which keep some of what they used; one thread alone does not grow
@@ -67,7 +67,7 @@ def described_sources(described: dict[str, Any], base_url: str) -> list[Source]:
     import requests
     import schemathesis
 
-    schema = schemathesis.openapi.from_dict(described).exclude(path=_LIVE)
+    schema = schemathesis.openapi.from_dict(described).exclude(path=LIVE)
 
     def as_sent(case: Any) -> Sent:
         given = case.as_transport_kwargs(base_url=base_url)

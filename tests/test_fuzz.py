@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks.actors import broken_forms
 from benchmarks.actors.broken_pictures import declared_png, encoded, interlaced_png, many_scans
-from benchmarks.fuzz import described_sources, draw, main, picture_sources
+from benchmarks.fuzz import LIVE, Source, described_sources, draw, main, picture_sources
 from benchmarks.stages.fuzz_findings import Answer, Description, Findings, Sent
 from common.settings import Settings
 from web.application import close_app, create_app
@@ -19,6 +19,14 @@ pytestmark = pytest.mark.slow
 
 ANALYZE = "/api/v1/analyze"
 EACH = 60
+# Right requests of every kind, and wrong ones where a body is sent.
+DESCRIBED = [
+    f"{method.upper()} {path} {mode}"
+    for path, methods in describe()["paths"].items()
+    if path not in LIVE
+    for method in methods
+    for mode in ("positive", "negative")[: 2 if method == "post" else 1]
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +60,19 @@ def test_broken_pictures_forms_and_reactions_get_a_described_answer(findings, so
     assert 400 in statuses
 
 
-@pytest.mark.parametrize("source", described_sources(describe(), "http://localhost"), ids=lambda source: source.name)
-def test_what_the_description_describes_gets_a_described_answer(findings, source):
-    assert 1 <= draw(source, EACH, 1, findings.look) <= EACH
+@pytest.fixture(scope="module")
+def described() -> dict[str, Source]:
+    """Schemathesis takes seconds to load: not while tests are gathered, which every process does."""
+    return {source.name: source for source in described_sources(describe(), "http://localhost")}
+
+
+def test_every_kind_of_request_that_the_description_describes_is_sent(described):
+    assert sorted(described) == sorted(DESCRIBED)
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_what_the_description_describes_gets_a_described_answer(findings, described, name):
+    assert 1 <= draw(described[name], EACH, 1, findings.look) <= EACH
     assert [complaint for complaint, _, _ in findings.complaints] == []
 
 
