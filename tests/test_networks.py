@@ -11,6 +11,7 @@ from tests.drawn_faces import drawn_set, every_kind_of_set
 from tests.small_network import SIZES, build_small
 from training.data.faces import Faces
 from training.fitting import finish, progress
+from training.fitting.augmentation import spoilt
 from training.fitting.batches import fit_scaler, scale
 from training.fitting.plan import Plan
 from training.networks import recipes
@@ -59,11 +60,30 @@ def test_a_network_of_known_answers_is_judged_by_them(faces, tmp_path):
     labelled = faces.smile >= 0
     shares = [(faces.smile[labelled & (faces.source == s)] == 1).mean() for s in ("genki", "getty_faces", "smiles")]
     figures = judged.judge(always_yes)
-    assert figures["val"] == pytest.approx(np.mean(shares))
+    assert figures["val"] == figures["spoilt"] == pytest.approx(np.mean(shares))
     assert figures["presence"] == pytest.approx((faces.face == 0).mean())
     measured = ~np.isnan(faces.landmarks).any(axis=(1, 2))
     middle = np.full((measured.sum(), 5, 2), 0.5)
     assert figures["point_error"] == pytest.approx(progress.point_error(middle, faces.landmarks[measured]).mean(), rel=1e-4)
+
+
+def test_the_epoch_is_chosen_by_faces_as_they_are_and_by_spoilt_ones(faces, tmp_path):
+    scaler = fit_scaler(faces.gray)
+    judged = progress.TrainingProgress(tmp_path, "", Plan(recipes.RECIPES["smile"], patience=2), faces, scaler)
+    assert judged.best() == -1
+    judged.history = [{"val": val, "spoilt": worse} for val, worse in ((0.9, 0.8), (0.88, 0.85), (0.92, 0.7))]
+    assert (judged.best(), judged.finished()) == (1, False)
+    judged.history += [{"val": 0.88, "spoilt": 0.84}]
+    assert judged.finished()
+    plain = progress.TrainingProgress(tmp_path, "", Plan(recipes.RECIPES["minimal"], patience=1), faces, scaler)
+    assert "spoilt" not in plain.judge(constant_network(smile=4.0, presence=-4.0))
+
+
+def test_spoilt_crops_are_alike_at_every_call_and_differ_from_the_faces_as_they_are(faces):
+    once, again = (spoilt(faces.wide, 64) for _ in range(2))
+    assert np.array_equal(once, again)
+    assert np.abs(once.astype(float) - faces.gray).mean(axis=(1, 2)).min() > 0.5
+    assert spoilt(faces.wide, 28, 0.5).shape == (len(faces), 28, 28)
 
 
 def constant_network(**logits: float) -> keras.Model:

@@ -109,7 +109,7 @@ def test_training_writes_all_its_files_and_nothing_half_done(trained, faces):
     assert made["backgrounds"] == (training.face == 0).sum()
     assert (made["network"], made["seed"], made["precision"]) == ("smile", 3, "float32")
     assert made["epochs"] == len(made["history"]) == EPOCHS
-    values = [entry["val"] for entry in made["history"]]
+    values = [entry["val"] + entry["spoilt"] for entry in made["history"]]
     assert made["chosen_epoch"] == max(range(EPOCHS), key=lambda i: (values[i], i)) + 1
     model = keras.models.load_model(trained / "my_model.keras")
     assert made["weights"] == model.count_params()

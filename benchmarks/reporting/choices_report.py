@@ -13,7 +13,7 @@ from training.data.sources import KNOWN
 from training.judging.plots import table
 
 MEAN = "mean of the sets"
-_NO_SETS = {"epoch", "loss", "val", "point_error", "presence"}  # of what training says of an epoch
+_NO_SETS = {"epoch", "loss", "val", "spoilt", "point_error", "presence"}  # of what training says of an epoch
 Figures = dict[str, dict[str, Any]]  # by set, then by what was measured
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -109,6 +109,16 @@ def spoil(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         y, x = rng.integers(0, size - h), rng.integers(0, size - w)
         gray[y : y + h, x : x + w] = rng.integers(0, 256)
     return gray
+
+
+def spoilt(wide: np.ndarray, size: int = CROP_SIZE, view_scale: float = 1.0, seed: int = 0) -> np.ndarray:
+    """Wide crops uint8 `(n, 128, 128)` as a worse camera would show them, uint8 `(n, size, size)`; alike at every call."""
+    crops = np.empty((len(wide), size, size), np.uint8)
+    for i, one in enumerate(wide):
+        rng = np.random.default_rng([seed, i])
+        view = random_view(rng)
+        crops[i] = spoil(look(one, replace(view, scale=view.scale * view_scale), size), rng)
+    return crops
 
 
 def _focused(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from common.whole_files import replacing, write_whole
 from training.data.faces import Faces
+from training.fitting.augmentation import spoilt
 from training.fitting.plan import Plan
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class TrainingProgress:
         recipe = plan.recipe
         x = scale(scaler, resized(validation, recipe.size, recipe.view_scale))
         self._x = np.repeat(x, 3, axis=3) if recipe.color else x
+        # What is trained on worse pictures is judged on worse ones, too.
+        worse = recipe.augmented and not recipe.color
+        self._spoilt = scale(scaler, spoilt(validation.wide, recipe.size, recipe.view_scale)) if worse else None
 
     def resume(self) -> keras.Model | None:
         """The network as the last finished epoch left it, if that epoch had the same data, code and options."""
@@ -51,7 +55,7 @@ class TrainingProgress:
 
     def best(self) -> int:
         """The index of the best epoch so far, the last one among equals; -1 before the first."""
-        scores = [entry["val"] for entry in self.history]
+        scores = [entry["val"] + entry.get("spoilt", 0.0) for entry in self.history]
         return max(range(len(scores)), key=lambda i: (scores[i], i), default=-1)
 
     def finished(self) -> bool:
@@ -94,20 +98,19 @@ class TrainingProgress:
         return Callback()
 
     def judge(self, model: keras.Model) -> dict[str, float]:
-        """Figures on the validation part. `val` decides; higher is better.
+        """Figures on the validation part. `val` decides, with `spoilt` where that is known; higher is better.
 
-        For smiles it is the mean of the sets' accuracies, so that no set gains at another's cost; otherwise minus the point
-        error.
+        For smiles these are the means of the sets' accuracies, so that no set gains at another's cost, on the faces as they
+        are and on spoilt ones; otherwise `val` is minus the point error.
         """
         predicted = model.predict(self._x, batch_size=256, verbose=0)
         figures: dict[str, float] = {}
         if "smile" in predicted:
-            labelled = self.validation.smile >= 0
-            right = (predicted["smile"][:, 0] > 0) == (self.validation.smile > 0)
-            names = np.unique(self.validation.source[labelled])
-            for name in names:
-                figures[str(name)] = float(right[labelled & (self.validation.source == name)].mean())
-            figures["val"] = float(np.mean([figures[str(name)] for name in names]))
+            figures |= self._accuracies(predicted["smile"])
+            figures["val"] = float(np.mean(list(figures.values())))
+            if self._spoilt is not None:
+                worse = model.predict(self._spoilt, batch_size=256, verbose=0)["smile"]
+                figures["spoilt"] = float(np.mean(list(self._accuracies(worse).values())))
         measured = ~np.isnan(self.validation.landmarks).any(axis=(1, 2))
         if "landmarks" in predicted and measured.any():
             points = predicted["landmarks"][measured].reshape(-1, 5, 2)
@@ -117,6 +120,12 @@ class TrainingProgress:
         if "presence" in predicted:
             figures["presence"] = float(((predicted["presence"][:, 0] > 0) == (self.validation.face > 0)).mean())
         return figures
+
+    def _accuracies(self, logits: np.ndarray) -> dict[str, float]:
+        """Of each set with smile labels."""
+        source, labelled = self.validation.source, self.validation.smile >= 0
+        right = (logits[:, 0] > 0) == (self.validation.smile > 0)
+        return {str(name): float(right[labelled & (source == name)].mean()) for name in np.unique(source[labelled])}
 
 
 def checkpoint_path(out: Path, epoch: int) -> Path:
