@@ -111,6 +111,17 @@ def test_one_button_makes_joke_picture_and_dad_fill_the_screen_and_escape_leaves
     assert page.evaluate("document.activeElement.id") == "party"
 
 
+LEAVE_AND_RETURN = """() => new Promise((done) => {
+  document.addEventListener("fullscreenchange", () => done(), { once: true });
+  document.getElementById("party-leave").click();
+  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", altKey: true }));
+})"""
+NOTE_WAKING = """() => {
+  const look = () => { window.woken ||= !document.body.classList.contains("idle"); };
+  new MutationObserver(look).observe(document.body, { attributes: true });
+}"""
+
+
 def test_the_address_opens_it_and_the_screen_stays_awake(show):
     there = show()
     page = there.page
@@ -126,9 +137,13 @@ def test_the_address_opens_it_and_the_screen_stays_awake(show):
     there.jokes = [SHORT]
     page.click("#joke")
     there.until("document.getElementById('joke').dataset.id === 'short'")
-    page.mouse.move(300, 300)
-    assert page.evaluate("!document.body.classList.contains('idle')")
     there.until("document.body.classList.contains('idle')")
+    page.evaluate(NOTE_WAKING)
+    page.mouse.move(300, 300)
+    there.until("window.woken")
+    there.until("document.body.classList.contains('idle')")
+    page.evaluate(LEAVE_AND_RETURN)
+    assert page.evaluate(PARTY), "whoever returns at once stays"
     page.mouse.move(400, 300)
     page.click("#party-leave")
     there.until(f"!{PARTY} && document.fullscreenElement === null")
@@ -159,7 +174,7 @@ def test_the_next_joke_comes_when_all_have_laughed_and_after_a_minute_of_silence
     assert there.asked == 0, "somebody still laughs"
     readings(2, 0.1, 0.1)
     there.until("document.getElementById('joke').dataset.id === 'short'")
-    page.clock.run_for(55_000)
+    page.clock.run_for(45_000)  # fewer than 60 seconds, also with those that pass while a busy computer gets here
     assert (there.asked, there.joke()) == (1, "short")
     page.evaluate(HIDE % "true")
     page.clock.run_for(20_000)

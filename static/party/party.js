@@ -40,6 +40,7 @@ function enter() {
 function leave() {
   if (!partying()) return;
   body.classList.remove("party", "idle");
+  wasFull = false; // or the news that the screen is left, which comes later, would close a party opened meanwhile
   history.replaceState(null, "", location.pathname);
   if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
   toast("");
