@@ -186,7 +186,9 @@ class ScoringWorkers:
         passed, self._looked_at = min(now - self._looked_at, 2 * _LOOK_EVERY_S), now
         for worker in [worker for worker in self._workers if worker.tasks]:
             worker.silent_s += passed
-            if worker.silent_s > self._patience_s:
+            # A process that has yet to load libraries and networks says nothing, and on a busy computer for long.
+            patience_s = self._patience_s if worker.ready else max(self._patience_s, _PATIENCE_S)
+            if worker.silent_s > patience_s:
                 worker.process.kill()
                 worker.tasks[0].crashes = _TRIES  # it would only take as long again
                 self._bury(worker, GIVEN_UP)

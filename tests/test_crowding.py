@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import DetectorError, TooBusy
 from common.settings import Settings
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, always, eventually
 from visitors.analysis import VisitorAnalysis
 from visitors.load import MOST_WAIT_S, StreamLoad
 
@@ -91,6 +91,41 @@ def test_more_at_once_than_there_are_places_wait_and_are_then_sent_away(scene, m
     thread.join(60)
     assert answers[0]["faces"] == []
     assert analysis.analyze(jpeg(scene()))["faces"] == [], "the place is free again"
+
+
+def test_until_all_places_are_warmed_up_a_picture_waits_for_them(scene, monkeypatch):
+    monkeypatch.setattr("visitors.analysis._WAIT_S", 0.05)
+    monkeypatch.setattr("visitors.analysis._LOADING_WAIT_S", PATIENCE_S)
+    used = iter(range(10))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait_in_the_last(*_):
+        if next(used) == 1:
+            inside.set()
+            assert go_on.wait(PATIENCE_S)
+        return []
+
+    monkeypatch.setattr("visitors.analysis.analyze_photo", wait_in_the_last)
+    analysis = VisitorAnalysis(Settings(), places=2)
+    answers, refused = [], []
+
+    def ask() -> None:
+        try:
+            answers.append(analysis.analyze(jpeg(scene())))
+        except TooBusy as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=analysis.warm_up), threading.Thread(target=ask)]
+    threads[0].start()
+    assert inside.wait(PATIENCE_S)
+    threads[1].start()
+    try:
+        always(lambda: not answers and not refused)
+    finally:
+        go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert [answer["faces"] for answer in answers] == [[]]
 
 
 def test_pictures_that_wait_for_a_place_are_bounded(scene, monkeypatch):

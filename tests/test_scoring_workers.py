@@ -34,6 +34,8 @@ class OddWork:
     def scorer(self) -> "OddWork":
         if self.folder == "nowhere":
             os._exit(3)
+        if Path(self.folder).name == "late":
+            time.sleep(4)
         return self
 
     def all_rows(self, file, alive):
@@ -109,6 +111,11 @@ def test_a_file_that_never_comes_back_is_given_up_and_one_that_goes_on_is_not(tm
     with ScoringWorkers(OddWork(str(tmp_path)), 2, patience_s=8.0) as workers:
         found = paths_and_errors(workers.results(iter(files)))
     assert found == [(file.path, GIVEN_UP if "hang" in file.path else None) for file in files]
+
+
+def test_a_worker_that_takes_long_to_start_is_waited_for(tmp_path):
+    with ScoringWorkers(OddWork(str(tmp_path / "late")), 1, patience_s=3.0) as workers:
+        assert paths_and_errors(workers.results(iter(photos("a", "b")))) == [("a.jpg", None), ("b.jpg", None)]
 
 
 def test_what_stops_a_worker_stops_the_run_after_the_files_before_it(tmp_path):
@@ -189,7 +196,8 @@ main([{str(folder)!r}, "--cropped", "--workers", "2", "--out", {str(tmp_path / "
     assert done.stderr.startswith("files: 35, ")
 
 
-def test_the_bar_shows_how_many_of_how_many(folder, capsys):
+def test_the_bar_shows_how_many_of_how_many(folder, capsys, monkeypatch):
+    monkeypatch.setattr(run, "_COUNT_WITHIN_S", PATIENCE_S)
     shown = run._Shown([str(folder)], earlier=30, bar=True)
     shown.video(MediaFile("party/long.mp4", is_video=True), 61.2)
     shown.file_done()

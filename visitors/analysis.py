@@ -80,6 +80,7 @@ class VisitorAnalysis:
         before = None if previous is None else _stream(previous)
         # The picture is read only now: many at once would take the processor or fill the memory.
         with self._desk(data, still=before is None) as desk:
+            self._loaded = True
             stream: dict[str, Any] = {}
             if before is None:
                 image = decode_checked(data)
@@ -108,6 +109,7 @@ class VisitorAnalysis:
                 desk = stack.enter_context(self._free_desk(_LOADING_WAIT_S))
                 analyze_photo(_BLANK, desk.detector, desk.recognizer)
                 desk.recognizer.read(_BLANK[..., 0], [Box(10, 70, 70, 10)])
+        self._loaded = True  # not before: until then all places but the last are taken by this
 
     @contextmanager
     def _desk(self, data: bytes, *, still: bool) -> Iterator[_Desk]:
@@ -133,7 +135,6 @@ class VisitorAnalysis:
                 detector = create_detector(self._settings.detector, self._settings.detector_model)
                 detector.load()
                 desk = _Desk(detector, SmileRecognizer(self._settings.model))
-            self._loaded = True
             yield desk
         finally:
             self._desks.put(desk)

@@ -21,7 +21,7 @@ from common.errors import ClusterError
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:9000", "10.0.0.2:9000"]}, "task": {"type": "worker", "index": 0}}'
 _CONNECT_SECONDS = 5.0
-_HELLO_SECONDS = 1.0  # for the line that a worker sends once it is connected
+_HELLO_SECONDS = 5.0  # for the line that a worker sends once it is connected
 _AGAIN_SECONDS = 0.5  # between two tries
 _LONGEST_LINE = 4096
 _DIFFERENT = (
