@@ -53,11 +53,11 @@ def _app(report: Report, plan: Plan) -> None:
 
 def _viewers(report: Report, plan: Plan) -> None:
     counts = (1, 3) if plan.short else _VIEWERS
-    serving.measure_viewers(report, plan.video, counts=counts, seconds=1.5 if plan.short else 15)
+    serving.measure_viewers(report, plan.video, counts=counts, seconds=3 if plan.short else 15)
 
 
 def _slow(report: Report, plan: Plan) -> None:
-    serving.measure_slow_viewer(report, plan.video, frames_in_video=plan.frames, seconds=2.5 if plan.short else 12)
+    serving.measure_slow_viewer(report, plan.video, frames_in_video=plan.frames, seconds=4 if plan.short else 12)
 
 
 STAGES = {

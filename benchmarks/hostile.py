@@ -62,7 +62,7 @@ def watch(app: AppProcess, audience: Audience, seconds: float) -> Seen:
     deadline = began + seconds
     newcomers = threading.Thread(target=_come_anew, args=(app.port, seen, deadline), name="newcomers")
     newcomers.start()
-    while time.monotonic() < deadline:
+    while not seen.fps or time.monotonic() < deadline:
         before, started = [viewer.pictures for viewer in audience.viewers], time.monotonic()
         audience.watch(1.0)
         shown = [viewer.pictures - count for viewer, count in zip(audience.viewers, before, strict=True)]
@@ -74,7 +74,7 @@ def watch(app: AppProcess, audience: Audience, seconds: float) -> Seen:
 
 
 def _come_anew(port: int, seen: Seen, deadline: float) -> None:
-    while time.monotonic() < deadline:
+    while not seen.newcomer_s or time.monotonic() < deadline:
         started = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         right = False

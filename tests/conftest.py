@@ -175,11 +175,12 @@ def no_thread_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_client():
+def make_client(monkeypatch):
     """Makes an app in this process, with no camera and no joke service unless told otherwise, and a client of it."""
     from common.settings import Settings
     from web.application import close_app, create_app
 
+    monkeypatch.setattr("web.live_routes._SNAPSHOT_WAIT_S", PATIENCE_S)
     apps = []
 
     def make(**options):
@@ -196,8 +197,7 @@ def make_client():
 @pytest.fixture
 def no_second_passes(monkeypatch):
     """For limits on what one visitor may ask for in a time, however long the test takes to ask."""
-    still = property(lambda _: lambda: 1000.0, lambda *_: None)
-    monkeypatch.setattr(RateLimit, "_clock", still, raising=False)
+    monkeypatch.setattr(RateLimit, "_clock", property(lambda _: lambda: 1000.0, lambda *_: None), raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ READ = """([faces, message]) => import("/static/meter/reading.js").then(({ show 
   fps: 10, width: 640, height: 480,
   message: message ?? "", faces: faces.map(([id, smile]) => ({ id, smile, label: smile >= 0.5 ? "smile" : "no_smile",
   box: { left: 50 * id, top: 100, right: 50 * id + 40, bottom: 150 } })) }))"""
+# The page gives up on a joke after some seconds, and here it is the test that answers.
+NEVER_TOO_LATE = "AbortSignal.timeout = () => new AbortController().signal"
 UNFOLD = "for (const one of document.querySelectorAll('.fold')) one.open = true"
 
 
@@ -30,6 +32,7 @@ def opened_pages(browser, app) -> Iterator:
         width, height = WIDTHS[size]
         context = new_context(browser, viewport={"width": width, "height": height}, **options)
         contexts.append(context)
+        context.add_init_script(NEVER_TOO_LATE)
         page = context.new_page()
         page.set_default_timeout(120_000)
         page.on("pageerror", lambda error: pytest.fail(str(error)))

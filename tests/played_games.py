@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.browsers import new_context
 from tests.served import Served
+from tests.waiting import PATIENCE_S
 
 # Readings from `begin` until `end`, one every `ms`: [ms, begin, end, (smile, x) of each face; None: nothing could be read].
 Readings = tuple[float, float, float, dict[str, tuple[float, float]] | None]
@@ -51,6 +52,7 @@ def open_game(browser: Any) -> Iterator[Any]:
     served = Served()
     context = new_context(browser)
     page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.goto(f"http://127.0.0.1:{served.port}/static/icon.svg")
     yield page
     context.close()

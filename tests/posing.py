@@ -38,6 +38,8 @@ _SCRIPT = """{
   };
 }"""
 
+SMILES = f"sitters.forEach((one) => {{ one.range = {list(SMILE)}; }}) || "  # before an expression: everybody begins to smile
+
 
 def person_of(video: Path) -> list[np.ndarray]:
     """A person who is neutral, and then smiles: uint8 BGR (360, 640, 3)."""

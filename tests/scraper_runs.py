@@ -7,10 +7,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import getty_scraper
+from scraping.asking import politeness
 from scraping.asking.pace import Clock
 from tests.getty_server import GettyServer
 
@@ -39,6 +41,16 @@ class Run:
     code: int
     out: str
     err: str
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch, part: str, timeout_s: float) -> None:
+    """Has the scraper give up early on answers of addresses with a certain part, and wait for all others as usual."""
+    exchange = politeness.exchange
+
+    def ask(session: Any, url: str, **options: Any) -> Any:
+        return exchange(session, url, **options | ({"timeout_s": timeout_s} if part in url else {}))
+
+    monkeypatch.setattr(politeness, "exchange", ask)
 
 
 class Scraper:

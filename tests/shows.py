@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browsers import new_context
-from tests.pages import READ
+from tests.pages import NEVER_TOO_LATE, READ
 from tests.waiting import eventually
 
 RIDDLE = {"id": "riddle", "text": "Why did the clock blush? Somebody saw its hands.", "source": "house"}
@@ -25,6 +25,7 @@ class Show:
         self, browser: Any, url: str, *, size: tuple[int, int] = (1280, 720), jokes: tuple = (), **options: Any
     ) -> None:
         self.context = new_context(browser, viewport={"width": size[0], "height": size[1]}, **options)
+        self.context.add_init_script(NEVER_TOO_LATE)
         self.page = self.context.new_page()
         self.page.set_default_timeout(120_000)
         self.page.on("pageerror", lambda error: pytest.fail(str(error)))

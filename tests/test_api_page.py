@@ -12,6 +12,7 @@ import pytest
 
 from tests.api_calls import client_with_board, picture_of
 from tests.browsers import CHROMIUM, save_screenshot
+from tests.waiting import PATIENCE_S
 from visitors.analysis import MAX_BYTES, MAX_PIXELS
 from web.openapi import describe
 
@@ -110,6 +111,8 @@ def test_the_page_fits_every_screen(run_app, browser, tmp_path):
 
 
 def assert_commands_are_copied(page) -> None:
+    page.set_default_timeout(1000 * PATIENCE_S)
+    page.evaluate("window.setTimeout = () => 0")  # "Copied" stays, or a busy computer is too late to see it
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("document.body.append(document.createElement('textarea'))")
     for which, way in ((1, "clipboard"), (3, "selection")):

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -221,9 +222,9 @@ def test_an_audience_reads_pictures_at_the_pace_of_each_viewer(face_video):
 
         eventually(seen)
         assert slow.received < 60_000 * (time.monotonic() - started) + 2 * 4096
-        assert abs(counted.pictures - fast.pictures) <= 3
+        assert counted.pictures > len(slow.arrivals), "one whose pictures are only counted"
         numbers = [scenes.read_number(jpeg) for _, jpeg in fast.arrivals]
-        assert numbers == sorted(numbers)
+        assert all((later - earlier) % 400 < 200 for earlier, later in pairwise(numbers)), "in order, from its 400 frames"
         audience.leave(fast)
         assert [type(viewer) for viewer in audience.viewers] == [Viewer] * 2
         assert app.sockets() >= 2

@@ -79,7 +79,7 @@ class Met:
         self.ended: dict[object, str | None] = {}
         self._threads: list[threading.Thread] = []
 
-    def comes(self, index: int, *, same: str = "data", seconds: float = 30, name: object = None) -> threading.Thread:
+    def comes(self, index: int, *, same: str = "data", seconds: float = PATIENCE_S, name: object = None) -> threading.Thread:
         def come() -> None:
             try:
                 meet(Cluster(self.at, index), same, seconds)
@@ -93,7 +93,7 @@ class Met:
 
     def all_end(self) -> dict[object, str | None]:
         for thread in self._threads:
-            thread.join(60)
+            thread.join(2 * PATIENCE_S)
             assert not thread.is_alive()
         return self.ended
 
@@ -129,8 +129,8 @@ def test_workers_with_other_data_are_refused_and_nobody_begins(met):
 
 
 def test_workers_that_do_not_come_are_named(met):
-    met.comes(2, seconds=6)
-    met.comes(0, seconds=3)
+    met.comes(2, seconds=10)
+    met.comes(0, seconds=5)
     ended = met.all_end()
     assert ended[0] is not None
     assert met.at[1] in ended[0]

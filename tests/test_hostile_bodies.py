@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def serve() -> Iterator:
+def serve(monkeypatch) -> Iterator:
+    monkeypatch.setattr(channels, "_LINGER_S", PATIENCE_S)  # what is still sent by a slow computer is read
     yield from serving()
 
 
@@ -42,7 +43,7 @@ def test_bodies_that_do_not_end_fill_no_memory_and_others_are_answered(serve):
                 with contextlib.suppress(OSError):  # the answer may come before all is sent
                     post(connection, 1 << 20, (1 << 20) - 1)
             eventually(lambda: served.refused.get("bodies", 0) >= 8, "too many are sent away")
-            assert served.keeper.bodies.held <= served.keeper.bodies.most
+            eventually(lambda: served.keeper.bodies.held <= served.keeper.bodies.most)
             modest.sendall(bytes(50_000))
             status, _, body = answer(modest)
             assert (status, json.loads(body)["error"][:28]) == (400, "This is not a JPEG, PNG or W")

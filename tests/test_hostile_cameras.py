@@ -13,6 +13,7 @@ from pictures.network_pictures import MAX_BYTES, JpegStream, ask
 from pictures.playback import LiveStream, Recording
 from pictures.sources import open_source
 from tests.loopback import http_server
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +97,7 @@ def test_damaged_pictures_are_passed_over_and_a_silent_camera_is_left():
     parts = [part(cut[:20]), part(b"no picture"), part(b""), part(PICTURE), b"--cam\r\n"]
     left = threading.Event()
     with serve(parts, more=lambda _: left.wait(20)) as port:
-        source = ask(f"http://127.0.0.1:{port}/", "It", timeout=3.0).pictures  # which a busy machine keeps
+        source = ask(f"http://127.0.0.1:{port}/", "It", timeout=3.0).pictures  # of silence, which there is only at the end
         assert source.read() is not None
         assert source.read() is None
         left.set()
@@ -110,7 +111,8 @@ def test_garbage_without_an_end_is_left_after_a_while():
             time.sleep(0.001)
 
     with serve([], more=garbage) as port:
-        source = ask(f"http://127.0.0.1:{port}/", "It", timeout=0.3).pictures
+        source = ask(f"http://127.0.0.1:{port}/", "It", timeout=PATIENCE_S).pictures
+        source._timeout = 0.3
         with pytest.raises(CameraError, match="no JPEG pictures"):
             source.read()
         assert source._splitter.unfinished < 100_000

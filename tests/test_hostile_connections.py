@@ -23,10 +23,11 @@ def serve() -> Iterator:
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(serve, monkeypatch):
-    monkeypatch.setattr(channels, "HEAD_S", 0.3)
     served = serve()
     with served.connect() as silent, served.connect() as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        eventually(lambda: [bool(one.request) for one in served.server.active_channels.values()].count(True) == 1)
+        monkeypatch.setattr(channels, "HEAD_S", 0.3)
         assert silent.recv(100) == b""
         status, _, body = answer(slow)
         assert status == 408

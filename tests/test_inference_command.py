@@ -91,7 +91,7 @@ def test_ctrl_c_keeps_the_rows_so_far_and_the_old_table(tmp_path, face_picture):
         os.link(face_picture, photos / f"{i:04}.jpg")
     table.write_text("an older table\n")
     process = subprocess.Popen(
-        [sys.executable, "inference.py", str(photos), "--out", str(table)],
+        [sys.executable, "inference.py", str(photos), "--out", str(table), "--workers", "2"],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ from jokes.box import JokeBox
 from jokes.joke import Joke
 from jokes.sources import fetch_joke, house_jokes
 from tests.loopback import http_server
-from tests.waiting import always, eventually
+from tests.waiting import PATIENCE_S, always, eventually
 
 
 class JokeService:
@@ -74,7 +74,7 @@ def service():
 
 
 def test_a_joke_is_fetched_as_the_service_asks(service):
-    assert fetch_joke(service.url) == Joke("j1", "Joke number 1", "icanhazdadjoke")
+    assert fetch_joke(service.url, timeout=PATIENCE_S) == Joke("j1", "Joke number 1", "icanhazdadjoke")
     assert service.headers["Accept"] == "application/json"
     assert service.headers["User-Agent"].startswith("Dad Jokes for Smiles")
     assert "https://" in service.headers["User-Agent"]
@@ -84,7 +84,7 @@ def test_a_joke_is_fetched_as_the_service_asks(service):
 def test_nonsense_is_no_joke(service, mode):
     service.mode = mode
     with pytest.raises(JokeUnavailable):
-        fetch_joke(service.url)
+        fetch_joke(service.url, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("mode", ["hangs", "trickle"])

@@ -1,5 +1,7 @@
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -34,7 +36,8 @@ def test_a_slow_viewer_gets_the_newest_picture_and_no_queue():
     stream.close()
 
 
-def test_every_viewer_gets_every_picture_that_it_waits_for():
+def test_every_viewer_gets_every_picture_that_it_waits_for(monkeypatch):
+    monkeypatch.setattr(live_stream, "_REPEAT_S", PATIENCE_S)
     live = LiveStream()
     got: dict[int, list[bytes]] = {i: [] for i in range(10)}
     ready = threading.Barrier(11, timeout=PATIENCE_S)
@@ -126,26 +129,41 @@ def test_closing_ends_streams_at_once():
     assert live.snapshot(5) is None
 
 
+@contextmanager
+def published_for_a_snapshot(live: LiveStream, jpeg: bytes) -> Iterator[None]:
+    """Publishes that picture again and again once a snapshot is waited for."""
+    over = threading.Event()
+
+    def publish() -> None:
+        while not over.wait(0.05):
+            if live.wanted == {"boxed"}:
+                live.publish(jpeg, "{}")
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(PATIENCE_S)
+
+
 def test_a_snapshot_is_fresh():
     live = LiveStream()
     assert live.snapshot(0.05) is None
     live.publish(b"old", "{}")
-    assert live.snapshot(0.05).jpeg == b"old"
+    assert live.snapshot(0.05, max_age=PATIENCE_S).jpeg == b"old"
     assert live.snapshot(0.05, max_age=-1) is None, "an old picture does not pass for a new one"
-    timer = threading.Timer(0.1, live.publish, (b"new", "{}"))
-    timer.start()
-    assert live.snapshot(5, max_age=-1).jpeg == b"new"
-    timer.join()
+    with published_for_a_snapshot(live, b"new"):
+        assert live.snapshot(PATIENCE_S, max_age=-1).jpeg == b"new"
 
 
 def test_a_snapshot_waits_for_a_real_picture_rather_than_the_card_before_it():
     live = LiveStream()
     live.publish(b"opening...", "{}", passing=True)
-    assert live.snapshot(0.05).jpeg == b"opening...", "better than nothing"
-    timer = threading.Timer(0.1, live.publish, (b"picture", "{}"))
-    timer.start()
-    assert live.snapshot(5).jpeg == b"picture"
-    timer.join()
+    assert live.snapshot(0.05, max_age=PATIENCE_S).jpeg == b"opening...", "better than nothing"
+    with published_for_a_snapshot(live, b"picture"):
+        assert live.snapshot(PATIENCE_S).jpeg == b"picture"
 
 
 def publish(live: LiveStream, *numbers: int) -> None:
@@ -184,7 +202,7 @@ def test_a_viewer_who_does_not_keep_up_is_never_far_behind():
     stream.close()
 
 
-def test_a_viewer_who_keeps_up_again_is_treated_as_such():
+def test_a_viewer_who_keeps_up_again_is_treated_as_such(monkeypatch):
     live = LiveStream()
     publish(live, 1)
     stream = live.mjpeg()
@@ -192,9 +210,16 @@ def test_a_viewer_who_keeps_up_again_is_treated_as_such():
     assert shown(stream, 1) == [1]
     publish(live, *range(2, 42))
     assert shown(stream, 1) == [41]
-    for number in range(42, 80):
-        threading.Timer(0.02, publish, (live, number)).start()
-        assert shown(stream, 1) == [number], "it waits for each"
+    wait_newer, coming = live.wait_newer, iter(range(42, 80))
+
+    def wait_for_one(after: int, timeout: float, **options):
+        if not live._newer(after, "boxed"):
+            publish(live, next(coming))
+        return wait_newer(after, timeout, **options)
+
+    monkeypatch.setattr(live, "wait_newer", wait_for_one)
+    assert shown(stream, 38) == list(range(42, 80)), "it waits for each"
+    monkeypatch.undo()
     publish(live, 80, 81, 82, 83)
     assert shown(stream, 4) == [80, 81, 82, 83]
     stream.close()
@@ -261,8 +286,6 @@ def test_only_what_somebody_watches_is_wanted():
     threading.Timer(0.1, live.publish, (None, '{"n": 1}')).start()  # nobody asked for a picture
     assert b'{"n": 1}' in next(event for event in events if b"data" in event)
     live.publish(None, "{}", clean=b"<clean>")
-    asked = threading.Timer(0.1, lambda: live.publish(b"still", "{}") if live.wanted == {"boxed"} else None)
-    asked.start()
-    assert live.snapshot(PATIENCE_S).jpeg == b"still"
-    asked.join()
+    with published_for_a_snapshot(live, b"still"):
+        assert live.snapshot(PATIENCE_S).jpeg == b"still"
     events.close()

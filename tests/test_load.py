@@ -93,10 +93,10 @@ def overloaded():
 def test_a_refused_visitor_waits_as_long_as_it_is_told_and_goes_on_where_it_was(overloaded):
     came, port = overloaded
     sides = {side: [b"jpeg %d" % side] for side, _ in page_rules().levels}
-    seen = visit_in_a_thread(Plan(port, visitors=1, seconds=2.5, pictures=sides))
+    seen = visit_in_a_thread(Plan(port, visitors=1, seconds=6, pictures=sides))
     assert seen.statuses[503] >= 2
     assert seen.statuses.total() == len(came)
-    assert seen.statuses[503] <= 3, "a refusal costs a second"
+    assert seen.statuses[503] <= 7, "a refusal costs a second"
     assert seen.unexplained == seen.broken == 0
     assert seen.with_faces == len(seen.answer_ms) == seen.statuses[200]
     assert b'name="previous"\r\n\r\n{}' in came[0][0]
@@ -107,14 +107,14 @@ def test_a_refused_visitor_waits_as_long_as_it_is_told_and_goes_on_where_it_was(
 
 def test_each_visitor_has_an_address_of_its_own(overloaded):
     came, port = overloaded
-    visit_in_a_thread(Plan(port, visitors=5, seconds=1.0, pictures={640: [b"x"]}, fps=5))
+    visit_in_a_thread(Plan(port, visitors=5, seconds=4, pictures={640: [b"x"]}, fps=5))
     assert len({address for _, address in came}) == 5
 
 
 def test_a_short_run_prints_every_figure_and_writes_them_between_the_markers(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{load.BEGIN}\nold\n{load.END}\nafter\n")
-    command = [sys.executable, "-m", "benchmarks.load", "--visitors", "3", "--fps", "4", "--seconds", "2", "--overload", "4"]
+    command = [sys.executable, "-m", "benchmarks.load", "--visitors", "3", "--fps", "4", "--seconds", "3", "--overload", "4"]
     done = subprocess.run(
         [*command, "--into", str(page)], cwd=ROOT, capture_output=True, text=True, timeout=170, env=clean_environment()
     )

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.errors import DetectorError
 from live.stream import LiveStream
 from tests.running import arrivals, viewer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 from web.application import close_app
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ def test_every_captured_frame_is_analysed_or_dropped_for_a_reason(make_client, f
     eventually(lambda: not watch._watched)
     let_frames_pass()
     client.get("/snapshot.jpg")  # what came unwatched is counted with the next one that is looked at
-    close_app(client.application)
+    close_app(client.application, timeout=PATIENCE_S)
     found = metrics(client)
     dropped = sum(found[f"smile_frames_dropped_total {reason}"] for reason in ("late", "unwatched", "failed"))
     last = watch._health.taken
@@ -150,13 +150,11 @@ def test_the_real_app_tells_prometheus_how_it_is(run_app, face_video):
     with viewer(app) as connection:
         coming = arrivals(connection)
         seen = len(list(itertools.islice(coming, 12)))
+        eventually(lambda: app.metrics()["smile_frame_to_viewer_seconds_count"] >= seen)  # not a card, nor a repeat
         found = app.metrics()
     count = found["smile_frame_to_viewer_seconds_count"]
     assert seen <= count <= found["smile_frames_analysed_total"]
     assert found['smile_frame_to_viewer_seconds_bucket{le="+Inf"}'] == count
-    assert (
-        found['smile_frame_to_viewer_seconds_bucket{le="0.015"}'] <= found['smile_frame_to_viewer_seconds_bucket{le="0.04"}']
-    )
     states = {name: value for name, value in found.items() if name.startswith("smile_camera_state")}
     assert {name for name, value in states.items() if value} == {'smile_camera_state{state="live"}'}
     assert len(states) == 6

@@ -43,7 +43,14 @@ def work(tmp_path_factory) -> Path:
 
 def make_client(notebook) -> NotebookClient:
     # Jupyter starts a kernel in the notebook's own folder.
-    return NotebookClient(notebook, timeout=1500, kernel_name="python3", resources={"metadata": {"path": NOTEBOOK.parent}})
+    return NotebookClient(
+        notebook,
+        timeout=1500,
+        startup_timeout=300,
+        iopub_timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": NOTEBOOK.parent}},
+    )
 
 
 @pytest.fixture(scope="module")

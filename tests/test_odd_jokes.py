@@ -1,4 +1,5 @@
 import email.utils
+import functools
 import json
 import time
 
@@ -8,6 +9,7 @@ from common.errors import JokeUnavailable
 from jokes.box import JokeBox
 from jokes.sources import fetch_joke
 from tests.loopback import http_server
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def service():
 )
 def test_a_joke_is_only_what_can_be_read(service, text, told):
     service.text = text
-    assert fetch_joke(service.url).text == told
+    assert fetch_joke(service.url, timeout=PATIENCE_S).text == told
 
 
 @pytest.mark.parametrize(
@@ -63,11 +65,12 @@ def test_a_joke_is_only_what_can_be_read(service, text, told):
 def test_text_of_nothing_but_invisible_characters_is_no_joke(service, text):
     service.text = text
     with pytest.raises(JokeUnavailable):
-        fetch_joke(service.url)
+        fetch_joke(service.url, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_service_that_says_when_to_come_back_is_left_in_peace_until_then(service, status):
+def test_a_service_that_says_when_to_come_back_is_left_in_peace_until_then(service, status, monkeypatch):
+    monkeypatch.setattr("jokes.box.fetch_joke", functools.partial(fetch_joke, timeout=PATIENCE_S))
     service.status = status
     for value, seconds in (
         ("3600", 3600),
@@ -79,5 +82,5 @@ def test_a_service_that_says_when_to_come_back_is_left_in_peace_until_then(servi
     ):
         service.headers = {"Retry-After": value}
         box = JokeBox(service.url)
-        assert box._fetch() == pytest.approx(seconds, abs=3)
+        assert box._fetch() == pytest.approx(seconds, abs=PATIENCE_S if "GMT" in value else 0.01)
         box.close()

@@ -68,7 +68,7 @@ def test_axe_finds_nothing_against_wcag_aa(run_app, browser, with_webcam, three_
         here.page.goto(app.url)
         here.until("/^[23] faces/.test(document.getElementById('faces').textContent)")
         assert here.page.is_visible("#people")
-        assert here.page.evaluate(PAINTED), "each box in the picture has its face's mark"
+        here.until(PAINTED)  # each box in the picture has its face's mark
         assert_no_violations(here.page, "several faces", everywhere=True)
         here.page.click("#favourite")
         here.page.click("#not-funny")

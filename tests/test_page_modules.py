@@ -13,6 +13,7 @@ import pytest
 from jokes.joke import Reaction
 from tests.browsers import new_context
 from tests.project import ROOT
+from tests.waiting import PATIENCE_S
 from web.board_page import points
 
 pytestmark = pytest.mark.slow
@@ -30,6 +31,7 @@ def modules(browser, app) -> Iterator:
     """A page that lends its modules and is left as it is."""
     context = new_context(browser)
     page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.goto(app.url, wait_until="load")
     yield page
     context.close()

@@ -17,7 +17,7 @@ from faces.tracking import FaceTracker
 from smile_recognition import SmileRecognizer
 from tests.browsers import new_context, opened_and_closed
 from tests.visits import WebcamVisit
-from tests.waiting import always, eventually
+from tests.waiting import PATIENCE_S, always, eventually
 from visitors.load import StreamLoad
 from visitors.turns import TurnSearch
 
@@ -139,6 +139,7 @@ def test_the_choice_is_kept_and_this_device_comes_first(app, with_webcam):
     context = new_context(with_webcam)
     try:
         page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE_S)
         checked = "document.querySelector('input[name=reading]:checked')?.value"
         words = "document.getElementById('promise').textContent"
         page.goto(app.url)

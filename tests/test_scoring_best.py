@@ -19,6 +19,7 @@ from scoring.contact_sheet import ContactSheet
 from scoring.rows import COLUMNS
 from scoring.smile_copies import SmileCopies
 from tests.text_layout import CUT_OFF_OR_BROKEN
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -214,6 +215,7 @@ def test_the_report_sorts_its_photos_and_follows_the_dark(event, tmp_path, brows
     event = tmp_path / "family_holiday-2019"
     assert main([str(event), "--out", str(tmp_path / "t.csv"), "--report", str(report)]) == 0
     page = browser.new_page(color_scheme="dark", viewport={"width": 390, "height": 800})
+    page.set_default_timeout(1000 * PATIENCE_S)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.goto(report.as_uri())

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -16,9 +16,11 @@ import pytest
 
 from inference import main
 from tests.project import ROOT, clean_environment
+from tests.scored import HELD
 from tests.waiting import eventually
 
 FILES = 200
+HALF_WAY = 4000  # bytes of the table
 
 pytestmark = [pytest.mark.slow(30), pytest.mark.timeout(600)]  # a cluster is half a dozen processes that each load much
 
@@ -81,7 +83,9 @@ def cluster(tmp_path_factory) -> Iterator[tuple[str, psutil.Process]]:
 
 @contextmanager
 def running(event: Path, address: str, table: Path, *arguments: str) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, str(ROOT / "inference.py"), event.name, "--dask", address, "--out", str(table), *arguments]
+    """It waits half-way while there is a file `hold` beside the table."""
+    program = ["-c", HELD, str(table.with_name("hold")), str(HALF_WAY)]
+    command = [sys.executable, *program, event.name, "--dask", address, "--out", str(table), *arguments]
     # From another folder, with a relative path: workers run elsewhere.
     with subprocess.Popen(command, cwd=event.parent, stderr=subprocess.PIPE, text=True, env=clean_environment()) as process:
         try:
@@ -91,7 +95,12 @@ def running(event: Path, address: str, table: Path, *arguments: str) -> Iterator
 
 
 def workers(keeper: psutil.Process) -> list[psutil.Process]:
-    return [process for process in keeper.children() if "resource_tracker" not in " ".join(process.cmdline())]
+    found = []
+    for process in keeper.children():
+        with suppress(psutil.Error):  # it has just ended
+            if "resource_tracker" not in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_with_a_worker_killed_half_way_every_file_is_scored_once(event, cluster, tmp_path, monkeypatch):
@@ -102,10 +111,13 @@ def test_with_a_worker_killed_half_way_every_file_is_scored_once(event, cluster,
     table, part = tmp_path / "t.csv", tmp_path / "t.csv.part"
     before = workers(keeper)
     assert len(before) == 2
+    hold = tmp_path / "hold"
+    hold.touch()
     with running(event, address, table) as process:
-        eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size > 4000), "rows")
+        eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size >= HALF_WAY), "rows")
         rows_then = part.read_text().count("\n")
         before[0].kill()
+        hold.unlink()
         _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert not before[0].is_running(), "it was really killed"
@@ -123,9 +135,12 @@ def test_with_a_worker_killed_half_way_every_file_is_scored_once(event, cluster,
 def test_a_run_on_a_cluster_goes_on_where_it_was_killed(event, cluster, tmp_path):
     address, _ = cluster
     table, part = tmp_path / "t.csv", tmp_path / "t.csv.part"
+    hold = tmp_path / "hold"
+    hold.touch()
     with running(event, address, table, "--cropped") as process:
-        eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size > 4000), "rows")
+        eventually(lambda: process.poll() is not None or (part.is_file() and part.stat().st_size >= HALF_WAY), "rows")
         process.kill()
+    hold.unlink()
     done = json.loads((tmp_path / "t.csv.progress").read_text())["tally"]["files"]
     assert done > 0
     with running(event, address, table, "--cropped") as process:

@@ -15,6 +15,7 @@ import pytest
 from inference import main
 from scoring.rows import COLUMNS
 from tests.project import ROOT, clean_environment
+from tests.scored import HELD
 from tests.waiting import eventually
 
 FILES = 400
@@ -51,8 +52,18 @@ def undisturbed(event, tmp_path_factory) -> Path:
     return made
 
 
-def start(*arguments) -> subprocess.Popen:
-    command = [sys.executable, "inference.py", *map(str, arguments)]
+@pytest.fixture
+def hold(tmp_path_factory) -> Path:
+    """While there is this file, runs that were started with it wait half-way."""
+    path = tmp_path_factory.mktemp("hold") / "hold"
+    path.touch()
+    return path
+
+
+def start(*arguments, hold: Path | None = None, size: int = 0) -> subprocess.Popen:
+    """`hold`: the run waits when its table has `size` bytes."""
+    program = ["inference.py"] if hold is None else ["-c", HELD, str(hold), str(size)]
+    command = [sys.executable, *program, *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=clean_environment())
 
 
@@ -68,11 +79,12 @@ def wait_for_size(part: Path, size: int, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize(("seed", "kind", "workers"), [(1, "csv", 2), (2, "jsonl", 1)])
-def test_a_killed_run_goes_on_and_ends_with_the_same_table(seed, kind, workers, event, undisturbed, tmp_path):
+def test_a_killed_run_goes_on_and_ends_with_the_same_table(seed, kind, workers, event, undisturbed, hold, tmp_path):
     whole = (undisturbed / f"t.{kind}").read_bytes()
     table, part = tmp_path / f"t.{kind}", tmp_path / f"t.{kind}.part"
-    process = start(event, "--cropped", "--out", table, "--workers", workers)
-    wait_for_size(part, random.Random(seed).randrange(len(whole) // 3, 2 * len(whole) // 3), process)
+    size = random.Random(seed).randrange(len(whole) // 3, 2 * len(whole) // 3)
+    process = start(event, "--cropped", "--out", table, "--workers", workers, hold=hold, size=size)
+    wait_for_size(part, size, process)
     process.send_signal(signal.SIGKILL)
     process.wait(120)
     process.stderr.close()
@@ -90,9 +102,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_table(seed, kind, workers, 
     assert sorted(path.name for path in tmp_path.iterdir()) == [table.name]
 
 
-def stopped(event: Path, table: Path, *arguments) -> dict:
-    """A run that Ctrl-C stops; its progress."""
-    process = start(event, "--cropped", "--out", table, *arguments)
+def stopped(event: Path, table: Path, hold: Path, *arguments) -> dict:
+    """A run that Ctrl-C stops half-way; its progress."""
+    process = start(event, "--cropped", "--out", table, *arguments, hold=hold, size=9000)
     wait_for_size(table.with_name(f"{table.name}.part"), 9000, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=300)
@@ -102,8 +114,8 @@ def stopped(event: Path, table: Path, *arguments) -> dict:
     return json.loads(table.with_name(f"{table.name}.progress").read_text())
 
 
-def test_nothing_is_read_again_after_ctrl_c(event, undisturbed, tmp_path):
-    progress = stopped(event, tmp_path / "t.csv", "--workers", "2")
+def test_nothing_is_read_again_after_ctrl_c(event, undisturbed, hold, tmp_path):
+    progress = stopped(event, tmp_path / "t.csv", hold, "--workers", "2")
     done = progress["tally"]["files"]
     # Proof: what is in the table already is taken as it is.
     part = tmp_path / "t.csv.part"
@@ -116,9 +128,9 @@ def test_nothing_is_read_again_after_ctrl_c(event, undisturbed, tmp_path):
     assert (tmp_path / "t.csv").read_bytes() == changed + whole[len(changed) :]
 
 
-def test_an_unfinished_run_is_not_mixed_with_another_one(event, tmp_path, capsys):
+def test_an_unfinished_run_is_not_mixed_with_another_one(event, hold, tmp_path, capsys):
     table = tmp_path / "t.csv"
-    stopped(event, table, "--workers", "1")
+    stopped(event, table, hold, "--workers", "1")
     before = (tmp_path / "t.csv.part").read_bytes()
     for arguments, name in (
         ([event], "--cropped"),
@@ -137,11 +149,11 @@ def test_an_unfinished_run_is_not_mixed_with_another_one(event, tmp_path, capsys
     assert not (tmp_path / "t.csv.progress").exists()
 
 
-def test_files_that_came_or_went_meanwhile_are_noticed(event, tmp_path, capsys):
+def test_files_that_came_or_went_meanwhile_are_noticed(event, hold, tmp_path, capsys):
     mine = tmp_path / "event"
     shutil.copytree(event, mine, copy_function=os.link)
     table = tmp_path / "t.csv"
-    stopped(mine, table, "--workers", "1")
+    stopped(mine, table, hold, "--workers", "1")
     (mine / "0000.jpg").rename(mine / "0000 renamed.jpg")
     assert main([str(mine), "--cropped", "--out", str(table)]) == 2
     assert "Files were added or removed since" in capsys.readouterr().err
@@ -164,9 +176,9 @@ def test_rows_of_unknown_origin_are_left_alone(tmp_path, face_picture, capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fcntl")
-def test_two_runs_do_not_write_one_table(event, tmp_path, capsys):
+def test_two_runs_do_not_write_one_table(event, hold, tmp_path, capsys):
     table = tmp_path / "t.csv"
-    process = start(event, "--out", table, "--workers", "1")
+    process = start(event, "--out", table, "--workers", "1", hold=hold, size=1000)
     try:
         wait_for_size(tmp_path / "t.csv.part", 1000, process)
         assert main([str(event), "--out", str(table)]) == 2
@@ -177,20 +189,20 @@ def test_two_runs_do_not_write_one_table(event, tmp_path, capsys):
     assert (tmp_path / "t.csv.part").stat().st_size >= 1000
 
 
-def test_an_older_table_stays_until_the_new_one_is_whole(event, undisturbed, tmp_path):
+def test_an_older_table_stays_until_the_new_one_is_whole(event, undisturbed, hold, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("an older table\n")
-    stopped(event, table)
+    stopped(event, table, hold)
     assert table.read_text() == "an older table\n"
     finish(event, "--cropped", "--out", table)
     assert table.read_bytes() == (undisturbed / "t.csv").read_bytes()
 
 
 class TestParquet:
-    def test_a_parquet_table_holds_the_same_values_after_a_kill_too(self, event, undisturbed, tmp_path):
+    def test_a_parquet_table_holds_the_same_values_after_a_kill_too(self, event, undisturbed, hold, tmp_path):
         parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install -r requirements/scale.txt")
         table = tmp_path / "t.parquet"
-        stopped(event, table)
+        stopped(event, table, hold)
         finish(event, "--cropped", "--out", table)
         made = parquet.read_table(table)
         assert tuple(made.column_names) == COLUMNS

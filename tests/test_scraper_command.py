@@ -138,6 +138,7 @@ def test_a_dry_run_whose_reader_leaves_is_no_error(server, tmp_path):
         f"{sys.executable} getty_scraper.py smile --dry-run --i-have-permission --pause 0 --site {server.url} | head -c 1"
     )
     run = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert len(run.stdout) == 1, "the reader got something before it left"
     assert "Traceback" not in run.stderr
     assert "BrokenPipe" not in run.stderr
 

@@ -12,7 +12,7 @@ from scraping.asking.problems import REASONS
 from tests.getty_pages import jpeg, pages_of
 from tests.getty_server import Fault, GettyServer
 from tests.project import ROOT, clean_environment
-from tests.scraper_runs import QuickClock
+from tests.scraper_runs import QuickClock, hurry
 
 pytestmark = pytest.mark.slow(20)
 
@@ -41,15 +41,16 @@ FAULTS = [
     (Fault("tiny"), "too_small", "24x16 pixels"),
     (Fault("endless"), "too_large", "more than 32 MB"),
     (Fault("silent"), "timeout", "no answer within 0.2 s"),
-    (Fault("trickle"), "timeout", "not complete after 0.6 s"),
+    (Fault("trickle"), "timeout", "not complete after 1.5 s"),
     (Fault("reset"), "connection", "no connection, or it was lost"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "reason", "message"), FAULTS, ids=lambda value: getattr(value, "kind", None))
-def test_a_picture_that_can_not_be_had_is_counted_and_explained(scrape, server, fault, reason, message):
+def test_a_picture_that_can_not_be_had_is_counted_and_explained(scrape, server, monkeypatch, fault, reason, message):
     server.faults["pic1001"] = fault
-    run = scrape("smile", "--timeout", "0.2" if reason == "timeout" else "20")
+    hurry(monkeypatch, "/id/1001/", {"silent": 0.2, "trickle": 0.5}.get(fault.kind, 20.0))
+    run = scrape("smile")
     row = scrape.row("1001")
     assert (row["status"], row["reason"], row["file"]) == ("failed", reason, "")
     assert message in row["message"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.getty_pages import Card, pages_of
 from tests.getty_server import Fault, GettyServer
-from tests.scraper_runs import QuickClock
+from tests.scraper_runs import QuickClock, hurry
 
 pytestmark = pytest.mark.slow(15)
 
@@ -108,9 +108,10 @@ def test_pictures_that_came_under_another_term_first_are_not_nothing(scrape, ser
     ],
     ids=lambda value: getattr(value, "kind", None),
 )
-def test_a_page_that_can_not_be_had_stops_the_run_with_a_sentence(scrape, server, fault, sentence):
+def test_a_page_that_can_not_be_had_stops_the_run_with_a_sentence(scrape, server, monkeypatch, fault, sentence):
     server.faults["page2"] = fault
-    run = scrape("smile", "--pages", "3", "--timeout", "0.2" if fault.kind == "silent" else "20")
+    hurry(monkeypatch, "page=2", 0.2 if fault.kind == "silent" else 20.0)
+    run = scrape("smile", "--pages", "3")
     assert run.code == 1
     assert sentence in run.err
     assert len(scrape.files()) == 4, "what came before is kept"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.shows import LONG, LONGER, PLAIN, RIDDLE, SHORT
-from tests.waiting import always, eventually
+from tests.visits import TO_ITS_END
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow(40)
 FACTS = """import("/static/cameras/words.js").then(({ tellFacts }) => tellFacts({ faces: [], fps: 1.3, message: "" }))"""
@@ -139,7 +140,7 @@ def test_with_forced_colours_the_meter_shows_how_full_it_is(show):
     height, width = image.shape[:2]
     full, empty = image[height // 2, width // 4].astype(int), image[height // 2, 3 * width // 4].astype(int)
     assert np.abs(full - empty).max() > 60
-    always(lambda: there.page.get_attribute("#meter", "aria-valuenow") == "50", seconds=0.1)
+    assert there.page.get_attribute("#meter", "aria-valuenow") == "50"
 
 
 PLACES = """['.joke', '#frame', '#dad', '#another'].map((one) => {
@@ -167,8 +168,8 @@ def test_joke_picture_and_dad_stand_together_and_another_joke_moves_nothing(show
         assert page.evaluate(PLACES) == before, size
         letters = page.evaluate("parseFloat(getComputedStyle(document.getElementById('joke')).fontSize)")
         assert letters >= 15.9, size
-        page.click("#another")  # which only brings its punchline
-        there.until("!document.body.classList.contains('waiting')")
+        page.click("#another")
+        there.until("document.getElementById('joke').dataset.id === 'plain'")
 
 
 def assert_together(page: Any, size: tuple[int, int], places: list[dict[str, float]]) -> None:
@@ -232,7 +233,7 @@ def test_dad_is_silent_until_sound_is_wanted(show):
     page.evaluate(LISTEN)
     page.click("#another")
     there.until("document.getElementById('joke').dataset.id === 'riddle'")
-    page.click("#another")
+    page.evaluate(TO_ITS_END)
     assert page.evaluate("[window.spoken.length, window.hits]") == [0, 0]
     page.check("#sound")
     page.click("#another")
@@ -241,7 +242,7 @@ def test_dad_is_silent_until_sound_is_wanted(show):
     page.evaluate("window.voices = [...window.voices, { localService: true, lang: 'en-GB' }]")
     page.click("#another")
     there.until("document.getElementById('joke').dataset.id === 'riddle'")
-    page.click("#another")
+    page.evaluate(TO_ITS_END)
     there.until("window.hits >= 3")
     assert page.evaluate("window.spoken") == ["Why did the clock blush?", "Somebody saw its hands."]
     page.evaluate("window.hits = 0; document.dispatchEvent(new Event('shutter'))")

@@ -159,16 +159,28 @@ def test_without_readings_it_says_so_and_goes_off(app, visit, person):
     assert page.evaluate(PICTURES) == 0
 
 
+# What is seen at the moment of the shot, which a busy computer may be too late to look at.
+NOTE_THE_SHOT = """() => {
+  const ring = document.getElementById("shutter-ring");
+  new MutationObserver(() => {
+    if (window.shot || !ring.classList.contains("fired")) return;
+    const tick = getComputedStyle(ring.querySelector(".tick")).display;
+    window.shot = { tick, flashes: document.getElementById("shutter-flash").getAnimations().length };
+  }).observe(ring, { attributes: true });
+}"""
+
+
 def test_with_less_motion_wished_there_is_no_flash_but_a_tick(app, visit, person):
     visited = visit(app.url, person, reduced_motion="reduce", forced_colors="active")
     page = visited.page
     wait_for_camera(visited)
+    page.evaluate(NOTE_THE_SHOT)
     page.click("#arm")
     visited.screenshot("shutter-forced-colors")
     posing.smile(page)
-    visited.until("document.getElementById('shutter-ring').classList.contains('fired')")
-    assert page.evaluate("document.getElementById('shutter-flash').getAnimations().length") == 0
-    assert page.evaluate("getComputedStyle(document.querySelector('#shutter-ring .tick')).display") != "none"
+    visited.until("window.shot !== undefined")
+    assert page.evaluate("window.shot.flashes") == 0
+    assert page.evaluate("window.shot.tick") != "none"
     visited.until("document.getElementById('shutter-ring').hidden")
 
 

@@ -8,6 +8,7 @@ from live import stream as live_stream
 from live.stream import LiveStream
 from serving.receiver import Receiver
 from tests.test_live_stream import publish, shown, take
+from tests.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -39,15 +40,11 @@ def test_a_receiver_that_does_not_read_has_no_room_until_it_does(pair):
     sending.setblocking(False)
     sent = fill(sending)
     assert not receiver.has_room()
-    reading.settimeout(10)
+    reading.settimeout(PATIENCE_S)
     received = 0
     while received < sent:
         received += len(reading.recv(65_536))
-    for _ in range(1000):
-        if receiver.has_room():
-            break
-        threading.Event().wait(0.01)
-    assert receiver.has_room()
+    eventually(receiver.has_room)
 
 
 def test_what_can_not_be_told_is_room(pair):
@@ -80,11 +77,11 @@ def test_a_slow_viewer_gets_the_next_picture_once_it_has_read_the_last():
     got: list[int] = []
     thread = threading.Thread(target=lambda: got.extend(shown(stream, 1)))
     thread.start()
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE_S)
     publish(live, 45, 46, 47)
     assert got == []
     room.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert got == [47], "the newest then"
     stream.close()
 

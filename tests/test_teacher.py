@@ -45,7 +45,7 @@ def test_it_gives_dlibs_own_descriptor(astronaut):
     model = build_teacher(descriptor=True, size=150)
 
     ours = model(grey[None, ..., None].astype(np.float32) / 255)["descriptor"].numpy()[0]
-    np.testing.assert_allclose(ours, np.array(known), atol=1e-5)
+    np.testing.assert_allclose(ours, np.array(known), atol=1e-4)
     assert np.linalg.norm(ours) > 1  # not a comparison of zeros
 
 
