@@ -5,7 +5,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from common.errors import SettingsError
 from smile_recognition import OUTPUTS
 from tests.drawn_faces import drawn_set, every_kind_of_set
 from tests.small_network import SIZES, build_small
@@ -14,6 +16,7 @@ from training.fitting import finish, progress
 from training.fitting.augmentation import spoilt
 from training.fitting.batches import fit_scaler, scale
 from training.fitting.plan import Plan
+from training.fitting.precision import require_precision
 from training.networks import recipes
 from training.networks.network import PictureNormalization, build_network, shipped_part
 
@@ -119,6 +122,16 @@ def test_landmarks_are_moved_by_what_the_measured_ones_lie_to_one_side(tmp_path)
     before = mean_error(few)
     finish.center_landmarks(few, moved.where(np.arange(100)), scaler)
     assert np.abs(mean_error(few) - before).max() < 1e-6, "a hundred faces are too few to tell"
+
+
+def test_where_short_floats_can_not_be_computed_it_is_said_before_any_training(monkeypatch):
+    def abort(*_):
+        raise tf.errors.AbortedError(None, None, "could not create a primitive descriptor")
+
+    monkeypatch.setattr(tf.nn, "conv2d", abort)
+    require_precision("float32")
+    with pytest.raises(SettingsError, match="leave out --precision"):
+        require_precision("mixed_bfloat16")
 
 
 def test_temperature_makes_overconfident_logits_probabilities():

@@ -21,6 +21,7 @@ from training.fitting.distributed import Workers, fit_together
 from training.fitting.finish import finish
 from training.fitting.lineage import check_start, take_weights
 from training.fitting.plan import Plan
+from training.fitting.precision import require_precision
 from training.fitting.progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -
     """Trains on `faces`' training part, chooses the epoch by its validation part, and writes all files into `out`.
 
     `workers`: that train together, of which only the chief writes. Returns what the app's file says of itself. Raises
-    DatasetError.
+    DatasetError, and SettingsError where this computer can't compute in the plan's precision.
     """
     import keras
 
@@ -59,6 +60,7 @@ def train(faces: Faces, out: Path, plan: Plan, workers: Workers | None = None) -
     recipe = plan.recipe
     use_one_opencv_thread()
     keras.utils.set_random_seed(plan.seed)
+    require_precision(plan.precision)
     keras.mixed_precision.set_global_policy(plan.precision)
     chief = workers is None or workers.chief
     model = recipe.build()
