@@ -109,7 +109,7 @@ class VisitorAnalysis:
                 desk = stack.enter_context(self._free_desk(_LOADING_WAIT_S))
                 analyze_photo(_BLANK, desk.detector, desk.recognizer)
                 desk.recognizer.read(_BLANK[..., 0], [Box(10, 70, 70, 10)])
-        self._loaded = True  # not before: until then all places but the last are taken by this
+        self._loaded = True  # only now: until here this holds the places
 
     @contextmanager
     def _desk(self, data: bytes, *, still: bool) -> Iterator[_Desk]:

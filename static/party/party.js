@@ -40,7 +40,7 @@ function enter() {
 function leave() {
   if (!partying()) return;
   body.classList.remove("party", "idle");
-  wasFull = false; // or the news that the screen is left, which comes later, would close a party opened meanwhile
+  wasFull = false; // the browser reports the end of full screen later, which must not close a party opened meanwhile
   history.replaceState(null, "", location.pathname);
   if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
   toast("");
